@@ -1,0 +1,41 @@
+//! The locked evaluation harness: what is measured, on which data, and how.
+//!
+//! [`Protocol`] describes the data, the folds, the seeds, the holdout and the objective; [`build`] turns it into
+//! packed data; [`Harness`] serves that data to a trainer and scores what comes back. This crate knows no net, no
+//! language model and no git, and depends on nothing else of the project, so that nothing that is editable during
+//! research can reach the measure it is judged by.
+
+pub mod build;
+pub mod data;
+mod error;
+pub mod evaluate;
+pub mod folds;
+pub mod lock;
+pub mod manifest;
+pub mod metrics;
+mod nullable;
+mod pack;
+mod parquet;
+mod predictions;
+pub mod protocol;
+pub mod score;
+mod source;
+mod storage;
+pub mod summary;
+mod synthetic;
+
+pub use build::{DataPaths, Progress, build};
+pub use data::{EraSpan, Harness, TrainingSet};
+pub use error::{Error, Result};
+pub use evaluate::{CellScore, EraScore, Evaluation, FoldScore, SeedScore};
+pub use folds::{Fold, FoldPlan, plan, purge};
+pub use lock::{Lock, harness_hash};
+pub use manifest::{AchievableScore, EraRows, FileHash, Manifest, MissingCounts, PackedPart};
+pub use metrics::{MetricError, correlation_contribution, correlation_of_ranks, numerai_corr, rank_gaussianize};
+pub use protocol::{
+    BenchmarkRules, DataSource, EraRules, FeatureRules, FoldRules, HoldoutRules, Objective, Preset, Protocol,
+    SyntheticPreset, TargetRules, target_horizon_eras,
+};
+pub use score::{FileEraScore, FileScore, score_files};
+pub use summary::Summary;
+pub use synthetic::{MarketEra, MarketSizes, simulate as simulate_market, write_market as write_synthetic_market};
