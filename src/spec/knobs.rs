@@ -1,0 +1,206 @@
+//! The knob view: every number, choice and switch of a spec, with its path, its range and its scale.
+//!
+//! A walk of the canonical form beside the language's shapes, so that a new block brings its knobs with it.
+
+use super::error::{SpecError, SpecErrors};
+use super::language::Spec;
+use super::piece::{Piece, join};
+use super::shape::{Field, Shape};
+use super::value::Value;
+
+/// What a knob can be turned to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Domain {
+    /// A whole number.
+    Int {
+        /// Least.
+        min: i64,
+        /// Most.
+        max: i64,
+        /// Steps are ratios.
+        log: bool,
+    },
+    /// A number.
+    Float {
+        /// Least.
+        min: f64,
+        /// Most.
+        max: f64,
+        /// Steps are ratios.
+        log: bool,
+    },
+    /// On or off.
+    Bool,
+    /// One of several words. For a union (optimizer, schedule, …) it is the kind, whose fields then take their defaults.
+    Choice(Vec<String>),
+}
+
+/// One thing that can be turned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Knob {
+    /// Where: `network[0].dense.width`.
+    pub path: String,
+    /// What it can be turned to.
+    pub domain: Domain,
+    /// Whether `null` (off) is allowed too.
+    pub optional: bool,
+    /// What it is now; for a union the word of its kind.
+    pub value: Value,
+}
+
+/// Every knob of a spec, in the order of the language.
+pub fn knobs(spec: &Spec) -> Vec<Knob> {
+    let mut found = Vec::new();
+    walk(&spec.canonical(), &Spec::shape(&()), "", false, &mut found);
+    found
+}
+
+fn walk(value: &Value, shape: &Shape, path: &str, optional: bool, found: &mut Vec<Knob>) {
+    let mut knob = |domain: Domain, value: Value| found.push(Knob { path: path.to_owned(), domain, optional, value });
+    match shape.resolved() {
+        // A range of one value is no knob.
+        Shape::Int { min, max, log } if min < max => knob(Domain::Int { min, max, log }, value.clone()),
+        Shape::Float { min, max, log } => knob(Domain::Float { min, max, log }, value.clone()),
+        Shape::Bool => knob(Domain::Bool, value.clone()),
+        Shape::Choice(words) => {
+            knob(Domain::Choice(words.iter().map(|(word, _)| (*word).to_owned()).collect()), value.clone())
+        }
+        Shape::Optional(inner) => walk(value, &inner, path, true, found),
+        Shape::List { item, .. } => {
+            if let Value::List(items) = value {
+                for (index, entry) in items.iter().enumerate() {
+                    walk(entry, &item, &format!("{path}[{index}]"), false, found);
+                }
+            }
+        }
+        Shape::Record { fields, .. } => walk_fields(value, &fields(), path, found),
+        Shape::Union { kinds, beside, .. } => {
+            let Some((word, fields)) = chosen(value, &kinds) else {
+                return;
+            };
+            let free: Vec<String> =
+                kinds.iter().filter(|kind| kind.shape.can_be_empty()).map(|kind| kind.name.to_owned()).collect();
+            // A kind that must be filled in by hand cannot be switched to by turning a knob.
+            if free.len() > 1 && free.contains(&word) {
+                knob(Domain::Choice(free), Value::Text(word.clone()));
+            }
+            if let Some(kind) = kinds.iter().find(|kind| kind.name == word) {
+                walk(&fields, &kind.shape, &join(path, &word), false, found);
+            }
+            walk_fields(value, &beside, path, found);
+        }
+        Shape::Int { .. } | Shape::Names { .. } | Shape::Weights { .. } | Shape::Lazy { .. } => {}
+    }
+}
+
+fn walk_fields(value: &Value, fields: &[Field], path: &str, found: &mut Vec<Knob>) {
+    for field in fields {
+        if let Some(inner) = value.get(field.name) {
+            walk(inner, &field.shape, &join(path, field.name), false, found);
+        }
+    }
+}
+
+/// Which kind of a union a value is, and that kind's fields.
+fn chosen(value: &Value, kinds: &[Field]) -> Option<(String, Value)> {
+    match value {
+        Value::Text(word) => Some((word.clone(), Value::Map(Vec::new()))),
+        Value::Map(entries) => entries.iter().find(|(key, _)| kinds.iter().any(|kind| kind.name == key)).cloned(),
+        _ => None,
+    }
+}
+
+/// A copy of the spec with one knob turned. Turning a union's knob fills the new kind with its defaults.
+///
+/// # Errors
+/// A path that is not a knob of this spec, or a value outside its domain.
+pub fn with(spec: &Spec, path: &str, value: Value) -> Result<Spec, SpecErrors> {
+    let mut tree = spec.canonical();
+    let refuse = |message: String| SpecErrors {
+        origin: "spec".into(),
+        errors: vec![SpecError { line: 0, column: 0, path: path.to_owned(), message }],
+    };
+    let knob = knobs(spec)
+        .into_iter()
+        .find(|knob| knob.path == path)
+        .ok_or_else(|| refuse("this spec has no such knob".into()))?;
+    let place = descend(&mut tree, path).ok_or_else(|| refuse("this spec has no such place".into()))?;
+    match (&mut *place, &value) {
+        // A union's kind: the old kind's entry goes, what stands beside it stays.
+        (Value::Map(entries), Value::Text(word)) => {
+            let Value::Text(old) = &knob.value else {
+                return Err(refuse("it is a map, not a knob".into()));
+            };
+            if let Some(entry) = entries.iter_mut().find(|(key, _)| key == old)
+                && old != word
+            {
+                *entry = (word.clone(), Value::Map(Vec::new()));
+            }
+        }
+        _ => *place = value,
+    }
+    Spec::from_value(&tree)
+}
+
+fn descend<'a>(tree: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+    let mut here = tree;
+    for part in path.split('.') {
+        let mut pieces = part.split('[');
+        here = here.get_mut(pieces.next()?)?;
+        for index in pieces {
+            let index: usize = index.trim_end_matches(']').parse().ok()?;
+            here = match here {
+                Value::List(items) => items.get_mut(index)?,
+                _ => return None,
+            };
+        }
+    }
+    Some(here)
+}
+
+/// The canonical form without the fields that hold their defaults: what people write and read.
+pub(super) fn without_defaults(canonical: &Value) -> Value {
+    let mut slim = strip(canonical, &Spec::shape(&()));
+    // The version stays in the file, so that a later program knows what it reads.
+    if let (Value::Map(entries), Some(version)) = (&mut slim, canonical.get("version")) {
+        entries.retain(|(key, _)| key != "version");
+        entries.insert(0, ("version".into(), version.clone()));
+    }
+    slim
+}
+
+fn strip(value: &Value, shape: &Shape) -> Value {
+    match (shape.resolved(), value) {
+        (Shape::Record { fields, .. }, Value::Map(_)) => Value::Map(strip_fields(value, &fields())),
+        (Shape::List { item, .. }, Value::List(items)) => {
+            Value::List(items.iter().map(|entry| strip(entry, &item)).collect())
+        }
+        (Shape::Union { kinds, beside, .. }, Value::Map(_)) => {
+            let Some((word, fields)) = chosen(value, &kinds) else {
+                return value.clone();
+            };
+            let inner =
+                kinds.iter().find(|kind| kind.name == word).map_or(fields.clone(), |kind| strip(&fields, &kind.shape));
+            let extras = strip_fields(value, &beside);
+            if extras.is_empty() && matches!(&inner, Value::Map(entries) if entries.is_empty()) {
+                return Value::Text(word);
+            }
+            let mut entries = vec![(word, inner)];
+            entries.extend(extras);
+            Value::Map(entries)
+        }
+        _ => value.clone(),
+    }
+}
+
+fn strip_fields(value: &Value, fields: &[Field]) -> Vec<(String, Value)> {
+    let mut kept = Vec::new();
+    for field in fields {
+        if let Some(inner) = value.get(field.name)
+            && field.default.as_ref() != Some(inner)
+        {
+            kept.push((field.name.to_owned(), strip(inner, &field.shape)));
+        }
+    }
+    kept
+}
