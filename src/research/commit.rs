@@ -1,0 +1,200 @@
+//! A trial as a page of the lab notebook: the subject, body and trailers of its commit.
+//!
+//! Titles, hypotheses, categories and reasons come from researchers and from training. They are put on lines of ours
+//! (see [`super::foreign`]), and no line of the body can be taken for a trailer, a comment or a divider.
+
+use std::fmt;
+
+use super::foreign::{one_line, wrap};
+use super::trial::{Measurement, TrialRecord, Usage, Verdict};
+
+/// Titles are cut to this many characters in subjects.
+pub const TITLE: usize = 60;
+
+const BODY_WIDTH: usize = 76;
+const HYPOTHESIS: usize = 2_000;
+const MOST_CHANGES: usize = 40;
+
+/// A commit message in its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitMessage {
+    /// `keep 000042: GELU in every block (payout 0.0182, +0.0013)`
+    pub subject: String,
+    /// Hypothesis, what changed, result, why; without an empty line at either end.
+    pub body: String,
+    /// Names and values, in the notebook's order.
+    pub trailers: Vec<(&'static str, String)>,
+}
+
+/// The whole message as git stores it, ending in a newline.
+impl fmt::Display for CommitMessage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}\n\n{}\n\n", self.subject, self.body)?;
+        for (name, value) in &self.trailers {
+            writeln!(formatter, "{name}: {value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes up a trial. `incumbent` is the record of the trial that it was compared with, for the result table.
+pub fn message(record: &TrialRecord, incumbent: Option<&TrialRecord>) -> CommitMessage {
+    CommitMessage { subject: subject(record), body: body(record, incumbent), trailers: trailers(record) }
+}
+
+fn subject(record: &TrialRecord) -> String {
+    let title = or(one_line(&record.proposal.title, TITLE), "untitled");
+    let result = match (record.payout(), delta(record)) {
+        (Some(payout), Some(delta)) => format!(" (payout {}, {})", plain(payout), signed(delta)),
+        (Some(payout), None) => format!(" (payout {})", plain(payout)),
+        _ => String::new(),
+    };
+    format!("{} {}: {title}{result}", record.verdict, record.folder())
+}
+
+fn body(record: &TrialRecord, incumbent: Option<&TrialRecord>) -> String {
+    let hypothesis = or(one_line(&record.proposal.hypothesis, HYPOTHESIS), "No hypothesis was given.");
+    let mut sections = vec![wrap(&hypothesis, BODY_WIDTH).iter().map(|line| guarded(line)).collect::<Vec<_>>()];
+    if !record.changes.is_empty() {
+        let against = record.incumbent.map_or_else(String::new, |trial| format!(" against {trial:06}"));
+        let mut lines = vec![format!("What changed{against}")];
+        let shown = record.changes.iter().take(MOST_CHANGES);
+        lines.extend(shown.map(|change| format!("  {}", one_line(&change.to_string(), 160))));
+        if record.changes.len() > MOST_CHANGES {
+            lines.push(format!("  … and {} more", record.changes.len() - MOST_CHANGES));
+        }
+        sections.push(lines);
+    }
+    if let Some(measured) = &record.measurement {
+        sections.push(table(record, measured, incumbent.and_then(|record| record.measurement.as_ref())));
+    }
+    let mut why = vec![why_heading(record.verdict).to_owned()];
+    let reason = or(one_line(&record.reason, HYPOTHESIS), "No reason was recorded.");
+    why.extend(wrap(&reason, BODY_WIDTH - 2).iter().map(|line| format!("  {line}")));
+    sections.push(why);
+    sections.iter().map(|lines| lines.join("\n")).collect::<Vec<_>>().join("\n\n")
+}
+
+fn why_heading(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Keep => "Why it was kept",
+        Verdict::Discard => "Why it was discarded",
+        Verdict::Crash => "Why it crashed",
+        Verdict::Timeout => "Why it was stopped",
+        Verdict::Invalid => "Why it is invalid",
+        Verdict::Duplicate => "Why it is a duplicate",
+        Verdict::Blocked => "Why it was blocked",
+    }
+}
+
+/// The result beside the incumbent's, where there is one to compare with. Differences are given only between means over
+/// the same seeds: a candidate that fell after its first seed has no others.
+fn table(record: &TrialRecord, measured: &Measurement, incumbent: Option<&Measurement>) -> Vec<String> {
+    let mut lines = vec![match incumbent {
+        Some(_) => format!("{:<18}{:>10}{:>11}{:>12}", "Result", "candidate", "incumbent", "difference"),
+        None => format!("{:<18}{:>10}", "Result", "candidate"),
+    }];
+    let mut row = |name: &str, value: f64, other: Option<f64>, comparable: bool| {
+        let difference = |other: f64| if comparable { signed(value - other) } else { String::new() };
+        let beside = other.map_or_else(String::new, |other| format!("{:>11}{:>12}", plain(other), difference(other)));
+        lines.push(format!("  {name:<16}{:>10}{beside}", plain(value)).trim_end().to_owned());
+    };
+    let (own, theirs) = (&measured.evaluation, incumbent.map(|measured| &measured.evaluation));
+    let same_seeds =
+        theirs.is_some_and(|other| own.seeds.iter().map(|seed| seed.seed).eq(other.seeds.iter().map(|seed| seed.seed)));
+    row("payout", own.payout, theirs.map(|other| other.payout), same_seeds);
+    row("CORR", own.corr.mean, theirs.map(|other| other.corr.mean), same_seeds);
+    row("BMC", own.bmc.mean, theirs.map(|other| other.bmc.mean), same_seeds);
+    row("BMC Sharpe", own.bmc.sharpe, theirs.map(|other| other.bmc.sharpe), same_seeds);
+    row("with benchmark", own.corr_with_benchmark, theirs.map(|other| other.corr_with_benchmark), same_seeds);
+    for seed in &own.seeds {
+        let same = theirs.and_then(|other| other.seeds.iter().find(|other| other.seed == seed.seed));
+        row(&format!("seed {}", seed.seed), seed.payout, same.map(|other| other.payout), true);
+    }
+    for fold in &own.folds {
+        let same = theirs.and_then(|other| other.folds.iter().find(|other| other.fold == fold.fold));
+        row(&format!("fold {}", fold.fold), fold.payout, same.map(|other| other.payout), same_seeds);
+    }
+    if let Some(judgement) = &record.judgement {
+        lines.push(format!(
+            "  paired {} ± {}, one-sided p {}, seeds {}",
+            signed(judgement.delta),
+            plain(judgement.standard_error),
+            p_value(judgement.p_value),
+            judgement.seeds
+        ));
+    }
+    lines.push(format!(
+        "  {} parameters, {:.1} s on {}",
+        measured.params,
+        measured.wall_seconds,
+        or(one_line(&measured.device, 60), "an unnamed device")
+    ));
+    lines
+}
+
+fn trailers(record: &TrialRecord) -> Vec<(&'static str, String)> {
+    let word = |text: &str| or(one_line(text, 60), "-");
+    let Usage { input_tokens, output_tokens, .. } = record.proposal.usage;
+    vec![
+        ("Trial", record.trial.to_string()),
+        ("Verdict", record.verdict.to_string()),
+        ("Payout", number(record.payout(), |payout| format!("{:.6}", unsigned_zero(payout, 6)))),
+        ("Delta", number(delta(record), |delta| format!("{:+.6}", unsigned_zero(delta, 6)))),
+        ("P-Value", number(record.judgement.as_ref().map(|judgement| judgement.p_value), p_value)),
+        ("Phase", word(&record.phase)),
+        ("Category", word(&record.proposal.category)),
+        ("Researcher", word(&record.proposal.researcher)),
+        ("Wall-Seconds", number(Some(record.wall_seconds), |seconds| format!("{seconds:.1}"))),
+        ("Tokens", input_tokens.saturating_add(output_tokens).to_string()),
+        ("Spec-Hash", word(record.spec_hash.as_deref().unwrap_or_default())),
+        ("Protocol-Hash", word(&record.protocol_hash)),
+        ("Data-Hash", word(&record.data_hash)),
+    ]
+}
+
+fn delta(record: &TrialRecord) -> Option<f64> {
+    record.judgement.as_ref().map(|judgement| judgement.delta)
+}
+
+/// A number that exists and is one, or `-`.
+fn number(value: Option<f64>, text: impl Fn(f64) -> String) -> String {
+    value.filter(|value| value.is_finite()).map_or_else(|| "-".into(), text)
+}
+
+fn plain(value: f64) -> String {
+    if value.is_finite() { format!("{:.4}", unsigned_zero(value, 4)) } else { "-".into() }
+}
+
+fn signed(value: f64) -> String {
+    if value.is_finite() { format!("{:+.4}", unsigned_zero(value, 4)) } else { "-".into() }
+}
+
+fn p_value(value: f64) -> String {
+    match value {
+        value if !value.is_finite() => "-".into(),
+        value if value != 0.0 && value < 1e-4 => format!("{value:.1e}"),
+        value => format!("{value:.4}"),
+    }
+}
+
+/// What would be shown as -0.0000 is 0.
+fn unsigned_zero(value: f64, decimals: i32) -> f64 {
+    if value.abs() < 0.5 * 10f64.powi(-decimals) { 0.0 } else { value }
+}
+
+fn or(text: String, otherwise: &str) -> String {
+    if text.is_empty() { otherwise.to_owned() } else { text }
+}
+
+/// A line of foreign text, indented where a reader of the log could take it for something else: a trailer, a comment,
+/// a divider, a diff.
+fn guarded(line: &str) -> String {
+    let name = line.split(':').next().unwrap_or_default();
+    let trailer = line.contains(':') && name.trim_end().chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let other = line.starts_with(['#', '-', ';', '(', '>', '+', '@', '=', '<']) || line.starts_with("diff ");
+    if trailer || other { format!("  {line}") } else { line.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

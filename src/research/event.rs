@@ -1,0 +1,84 @@
+//! The events that a session appends to the ledger. Everything else that the loop knows is derived from them.
+
+use serde::{Deserialize, Serialize};
+
+use super::trial::{TrialRecord, Usage};
+
+/// One fact of a session. On disk each is a line of JSON with a sequence number, a time and a checksum (`lab::ledger`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A session began.
+    SessionStarted {
+        /// Process of the daemon.
+        pid: u32,
+        /// The notebook's branch.
+        branch: String,
+        /// Version of the program.
+        version: String,
+        /// The researcher that proposes.
+        researcher: String,
+        /// The protocol's hash.
+        protocol_hash: String,
+        /// The data's hash.
+        data_hash: String,
+    },
+    /// A session ended, and why.
+    SessionEnded {
+        /// For people: `12 trials done`, `SIGTERM`, …
+        reason: String,
+    },
+    /// The search entered a phase.
+    PhaseEntered {
+        /// Name of the phase.
+        phase: String,
+        /// Why: `session start`, `plateau: 15 discards in a row`, …
+        why: String,
+    },
+    /// A checked proposal went into training. If the process dies now, this trial's number is free again.
+    TrialStarted {
+        /// The trial's number.
+        trial: u32,
+        /// What is tried.
+        title: String,
+        /// Canonical hash of the spec.
+        spec_hash: String,
+    },
+    /// A trial came to its verdict. The commit follows; recovery makes it if the process died in between.
+    TrialEnded {
+        /// The whole record.
+        record: Box<TrialRecord>,
+    },
+    /// The trial's commit is in the notebook. A trial that ended without this is committed by recovery; one that has
+    /// this and is not in git belongs to another branch, or a person took it back.
+    TrialCommitted {
+        /// The trial's number.
+        trial: u32,
+    },
+    /// The researcher gave nothing usable (outage, quota, a reply that could not be read).
+    ResearcherFailed {
+        /// Which one.
+        researcher: String,
+        /// What happened, without secrets.
+        error: String,
+        /// What it cost all the same.
+        usage: Usage,
+    },
+    /// Tokens that were spent on something other than a proposal (synthesis of learnings).
+    TokensSpent {
+        /// On what.
+        purpose: String,
+        /// How many.
+        usage: Usage,
+    },
+    /// Recovery repaired something, said in words.
+    Recovered {
+        /// What was found and done.
+        what: String,
+    },
+    /// A person's edit of the lab's own files was picked up and committed as theirs.
+    PersonEdited {
+        /// Paths in the lab.
+        files: Vec<String>,
+    },
+}

@@ -1,0 +1,21 @@
+//! The research itself, as pure decisions over the ledger's facts: verdicts, the gate, phases and plateaus, near
+//! misses, do-not-retry rules, evidence. Nothing here reads a file, a clock or a network.
+
+pub mod commit;
+pub mod event;
+pub mod evidence;
+pub mod foreign;
+pub mod gate;
+pub mod history;
+pub mod knob_path;
+pub mod learned;
+pub mod learnings;
+pub mod measurement;
+pub mod near_miss;
+pub mod phases;
+pub mod rules;
+pub mod settings;
+pub mod trial;
+
+#[cfg(test)]
+pub(crate) mod sample;

@@ -1,0 +1,105 @@
+//! Near misses: discards that came close to the present incumbent, with what they changed. They are what combined
+//! proposals are made of, and they expire with the incumbent that they nearly beat: against another one, nobody knows.
+
+use serde::Serialize;
+
+use super::history::History;
+use super::trial::{KnobChange, Verdict};
+
+/// A discard that was better than the incumbent, only not provably.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NearMiss {
+    /// The trial.
+    pub trial: u32,
+    /// What was tried.
+    pub title: String,
+    /// Its category.
+    pub category: String,
+    /// Mean paired difference in payout against the incumbent; above zero.
+    pub delta: f64,
+    /// One-sided p-value of that difference.
+    pub p_value: f64,
+    /// How many seeds it was judged over; one means that it fell at the screen.
+    pub seeds: usize,
+    /// What it changed in the incumbent's spec.
+    pub changes: Vec<KnobChange>,
+    /// The spec, as it was proposed.
+    pub spec: String,
+}
+
+/// The closest discards against the present incumbent, best first: by p-value, then by difference, then the older one.
+/// None were close whose difference was not above zero.
+pub fn near_misses(history: &History, limit: usize) -> Vec<NearMiss> {
+    let Some(incumbent) = history.incumbent() else { return Vec::new() };
+    let mut found: Vec<NearMiss> = history
+        .trials()
+        .iter()
+        .filter(|record| record.verdict == Verdict::Discard && record.incumbent == Some(incumbent.trial))
+        .filter_map(|record| {
+            let judgement = record.judgement.as_ref().filter(|judgement| judgement.delta > 0.0)?;
+            Some(NearMiss {
+                trial: record.trial,
+                title: record.proposal.title.clone(),
+                category: record.proposal.category.clone(),
+                delta: judgement.delta,
+                p_value: judgement.p_value,
+                seeds: judgement.seeds,
+                changes: record.changes.clone(),
+                spec: record.proposal.spec.clone(),
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then(b.delta.total_cmp(&a.delta)).then(a.trial.cmp(&b.trial)));
+    found.truncate(limit);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::research::event::Event;
+    use crate::research::sample::{baseline, change, ended, judged, trial};
+
+    fn gelu() -> Vec<KnobChange> {
+        vec![change("network[0].dense.activation", Some("relu"), Some("gelu"))]
+    }
+
+    fn past() -> Vec<Event> {
+        vec![
+            ended(baseline(0.01)),
+            ended(judged(1, "loss", &[], (false, 0.0006, 0.20))),
+            ended(judged(2, "activation", &gelu(), (false, 0.0011, 0.08))),
+            ended(judged(3, "loss", &[], (false, -0.0100, 0.99))),
+            ended(trial(4, Verdict::Crash)),
+            ended(judged(5, "loss", &[], (false, 0.0009, 0.20))),
+        ]
+    }
+
+    #[test]
+    fn the_closest_come_first_and_losers_not_at_all() {
+        let history = History::from_events(&past());
+        let found = near_misses(&history, 10);
+        assert_eq!(found.iter().map(|miss| miss.trial).collect::<Vec<_>>(), [2, 5, 1]);
+        assert_eq!(found[0].changes, gelu());
+        assert_eq!(found[0].spec, "# spec of trial 2\n");
+        assert_eq!(near_misses(&history, 1).len(), 1);
+        assert!(near_misses(&history, 0).is_empty());
+    }
+
+    #[test]
+    fn they_expire_with_the_incumbent_they_nearly_beat() {
+        let mut events = past();
+        events.push(ended(judged(6, "loss", &[], (true, 0.002, 0.01))));
+        let mut history = History::from_events(&events);
+        assert!(near_misses(&history, 10).is_empty(), "trial 6 is the incumbent now");
+        let mut later = judged(7, "loss", &[], (false, 0.0004, 0.3));
+        later.incumbent = Some(6);
+        history.apply(&ended(later));
+        assert_eq!(near_misses(&history, 10).iter().map(|miss| miss.trial).collect::<Vec<_>>(), [7]);
+    }
+
+    #[test]
+    fn without_an_incumbent_there_is_nothing_to_miss() {
+        assert!(near_misses(&History::default(), 10).is_empty());
+    }
+}

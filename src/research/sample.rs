@@ -1,0 +1,116 @@
+//! Records and events for tests.
+
+use prepare::{EraScore, Evaluation, FoldScore, SeedScore, Summary};
+
+use super::event::Event;
+use super::trial::{
+    Judgement, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, TrialRecord, Usage, Verdict,
+};
+
+/// A trial against baseline 0 in the phase `explore`, measured and judged where its verdict says so, with a payout of
+/// 0.010 and a difference of -0.0004. The number is in its title and its hash.
+pub(crate) fn trial(number: u32, verdict: Verdict) -> TrialRecord {
+    let measured = matches!(verdict, Verdict::Keep | Verdict::Discard);
+    TrialRecord {
+        version: RECORD_VERSION,
+        trial: number,
+        verdict,
+        reason: format!("sample: {verdict}"),
+        proposal: Proposal {
+            title: format!("change {number}"),
+            hypothesis: "it should help".into(),
+            category: "architecture".into(),
+            expected_effect: None,
+            spec: format!("# spec of trial {number}\n"),
+            researcher: "optimizer".into(),
+            parents: Vec::new(),
+            usage: Usage::default(),
+        },
+        phase: "explore".into(),
+        spec_hash: (verdict != Verdict::Invalid).then(|| format!("{number:016x}")),
+        protocol_hash: "1111111111111111".into(),
+        data_hash: "2222222222222222".into(),
+        incumbent: Some(0),
+        changes: vec![change("network[0].dense.width", Some("64"), Some("128"))],
+        measurement: measured.then(|| measurement(0.010)),
+        judgement: measured.then(|| judgement(verdict == Verdict::Keep, -0.0004, 0.6)),
+        wall_seconds: 12.3,
+        started: "2026-03-01T22:00:00Z".into(),
+        ended: "2026-03-01T22:00:12Z".into(),
+    }
+}
+
+/// Trial 0, kept with nothing to beat.
+pub(crate) fn baseline(payout: f64) -> TrialRecord {
+    TrialRecord {
+        incumbent: None,
+        changes: Vec::new(),
+        measurement: Some(measurement(payout)),
+        judgement: None,
+        reason: "the baseline".into(),
+        proposal: Proposal { title: "baseline".into(), ..trial(0, Verdict::Keep).proposal },
+        ..trial(0, Verdict::Keep)
+    }
+}
+
+/// A trial of a category and with changes, and how it was judged.
+pub(crate) fn judged(
+    number: u32,
+    category: &str,
+    changes: &[KnobChange],
+    (keep, delta, p_value): (bool, f64, f64),
+) -> TrialRecord {
+    let mut record = trial(number, if keep { Verdict::Keep } else { Verdict::Discard });
+    record.proposal.category = category.into();
+    record.changes = changes.to_vec();
+    record.measurement = Some(measurement(0.010 + delta));
+    record.judgement = Some(judgement(keep, delta, p_value));
+    record
+}
+
+pub(crate) fn change(path: &str, from: Option<&str>, to: Option<&str>) -> KnobChange {
+    KnobChange { path: path.into(), from: from.map(Into::into), to: to.map(Into::into) }
+}
+
+pub(crate) fn judgement(keep: bool, delta: f64, p_value: f64) -> Judgement {
+    Judgement { keep, delta, standard_error: 0.0006, p_value, seeds: 3, reason: "sample".into() }
+}
+
+pub(crate) fn measurement(payout: f64) -> Measurement {
+    let summary = Summary {
+        mean: payout / 3.0,
+        std: 0.02,
+        sharpe: payout / 0.06,
+        max_drawdown: 0.1,
+        positive_share: 0.6,
+        autocorrelation: 0.2,
+    };
+    let eras = (0..8).map(|index| EraScore { era: 1 + 4 * index, corr: payout / 3.0, bmc: payout / 3.0, payout });
+    Measurement {
+        evaluation: Evaluation {
+            payout,
+            corr: summary,
+            bmc: summary,
+            corr_with_benchmark: 0.4,
+            seeds: [42, 17, 73].map(|seed| SeedScore { seed, payout, corr: payout / 3.0, bmc: payout / 3.0 }).to_vec(),
+            folds: (0..2).map(|fold| FoldScore { fold, payout }).collect(),
+            eras: eras.collect(),
+        },
+        scores: Scores {
+            eras: (0..8).map(|index| 1 + 4 * index).collect(),
+            seeds: [42, 17, 73].map(|seed| SeedPayouts { seed, payout: vec![payout; 8] }).to_vec(),
+        },
+        wall_seconds: 12.0,
+        rows_per_second: 1e5,
+        params: 12_000,
+        device: "cpu, 2 threads".into(),
+    }
+}
+
+pub(crate) fn ended(record: TrialRecord) -> Event {
+    Event::TrialEnded { record: Box::new(record) }
+}
+
+pub(crate) fn entered(phase: &str) -> Event {
+    Event::PhaseEntered { phase: phase.into(), why: "test".into() }
+}

@@ -1,0 +1,67 @@
+//! How the loop decides, as a person writes it in autoresearch.yaml: the gate's levels and the phases.
+
+use serde::{Deserialize, Serialize};
+
+/// The gate's rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateSettings {
+    /// The smallest gain in payout that counts as a gain.
+    pub min_effect: f64,
+    /// The level of the one-sided test of the paired per-era differences, in (0, 0.5].
+    pub alpha: f64,
+    /// The level that the first seed alone must pass before the other seeds are trained, in (0, 1].
+    pub screen_alpha: f64,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self { min_effect: 0.0005, alpha: 0.05, screen_alpha: 0.3 }
+    }
+}
+
+/// How far from the incumbent a phase's proposals may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Breadth {
+    /// One knob, a small step.
+    Narrow,
+    /// One or two focused changes of any size.
+    Focused,
+    /// Two or three changes together, near misses among them.
+    Combined,
+    /// Anything.
+    Wide,
+}
+
+/// One phase of the search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseSettings {
+    /// Its name, as it stands in commits and in the status.
+    pub name: String,
+    /// What the researcher is told about it.
+    pub brief: String,
+    /// How broad its changes are.
+    pub breadth: Breadth,
+    /// Categories that it prefers; empty: any.
+    #[serde(default)]
+    pub categories: Vec<String>,
+    /// It ends after this many trained trials at the latest; None: only a plateau ends it.
+    #[serde(default)]
+    pub trials: Option<u32>,
+    /// It ends after this many discards in a row; None: the session's plateau.
+    #[serde(default)]
+    pub plateau: Option<u32>,
+}
+
+/// What happens after a plateau in the last phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenConverged {
+    /// Begin again with the first phase.
+    #[default]
+    Continue,
+    /// End the session.
+    Stop,
+}

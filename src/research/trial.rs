@@ -1,0 +1,237 @@
+//! What one trial is: the proposal that started it, the verdict it came to, and the record that the lab keeps.
+//!
+//! `TrialRecord` is an on-disk format (`runs/NNNNNN/result.json` and the ledger hold it): it carries a version, and a
+//! change that an older program could not read bumps it.
+
+use std::fmt;
+
+use prepare::Evaluation;
+use serde::{Deserialize, Serialize};
+
+/// The version of [`TrialRecord`] that this program writes.
+pub const RECORD_VERSION: u32 = 1;
+
+/// How a trial ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Better than the incumbent by the gate's rules: it is the incumbent now.
+    Keep,
+    /// Trained, and not proven better.
+    Discard,
+    /// Training failed: not a number, out of memory, a worker that died.
+    Crash,
+    /// Training went over the trial's wall-clock limit.
+    Timeout,
+    /// The proposal never became a valid spec.
+    Invalid,
+    /// The same model (by canonical hash) has been tried before.
+    Duplicate,
+    /// A do-not-retry rule forbids it.
+    Blocked,
+}
+
+impl Verdict {
+    /// Every verdict, in the order in which people read them.
+    pub const ALL: [Self; 7] =
+        [Self::Keep, Self::Discard, Self::Crash, Self::Timeout, Self::Invalid, Self::Duplicate, Self::Blocked];
+
+    /// Whether the trial cost training time; only such trials count against `--trials`.
+    pub fn was_trained(self) -> bool {
+        matches!(self, Self::Keep | Self::Discard | Self::Crash | Self::Timeout)
+    }
+
+    /// The word in files, commits and on the screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Discard => "discard",
+            Self::Crash => "crash",
+            Self::Timeout => "timeout",
+            Self::Invalid => "invalid",
+            Self::Duplicate => "duplicate",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.word())
+    }
+}
+
+/// What a proposal cost the researcher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens sent.
+    pub input_tokens: u64,
+    /// Tokens received.
+    pub output_tokens: u64,
+    /// US dollars, by the price table of the configuration; 0 without one.
+    pub cost_usd: f64,
+    /// Seconds spent waiting for the researcher.
+    pub seconds: f64,
+}
+
+impl Usage {
+    /// Adds another call's cost to this one.
+    pub fn add(&mut self, other: &Self) {
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.cost_usd += other.cost_usd;
+        self.seconds += other.seconds;
+    }
+}
+
+/// One edit of the model spec, as a researcher puts it forward.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// One line: what is tried.
+    pub title: String,
+    /// Why it should help.
+    pub hypothesis: String,
+    /// The kind of change (`optimizer`, `loss`, `architecture`, …), for the evidence table.
+    pub category: String,
+    /// The gain in payout that the researcher expects, if it says.
+    pub expected_effect: Option<f64>,
+    /// The whole proposed model.yaml, as written.
+    pub spec: String,
+    /// Who proposed it (`optimizer`, `openai`, …).
+    pub researcher: String,
+    /// Earlier trials that it builds on, beside the incumbent.
+    #[serde(default)]
+    pub parents: Vec<u32>,
+    /// What it cost to obtain, repairs included.
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+/// One knob that differs between two specs, as text for people: `network[0].dense.width`, `64`, `128`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnobChange {
+    /// Where in the spec.
+    pub path: String,
+    /// The old value, or None where the slot did not exist.
+    pub from: Option<String>,
+    /// The new value, or None where the slot is gone.
+    pub to: Option<String>,
+}
+
+impl From<crate::spec::diff::Change> for KnobChange {
+    fn from(change: crate::spec::diff::Change) -> Self {
+        Self { path: change.path, from: change.from, to: change.to }
+    }
+}
+
+impl fmt::Display for KnobChange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.from, &self.to) {
+            (Some(from), Some(to)) => write!(formatter, "{} {from} → {to}", self.path),
+            (None, Some(to)) => write!(formatter, "{} added: {to}", self.path),
+            (Some(from), None) => write!(formatter, "{} removed (was {from})", self.path),
+            (None, None) => write!(formatter, "{} unchanged", self.path),
+        }
+    }
+}
+
+/// Per-era payouts of one seed, aligned with [`Scores::eras`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeedPayouts {
+    /// The seed.
+    pub seed: u64,
+    /// Payout of each era, in the order of `eras`.
+    pub payout: Vec<f64>,
+}
+
+/// What the gate compares: payouts by seed and era.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Era numbers, ascending.
+    pub eras: Vec<u32>,
+    /// One entry a seed.
+    pub seeds: Vec<SeedPayouts>,
+}
+
+/// What training and scoring a spec gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// The scores that people read.
+    pub evaluation: Evaluation,
+    /// The scores that the gate compares.
+    pub scores: Scores,
+    /// Seconds of wall-clock, training and scoring.
+    pub wall_seconds: f64,
+    /// Training rows a second, over all replicas.
+    pub rows_per_second: f64,
+    /// Trainable parameters of one net.
+    pub params: u64,
+    /// What it ran on, in words.
+    pub device: String,
+}
+
+/// How the gate judged a candidate against the incumbent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Whether it is kept.
+    pub keep: bool,
+    /// Mean paired difference in payout, candidate minus incumbent, over the common seeds and eras.
+    pub delta: f64,
+    /// Standard error of `delta`.
+    pub standard_error: f64,
+    /// One-sided p-value of `delta` > 0.
+    pub p_value: f64,
+    /// How many seeds were compared.
+    pub seeds: usize,
+    /// One sentence: why.
+    pub reason: String,
+}
+
+/// One trial, whole: what was tried, what came out, why it ended as it did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// [`RECORD_VERSION`].
+    pub version: u32,
+    /// The trial's number; 0 is the baseline.
+    pub trial: u32,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// One sentence: why it ended so.
+    pub reason: String,
+    /// The proposal, spec included.
+    pub proposal: Proposal,
+    /// The phase that it was proposed in.
+    pub phase: String,
+    /// Canonical hash of the spec; None where it never became valid.
+    pub spec_hash: Option<String>,
+    /// The protocol it was measured under.
+    pub protocol_hash: String,
+    /// The data it was measured on.
+    pub data_hash: String,
+    /// The trial that was the incumbent then; None for the baseline.
+    pub incumbent: Option<u32>,
+    /// What differs from that incumbent's spec.
+    pub changes: Vec<KnobChange>,
+    /// What was measured; None where nothing was trained to the end.
+    pub measurement: Option<Measurement>,
+    /// The gate's judgement; None for the baseline and where nothing was measured.
+    pub judgement: Option<Judgement>,
+    /// Wall-clock seconds from the proposal's acceptance to the verdict.
+    pub wall_seconds: f64,
+    /// When it began, RFC 3339, UTC.
+    pub started: String,
+    /// When it ended, RFC 3339, UTC.
+    pub ended: String,
+}
+
+impl TrialRecord {
+    /// The measured payout, where there is one.
+    pub fn payout(&self) -> Option<f64> {
+        self.measurement.as_ref().map(|measured| measured.evaluation.payout)
+    }
+
+    /// The folder below `runs/`, and the trial's name in commits: six digits.
+    pub fn folder(&self) -> String {
+        format!("{:06}", self.trial)
+    }
+}
