@@ -1,0 +1,174 @@
+//! The ranges of the configuration's values. Pure: a configuration in, its first mistake out.
+
+use std::collections::BTreeSet;
+
+use super::Config;
+
+/// One value that is out of its range.
+pub(super) struct Mistake {
+    /// Where: `gate.alpha`, `phases[2].name`.
+    pub(super) path: String,
+    /// What was found and what is allowed.
+    pub(super) message: String,
+}
+
+/// The first mistake, in the order of the file that `init` writes.
+pub(super) fn first_mistake(config: &Config) -> Option<Mistake> {
+    let mut check = Check(None);
+    check.that(config.version == 1, "version", || format!("found {}; this program reads version 1", config.version));
+    researcher(config, &mut check);
+    gate(config, &mut check);
+    phases(config, &mut check);
+    check.range("plateau", u64::from(config.plateau), 1, 10_000);
+    budget(config, &mut check);
+    if let Some(threads) = config.threads {
+        check.range("threads", threads as u64, 1, 4_096);
+    }
+    if let Some(tag) = &config.tag {
+        check.that(is_tag(tag), "tag", || {
+            format!("`{}` does not make a branch name; allowed are up to 60 letters, digits, `-`, `_` and `.`, beginning with a letter or digit", shown(tag))
+        });
+    }
+    check.0
+}
+
+/// Whether git takes `autoresearch/TAG` for a branch, and a person would.
+pub(in crate::lab) fn is_tag(tag: &str) -> bool {
+    !tag.is_empty()
+        && tag.len() <= 60
+        && tag.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && tag.chars().all(|each| each.is_ascii_alphanumeric() || matches!(each, '-' | '_' | '.'))
+        && git2::Reference::is_valid_name(&format!("refs/heads/autoresearch/{tag}"))
+}
+
+fn researcher(config: &Config, check: &mut Check) {
+    let settings = &config.researcher;
+    let openai = &settings.openai;
+    check.range("researcher.repairs", u64::from(settings.repairs), 0, 20);
+    check.that(is_endpoint(&openai.base_url), "researcher.openai.base_url", || {
+        "must be `http://HOST…` or `https://HOST…`, without spaces, user name or password".into()
+    });
+    check.that(!openai.model.trim().is_empty() && openai.model.len() <= 200, "researcher.openai.model", || {
+        "must be the name of a model".into()
+    });
+    // What stands here by mistake may be the key itself, so it is not repeated.
+    check.that(is_variable(&openai.key_variable), "researcher.openai.key_variable", || {
+        "must be the name of an environment variable (capital letters, digits and `_`, as in OPENAI_API_KEY); the key itself never belongs into a file of the lab"
+            .into()
+    });
+    if let Some(temperature) = openai.temperature {
+        check.between("researcher.openai.temperature", temperature, 0.0, 2.0);
+    }
+    check.range("researcher.openai.max_output_tokens", u64::from(openai.max_output_tokens), 256, 1_000_000);
+    check.range("researcher.openai.max_prompt_tokens", u64::from(openai.max_prompt_tokens), 2_000, 2_000_000);
+    check.range("researcher.openai.timeout_seconds", openai.timeout_seconds, 1, 3_600);
+    check.range("researcher.openai.retries", u64::from(openai.retries), 0, 20);
+    check.between("researcher.openai.input_price", openai.input_price, 0.0, 1e6);
+    check.between("researcher.openai.output_price", openai.output_price, 0.0, 1e6);
+}
+
+fn gate(config: &Config, check: &mut Check) {
+    let gate = &config.gate;
+    check.between("gate.min_effect", gate.min_effect, 0.0, 1.0);
+    check.that(gate.alpha > 0.0 && gate.alpha <= 0.5, "gate.alpha", || {
+        format!("found {}; must be above 0 and at most 0.5", gate.alpha)
+    });
+    check.that(gate.screen_alpha > 0.0 && gate.screen_alpha <= 1.0, "gate.screen_alpha", || {
+        format!("found {}; must be above 0 and at most 1", gate.screen_alpha)
+    });
+}
+
+fn phases(config: &Config, check: &mut Check) {
+    check.that(!config.phases.is_empty(), "phases", || "is empty; the search needs at least one phase".into());
+    check.that(config.phases.len() <= 100, "phases", || format!("has {} phases; at most 100", config.phases.len()));
+    let mut names = BTreeSet::new();
+    for (index, phase) in config.phases.iter().enumerate() {
+        let path = format!("phases[{index}]");
+        check.that(is_word(&phase.name), &format!("{path}.name"), || {
+            format!("found `{}`; must be a word of up to 40 small letters, digits, `-` and `_`", shown(&phase.name))
+        });
+        check.that(names.insert(&phase.name), &format!("{path}.name"), || {
+            format!("`{}` is the name of an earlier phase", shown(&phase.name))
+        });
+        check.that(!phase.brief.trim().is_empty() && phase.brief.len() <= 4_000, &format!("{path}.brief"), || {
+            format!("has {} bytes; must have 1 to 4000", phase.brief.trim().len())
+        });
+        check.that(phase.categories.len() <= 50, &format!("{path}.categories"), || "at most 50".into());
+        for (at, category) in phase.categories.iter().enumerate() {
+            check.that(is_word(category), &format!("{path}.categories[{at}]"), || {
+                format!("found `{}`; must be a word such as `optimizer`", shown(category))
+            });
+        }
+        if let Some(trials) = phase.trials {
+            check.range(&format!("{path}.trials"), u64::from(trials), 1, 1_000_000);
+        }
+        if let Some(plateau) = phase.plateau {
+            check.range(&format!("{path}.plateau"), u64::from(plateau), 1, 10_000);
+        }
+    }
+}
+
+fn budget(config: &Config, check: &mut Check) {
+    let budget = &config.budget;
+    check.range("budget.trial_seconds", budget.trial_seconds, 1, 604_800);
+    if let Some(memory) = budget.memory_mb {
+        check.range("budget.memory_mb", memory, 256, 16 * 1024 * 1024);
+    }
+    check.range("budget.parameters", budget.parameters, 1, 10_000_000_000);
+    if let Some(flops) = budget.flops {
+        check.between("budget.flops", flops, 1.0, 1e24);
+    }
+    if let Some(trials) = budget.session_trials {
+        check.range("budget.session_trials", u64::from(trials), 1, 1_000_000);
+    }
+    if let Some(hours) = budget.session_hours {
+        check.that(hours > 0.0 && hours <= 8_784.0, "budget.session_hours", || {
+            format!("found {hours}; must be above 0 and at most 8784")
+        });
+    }
+}
+
+/// Keeps the first mistake.
+struct Check(Option<Mistake>);
+
+impl Check {
+    fn that(&mut self, holds: bool, path: &str, message: impl FnOnce() -> String) {
+        if !holds && self.0.is_none() {
+            self.0 = Some(Mistake { path: path.to_owned(), message: message() });
+        }
+    }
+
+    fn range(&mut self, path: &str, found: u64, least: u64, most: u64) {
+        self.that((least..=most).contains(&found), path, || format!("found {found}; must be {least} to {most}"));
+    }
+
+    fn between(&mut self, path: &str, found: f64, least: f64, most: f64) {
+        self.that((least..=most).contains(&found), path, || format!("found {found}; must be {least} to {most}"));
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 40
+        && text.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || matches!(each, '-' | '_'))
+}
+
+fn is_variable(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 100
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+        && text.chars().all(|each| each.is_ascii_uppercase() || each.is_ascii_digit() || each == '_')
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let host = rest.split('/').next().unwrap_or_default();
+        !host.is_empty() && !rest.contains(char::is_whitespace) && !host.contains('@')
+    })
+}
+
+/// A person's text for a message: one line, not too long.
+fn shown(text: &str) -> String {
+    text.chars().take(60).map(|each| if each.is_control() { '�' } else { each }).collect()
+}

@@ -1,0 +1,96 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, LabError> {
+    Config::parse(text, Path::new("autoresearch.yaml"))
+}
+
+fn refused(text: &str) -> String {
+    parse(text).expect_err("the configuration is wrong").to_string()
+}
+
+#[test]
+fn what_a_lab_leaves_out_is_what_the_shipped_file_says() {
+    let shipped = parse(EMBEDDED).expect("the shipped file is valid");
+    assert_eq!(parse("version: 1\n").expect("the least configuration is valid"), shipped);
+    assert_eq!(Config::default(), shipped);
+    let names: Vec<_> = shipped.phases.iter().map(|phase| phase.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["explore", "combine", "diverge", "exploit", "robustness", "architectures", "paradigms", "ensembles"]
+    );
+}
+
+#[test]
+fn the_shipped_file_names_every_setting() {
+    // A setting that the commented file does not show is one that nobody finds.
+    let whole = serde_json::to_value(Config::default()).expect("a configuration is data");
+    let places = Places::of(EMBEDDED);
+    let mut missing = Vec::new();
+    for key in leaves("", &whole).into_iter().filter(|key| !key.starts_with("phases[")) {
+        let (line, _) = places.find(&key);
+        let word = key.rsplit('.').next().unwrap_or_default().to_owned();
+        let there = EMBEDDED.lines().nth(line.saturating_sub(1)).is_some_and(|text| text.contains(&word));
+        if !there {
+            missing.push(key);
+        }
+    }
+    assert!(missing.is_empty(), "autoresearch.yaml does not show {missing:?}");
+}
+
+fn leaves(path: &str, value: &serde_json::Value) -> Vec<String> {
+    let below =
+        |key: String, value| leaves(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value);
+    match value {
+        serde_json::Value::Object(map) => map.iter().flat_map(|(key, value)| below(key.clone(), value)).collect(),
+        serde_json::Value::Array(items) => {
+            items.iter().enumerate().flat_map(|(index, item)| leaves(&format!("{path}[{index}]"), item)).collect()
+        }
+        _ => vec![path.to_owned()],
+    }
+}
+
+#[test]
+fn mistakes_are_located_and_say_what_is_allowed() {
+    let table: &[(&str, &str, &[&str])] = &[
+        ("", "autoresearch.yaml:1:1", &["empty", "version: 1"]),
+        ("plateau: 3\n", "autoresearch.yaml", &["`version` is missing"]),
+        ("version: 2\n", "autoresearch.yaml:1:10", &["version", "found 2", "version 1"]),
+        ("version: 1\ngate:\n  alpah: 0.1\n", "autoresearch.yaml:3:3", &["`alpah`", "Did you mean `alpha`?"]),
+        ("version: 1\ngate:\n  alpha: 0.9\n", "autoresearch.yaml:3:10", &["gate.alpha", "0.9", "at most 0.5"]),
+        ("version: 1\ngate: { alpha: .nan }\n", "autoresearch.yaml:2:16", &["gate.alpha"]),
+        ("version: 1\ngate: { min_effect: .inf }\n", "autoresearch.yaml:2:21", &["gate.min_effect"]),
+        ("version: 1\ndevice: cud\n", "autoresearch.yaml:2:9", &["device", "`cud`", "`cuda`", "auto"]),
+        ("version: 1\nplateau: soon\n", "autoresearch.yaml:2:10", &["plateau"]),
+        ("version: 1\nplateau: 0\n", "autoresearch.yaml:2:10", &["plateau: found 0", "1 to"]),
+        ("version: 1\nphases: []\n", "autoresearch.yaml:2:9", &["phases", "at least one"]),
+        (
+            "version: 1\nphases:\n  - { name: a, brief: x, breadth: wide }\n  - { name: a, brief: y, breadth: wide }\n",
+            "autoresearch.yaml:4:13",
+            &["phases[1].name", "earlier phase"],
+        ),
+        ("version: 1\ntag: \"a b\"\n", "autoresearch.yaml:2:6", &["tag", "branch name"]),
+        ("version: 1\ntag: a.lock\n", "autoresearch.yaml:2:6", &["tag"]),
+        ("version: 1\nbudget: { trial_seconds: 0 }\n", "autoresearch.yaml:2:26", &["budget.trial_seconds"]),
+        ("version: 1\nbudget: { session_hours: -1 }\n", "autoresearch.yaml:2:26", &["budget.session_hours"]),
+        ("version: 1\nversion: 1\n", "autoresearch.yaml:2:1", &["version"]),
+        ("version: [1\n", "autoresearch.yaml", &[]),
+        ("just words\n", "autoresearch.yaml", &[]),
+    ];
+    for (text, place, parts) in table {
+        let words = refused(text);
+        assert!(words.starts_with(place), "{text:?}: {words}");
+        for part in *parts {
+            assert!(words.contains(part), "{text:?}: {words} lacks {part:?}");
+        }
+        assert!(!words.contains('\n'), "one line: {words}");
+    }
+}
+
+#[test]
+fn a_key_in_the_place_of_its_variable_is_not_repeated() {
+    let words = refused("version: 1\nresearcher: { openai: { key_variable: sk-verysecret123 } }\n");
+    assert!(words.contains("key_variable") && words.contains("environment variable"), "{words}");
+    assert!(!words.contains("verysecret"), "{words}");
+    let words = refused("version: 1\nresearcher: { openai: { base_url: \"https://user:hunter2@host/v1\" } }\n");
+    assert!(words.contains("base_url") && !words.contains("hunter2"), "{words}");
+}
