@@ -1,0 +1,256 @@
+//! What can go wrong with a researcher, said so that a person can act on it and the loop can decide what to do.
+//!
+//! No message holds the key: the text of a server's reply goes through [`crate::researcher::openai::key::Key::redact`]
+//! before it gets here.
+
+use std::time::Duration;
+
+use crate::research::trial::Usage;
+
+/// A call of a researcher that gave nothing usable, and what it cost all the same.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct ResearcherError {
+    /// What happened.
+    pub kind: ErrorKind,
+    /// Tokens and seconds that were spent on it.
+    pub usage: Usage,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ErrorKind {
+    /// The environment variable of the key is not set.
+    #[error(
+        "no API key: the environment variable {variable} is not set, and {base_url} is not on this machine. Set \
+         {variable}, name another variable in researcher.openai.key_variable, or use `--researcher optimizer`, which \
+         needs no key"
+    )]
+    KeyMissing {
+        /// Name of the variable.
+        variable: String,
+        /// The endpoint.
+        base_url: String,
+    },
+    /// The key holds characters that no HTTP header may hold.
+    #[error(
+        "the API key in {variable} holds a space, a line break or another character that no key has; set it anew, \
+         without quotes"
+    )]
+    KeyMalformed {
+        /// Name of the variable.
+        variable: String,
+    },
+    /// The base URL is none.
+    #[error(
+        "researcher.openai.base_url is `{base_url}`: {why}; it must look like https://api.openai.com/v1 or \
+         http://localhost:11434/v1"
+    )]
+    BaseUrl {
+        /// As configured.
+        base_url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The HTTP client could not be made.
+    #[error("the HTTP client could not be made: {why}; on a bare system the package ca-certificates may be missing")]
+    Client {
+        /// What it said.
+        why: String,
+    },
+    /// 401 or 403.
+    #[error("{endpoint} refused the key ({status}): {message}; check the key in {variable} and what it may use")]
+    Auth {
+        /// The endpoint.
+        endpoint: String,
+        /// HTTP status.
+        status: u16,
+        /// What the server said.
+        message: String,
+        /// Name of the key's variable.
+        variable: String,
+    },
+    /// 404, or an error that names the model.
+    #[error(
+        "{endpoint} does not know the model `{model}`, or has no chat completions there ({status}): {message}; check \
+         researcher.openai.model and base_url (up to and including the version, such as /v1)"
+    )]
+    ModelNotFound {
+        /// The endpoint.
+        endpoint: String,
+        /// The model asked for.
+        model: String,
+        /// HTTP status.
+        status: u16,
+        /// What the server said.
+        message: String,
+    },
+    /// The account has no credit left.
+    #[error("{endpoint} has no credit left for this key: {message}; top it up, or use `--researcher optimizer`")]
+    Quota {
+        /// The endpoint.
+        endpoint: String,
+        /// What the server said.
+        message: String,
+    },
+    /// 429, and the retries did not outlast it.
+    #[error("{endpoint} limits the rate of calls, and {attempts} attempts did not outlast it: {message}")]
+    RateLimited {
+        /// The endpoint.
+        endpoint: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// What the server said.
+        message: String,
+        /// How long the server asked to wait, if it did.
+        retry_after: Option<Duration>,
+    },
+    /// 5xx, and the retries did not outlast it.
+    #[error("{endpoint} failed {attempts} times, last with {status}: {message}; it is the server's trouble, try later")]
+    Server {
+        /// The endpoint.
+        endpoint: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// HTTP status of the last attempt.
+        status: u16,
+        /// What the server said.
+        message: String,
+    },
+    /// Any other refusal of the request.
+    #[error("{endpoint} did not accept the request ({status}): {message}")]
+    Request {
+        /// The endpoint.
+        endpoint: String,
+        /// HTTP status.
+        status: u16,
+        /// What the server said.
+        message: String,
+    },
+    /// No whole reply within the time limit.
+    #[error(
+        "{endpoint} gave no whole reply within {seconds} s ({attempts} attempts); raise \
+         researcher.openai.timeout_seconds if the model is slow"
+    )]
+    Timeout {
+        /// The endpoint.
+        endpoint: String,
+        /// The limit of one attempt.
+        seconds: u64,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The connection could not be made, or was cut.
+    #[error("{endpoint} could not be reached ({attempts} attempts): {message}; check the network and base_url")]
+    Network {
+        /// The endpoint.
+        endpoint: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// What went wrong.
+        message: String,
+    },
+    /// The model, or a filter before it, declined to answer.
+    #[error("the model declined to answer: {message}; reword program.md or the hint that it may have stumbled over")]
+    Refused {
+        /// What it said.
+        message: String,
+    },
+    /// The reply hit the token limit before it was whole.
+    #[error(
+        "the reply was cut off at researcher.openai.max_output_tokens ({limit}); raise it (a reasoning model spends \
+         most of it on thinking)"
+    )]
+    Truncated {
+        /// The limit.
+        limit: u32,
+    },
+    /// The reply is larger than any proposal can be.
+    #[error("{endpoint} sent more than {limit} bytes; the reply was dropped. Is base_url an API endpoint?")]
+    TooLarge {
+        /// The endpoint.
+        endpoint: String,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The reply is not what the protocol or the prompt asks for.
+    #[error("the reply could not be read: {why}")]
+    Malformed {
+        /// What is wrong, in words that help the model as well as a person.
+        why: String,
+    },
+    /// A prompt template is wrong.
+    #[error("prompts/{name}{}: {why}", line.map_or_else(String::new, |line| format!(":{line}")))]
+    Template {
+        /// File name of the template.
+        name: String,
+        /// Line, where known.
+        line: Option<usize>,
+        /// What is wrong.
+        why: String,
+    },
+    /// Even the shortest prompt is over the limit.
+    #[error(
+        "the shortest prompt needs about {needed} tokens, but researcher.openai.max_prompt_tokens is {limit}; raise it \
+         to {needed} or more, or shorten the templates in prompts/"
+    )]
+    PromptTooLong {
+        /// Tokens of the shortest prompt.
+        needed: u32,
+        /// The configured limit.
+        limit: u32,
+    },
+    /// The optimizer found no spec that is new, allowed and within the budget.
+    #[error(
+        "no new proposal: {tried} edits of the incumbent were drawn, of which {duplicate} had been tried before, \
+         {blocked} fell under do_not_retry.toml, {costly} were over the budget and {invalid} were not valid; loosen the \
+         rules or the budget, or enter a broader phase"
+    )]
+    Exhausted {
+        /// How many were drawn.
+        tried: usize,
+        /// How many had been tried before.
+        duplicate: usize,
+        /// How many a rule forbids.
+        blocked: usize,
+        /// How many cost too much.
+        costly: usize,
+        /// How many are no valid spec.
+        invalid: usize,
+    },
+}
+
+impl ErrorKind {
+    /// Whether the same call may well succeed later without anybody doing anything.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited { .. }
+                | Self::Server { .. }
+                | Self::Timeout { .. }
+                | Self::Network { .. }
+                | Self::Quota { .. }
+        )
+    }
+
+    /// Whether asking the model once more, with the error, may help at once.
+    pub fn is_the_models(&self) -> bool {
+        matches!(self, Self::Malformed { .. })
+    }
+
+    /// The error, of a call that cost nothing.
+    pub fn free(self) -> ResearcherError {
+        self.costing(Usage::default())
+    }
+
+    /// The error, with what the call cost.
+    pub fn costing(self, usage: Usage) -> ResearcherError {
+        ResearcherError { kind: self, usage }
+    }
+}
+
+impl From<ErrorKind> for ResearcherError {
+    fn from(kind: ErrorKind) -> Self {
+        kind.free()
+    }
+}

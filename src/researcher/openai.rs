@@ -1,0 +1,353 @@
+//! An LLM behind an OpenAI-compatible endpoint: prompts out, proposals in.
+//!
+//! Calls go through async-openai's client, carried by [`transport`], which bounds time and size, retries what passes,
+//! and names what does not. Neither prompts nor replies nor the key are logged.
+
+pub mod backoff;
+pub mod completion;
+pub mod dialect;
+pub mod endpoint;
+pub mod key;
+pub mod said;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod tests;
+pub mod transport;
+
+use std::time::Instant;
+
+use async_openai::Client;
+use async_openai::config::OpenAIConfig;
+use async_openai::error::OpenAIError;
+use async_openai::types::chat::{
+    ChatCompletionRequestAssistantMessage, ChatCompletionRequestMessage, ChatCompletionRequestSystemMessage,
+    ChatCompletionRequestUserMessage, CreateChatCompletionRequest, ResponseFormat,
+};
+use serde_json::{Value, json};
+
+use self::backoff::Backoff;
+use self::completion::Completion;
+use self::dialect::Dialect;
+use self::endpoint::Endpoint;
+use self::key::Key;
+use self::said::one_line;
+use self::transport::Transport;
+use super::briefing::{Briefing, Rejection, Synthesis};
+use super::error::{ErrorKind, ResearcherError};
+use super::prompt::fit::tokens;
+use super::prompt::templates::Templates;
+use super::prompt::{self, fence};
+use super::reply::{self, Draft};
+use super::settings::OpenAiSettings;
+use crate::research::learnings;
+use crate::research::trial::{Proposal, TrialRecord, Usage};
+
+/// The name in commits and in the ledger.
+pub const NAME: &str = "openai";
+
+/// Of rejected proposals, the latest are shown again; older ones only cost tokens.
+const MOST_REJECTIONS: usize = 2;
+/// A reply that could not be read is shown to the model no longer than this.
+const LONGEST_ECHO: usize = 4_000;
+
+/// An LLM behind an endpoint.
+#[derive(Clone, Debug)]
+pub struct OpenAi {
+    client: Client<OpenAIConfig>,
+    config: OpenAIConfig,
+    transport: Transport,
+    endpoint: Endpoint,
+    key: Option<Key>,
+    dialect: Dialect,
+    settings: OpenAiSettings,
+    templates: Templates,
+    /// How often an unreadable reply is asked for again.
+    repairs: u32,
+}
+
+/// One side's words in the conversation.
+#[derive(Clone, Debug, PartialEq)]
+enum Said {
+    System(String),
+    User(String),
+    Assistant(String),
+}
+
+impl OpenAi {
+    /// A researcher at the configured endpoint; the key is read from the environment now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BaseUrl`], [`ErrorKind::KeyMissing`], [`ErrorKind::KeyMalformed`], [`ErrorKind::Client`].
+    pub fn new(settings: &OpenAiSettings, repairs: u32, templates: Templates) -> Result<Self, ResearcherError> {
+        let endpoint = Endpoint::parse(&settings.base_url)?;
+        let key = Key::from_environment(&settings.key_variable, endpoint.base(), endpoint.is_local())?;
+        Self::with_key(settings, repairs, templates, key, Backoff::default())
+    }
+
+    fn with_key(
+        settings: &OpenAiSettings,
+        repairs: u32,
+        templates: Templates,
+        key: Option<Key>,
+        backoff: Backoff,
+    ) -> Result<Self, ResearcherError> {
+        let endpoint = Endpoint::parse(&settings.base_url)?;
+        // Set one by one: the crate's defaults read variables of the environment that were not asked for.
+        let config = OpenAIConfig::new()
+            .with_api_base(endpoint.base())
+            .with_api_key(key.as_ref().map_or("", Key::expose))
+            .with_org_id("")
+            .with_project_id("");
+        let transport = Transport::new(endpoint.clone(), key.clone(), settings, backoff)?;
+        Ok(Self {
+            client: Client::with_config(config.clone()).with_http_service(transport.clone()),
+            config,
+            transport,
+            dialect: Dialect::new(endpoint.is_openai()),
+            endpoint,
+            key,
+            settings: settings.clone(),
+            templates,
+            repairs,
+        })
+    }
+
+    /// A proposal. Replies that cannot be read go back at once, a bounded number of times; what can be read and yet
+    /// not be tried comes back in `rejected`, by the loop.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`] of a call; the error carries what was spent.
+    pub async fn propose(
+        &mut self,
+        briefing: &Briefing<'_>,
+        rejected: &[Rejection],
+    ) -> Result<Proposal, ResearcherError> {
+        let mut conversation = self.conversation(briefing, rejected)?;
+        let mut usage = Usage::default();
+        let mut left = self.repairs;
+        loop {
+            let reply = self.ask(&conversation, true, &mut usage).await.map_err(|kind| kind.costing(usage))?;
+            let why = match self.read(&reply) {
+                Ok(draft) => return Ok(proposal(draft, usage)),
+                Err(kind) if !kind.is_the_models() || left == 0 => return Err(kind.costing(usage)),
+                Err(kind) => kind.to_string(),
+            };
+            left -= 1;
+            tracing::warn!(left, "{why}");
+            let again = prompt::repair(&self.templates, &why).map_err(|kind| kind.costing(usage))?;
+            conversation.push(Said::Assistant(fence::cut(&reply.text, LONGEST_ECHO)));
+            conversation.push(Said::User(again));
+        }
+    }
+
+    /// A new learnings.md, people's notes included. The caller checks it with `research::learnings::accept`.
+    ///
+    /// # Errors
+    /// As for [`OpenAi::propose`].
+    pub async fn synthesize(
+        &mut self,
+        briefing: &Briefing<'_>,
+        last: &TrialRecord,
+    ) -> Result<Synthesis, ResearcherError> {
+        let system = self.system(briefing)?;
+        let room = self.settings.max_prompt_tokens.saturating_sub(tokens(&system));
+        let request = prompt::synthesize(&self.templates, briefing, last, room)?;
+        let mut usage = Usage::default();
+        let conversation = [Said::System(system), Said::User(request)];
+        let reply = self.ask(&conversation, false, &mut usage).await.map_err(|kind| kind.costing(usage))?;
+        if reply.truncated {
+            return Err(self.truncated().costing(usage));
+        }
+        let document = reply::document(&reply.text).map_err(|why| ErrorKind::Malformed { why }.costing(usage))?;
+        Ok(Synthesis { text: learnings::with_notes(briefing.learnings, &document), usage })
+    }
+
+    /// Whether endpoint, key and model work, in one small call without retries. For `doctor`.
+    ///
+    /// # Errors
+    /// As for [`OpenAi::propose`].
+    pub async fn check(&self) -> Result<String, ResearcherError> {
+        let mut probe = self.clone();
+        probe.client = Client::with_config(self.config.clone()).with_http_service(self.transport.once());
+        // Room enough for a model that thinks before it says OK.
+        probe.settings.max_output_tokens = self.settings.max_output_tokens.min(256);
+        let mut usage = Usage::default();
+        let conversation = [Said::User("Reply with the word OK.".into())];
+        probe.ask(&conversation, false, &mut usage).await.map_err(|kind| kind.costing(usage))?;
+        let key = match self.key {
+            Some(_) => format!("with the key in {}", self.settings.key_variable),
+            None => "without a key".to_owned(),
+        };
+        Ok(format!("{} at {} answered in {:.1} s, {key}", self.settings.model, self.endpoint.base(), usage.seconds))
+    }
+
+    fn system(&self, briefing: &Briefing<'_>) -> Result<String, ErrorKind> {
+        prompt::system(&self.templates, briefing.protocol_summary, &crate::spec::reference::markdown())
+    }
+
+    fn conversation(&self, briefing: &Briefing<'_>, rejected: &[Rejection]) -> Result<Vec<Said>, ErrorKind> {
+        let system = self.system(briefing)?;
+        let mut repairs = Vec::new();
+        for rejection in &rejected[rejected.len().saturating_sub(MOST_REJECTIONS)..] {
+            repairs.push(Said::Assistant(echo(&rejection.proposal)));
+            repairs.push(Said::User(prompt::repair(&self.templates, &rejection.error)?));
+        }
+        let spent: u32 = repairs.iter().map(|said| tokens(said.text())).sum();
+        let spent = spent.saturating_add(tokens(&system));
+        let room = self.settings.max_prompt_tokens.saturating_sub(spent);
+        // What is missing is said in terms of the setting, not of what happens to be left of it.
+        let request = prompt::propose(&self.templates, briefing, room).map_err(|kind| match kind {
+            ErrorKind::PromptTooLong { needed, .. } => ErrorKind::PromptTooLong {
+                needed: needed.saturating_add(spent),
+                limit: self.settings.max_prompt_tokens,
+            },
+            other => other,
+        })?;
+        let mut conversation = vec![Said::System(system), Said::User(request)];
+        conversation.extend(repairs);
+        Ok(conversation)
+    }
+
+    /// One call, made again in another dialect where the server does not take this one.
+    async fn ask(&mut self, conversation: &[Said], as_json: bool, usage: &mut Usage) -> Result<Completion, ErrorKind> {
+        loop {
+            let started = Instant::now();
+            let format = if as_json { self.dialect.response_format() } else { None };
+            let request = self.request(conversation, format);
+            let outcome: Result<Value, OpenAIError> = self.client.chat().create_byot(&request).await;
+            let seconds = started.elapsed().as_secs_f64();
+            let kind = match outcome {
+                Ok(reply) => return self.completion(&reply, conversation, seconds, usage),
+                Err(error) => self.named(error),
+            };
+            usage.seconds += seconds;
+            let may_help = match &kind {
+                ErrorKind::Request { status, message, .. } | ErrorKind::Server { status, message, .. } => {
+                    self.dialect.learn(*status, message)
+                }
+                _ => false,
+            };
+            if !may_help {
+                return Err(kind);
+            }
+            tracing::info!(form = ?self.dialect.form, "the endpoint does not take a parameter; asking again without it");
+        }
+    }
+
+    fn completion(
+        &self,
+        reply: &Value,
+        conversation: &[Said],
+        seconds: f64,
+        usage: &mut Usage,
+    ) -> Result<Completion, ErrorKind> {
+        let read = Completion::read(reply).map_err(|why| ErrorKind::Request {
+            endpoint: self.endpoint.base().into(),
+            status: 200,
+            message: self.redacted(&why),
+        });
+        // Where the server does not count, the same estimate serves as for the prompt's limit.
+        let estimate = |text: &str| {
+            let sent: u32 = conversation.iter().map(|said| tokens(said.text())).sum();
+            (u64::from(sent), u64::from(tokens(text)))
+        };
+        let prices = (self.settings.input_price, self.settings.output_price);
+        let counted = read.as_ref().map_or((0, 0), |found| found.tokens.unwrap_or_else(|| estimate(&found.text)));
+        usage.add(&completion::usage(counted, prices, seconds));
+        let completion = read?;
+        match &completion.refusal {
+            Some(message) => Err(ErrorKind::Refused { message: self.redacted(message) }),
+            None => Ok(completion),
+        }
+    }
+
+    /// A proposal from a completion.
+    fn read(&self, completion: &Completion) -> Result<Draft, ErrorKind> {
+        reply::parse(&completion.text).map_err(|why| {
+            // Half a reply is not the model's mistake, and asking again would cut it off again.
+            if completion.truncated { self.truncated() } else { ErrorKind::Malformed { why } }
+        })
+    }
+
+    fn truncated(&self) -> ErrorKind {
+        ErrorKind::Truncated { limit: self.settings.max_output_tokens }
+    }
+
+    fn request(&self, conversation: &[Said], response_format: Option<ResponseFormat>) -> Value {
+        let limit = Some(self.settings.max_output_tokens);
+        let request = CreateChatCompletionRequest {
+            model: self.settings.model.clone(),
+            messages: conversation.iter().map(Said::message).collect(),
+            response_format,
+            temperature: self.settings.temperature.filter(|_| self.dialect.temperature).map(|value| value as f32),
+            max_completion_tokens: limit.filter(|_| self.dialect.new_limit_name),
+            ..CreateChatCompletionRequest::default()
+        };
+        // A struct of strings and numbers is always JSON.
+        let mut body = serde_json::to_value(request).unwrap_or_default();
+        if let (Value::Object(fields), false) = (&mut body, self.dialect.new_limit_name) {
+            fields.insert("max_tokens".into(), json!(self.settings.max_output_tokens));
+        }
+        body
+    }
+
+    /// The transport's own error, which the client has carried through; others are the client's.
+    fn named(&self, error: OpenAIError) -> ErrorKind {
+        let message = match error {
+            OpenAIError::Boxed(inner) => match inner.downcast::<ErrorKind>() {
+                Ok(kind) => return *kind,
+                Err(other) => other.to_string(),
+            },
+            // Its text would hold the whole reply.
+            OpenAIError::JSONDeserialize(error, _) => format!("the reply is no JSON: {error}"),
+            other => other.to_string(),
+        };
+        ErrorKind::Request { endpoint: self.endpoint.base().into(), status: 0, message: self.redacted(&message) }
+    }
+
+    fn redacted(&self, text: &str) -> String {
+        one_line(&self.key.as_ref().map_or_else(|| text.to_owned(), |key| key.redact(text)))
+    }
+}
+
+impl Said {
+    fn text(&self) -> &str {
+        match self {
+            Self::System(text) | Self::User(text) | Self::Assistant(text) => text,
+        }
+    }
+
+    fn message(&self) -> ChatCompletionRequestMessage {
+        match self {
+            Self::System(text) => ChatCompletionRequestSystemMessage::from(text.as_str()).into(),
+            Self::User(text) => ChatCompletionRequestUserMessage::from(text.as_str()).into(),
+            Self::Assistant(text) => ChatCompletionRequestAssistantMessage::from(text.as_str()).into(),
+        }
+    }
+}
+
+fn proposal(draft: Draft, usage: Usage) -> Proposal {
+    Proposal {
+        title: draft.title,
+        hypothesis: draft.hypothesis,
+        category: draft.category,
+        expected_effect: draft.expected_effect,
+        spec: draft.spec,
+        researcher: NAME.into(),
+        parents: Vec::new(),
+        usage,
+    }
+}
+
+/// A proposal as the model wrote it, near enough.
+fn echo(proposal: &Proposal) -> String {
+    json!({
+        "title": proposal.title,
+        "hypothesis": fence::cut(&proposal.hypothesis, 1_000),
+        "category": proposal.category,
+        "expected_effect": proposal.expected_effect,
+        "spec": fence::cut(&proposal.spec, 3 * LONGEST_ECHO),
+    })
+    .to_string()
+}

@@ -1,0 +1,274 @@
+//! One exchange with the endpoint: bounded in time and size, repeated with back-off where that can help, its failures
+//! named. It sits below async-openai's client as the service that carries its requests, in place of the crate's own
+//! retry layer, so that there is one place that sees status, headers and body together.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use reqwest::StatusCode;
+use reqwest::header::AUTHORIZATION;
+
+use super::backoff::{Backoff, retry_after};
+use super::endpoint::Endpoint;
+use super::key::Key;
+use super::said::{Said, one_line};
+use crate::researcher::error::ErrorKind;
+
+/// A reply larger than this is no proposal.
+pub const MAX_REPLY_BYTES: usize = 1 << 20;
+/// Of an error page, this much is read.
+const MAX_ERROR_BYTES: usize = 1 << 16;
+/// A call that ran into its time limit is made once more, not as often as a short failure.
+const TIMEOUT_RETRIES: u32 = 1;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What carries requests to the endpoint.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    client: reqwest::Client,
+    endpoint: Endpoint,
+    key: Option<Key>,
+    key_variable: String,
+    model: String,
+    timeout: Duration,
+    retries: u32,
+    backoff: Backoff,
+}
+
+/// What went wrong in one attempt, and whether another may help.
+struct Failure {
+    kind: ErrorKind,
+    again: Again,
+}
+
+enum Again {
+    No,
+    Yes { wait: Option<Duration> },
+    AfterTimeout,
+}
+
+impl Transport {
+    /// A transport to an endpoint.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Client`] when the HTTP client cannot be made.
+    pub fn new(
+        endpoint: Endpoint,
+        key: Option<Key>,
+        settings: &crate::researcher::settings::OpenAiSettings,
+        backoff: Backoff,
+    ) -> Result<Self, ErrorKind> {
+        // Fails only where a provider is installed already, which serves as well.
+        let _installed_before = rustls::crypto::ring::default_provider().install_default();
+        let timeout = Duration::from_secs(settings.timeout_seconds.max(1));
+        let mut builder = reqwest::Client::builder()
+            .timeout(timeout)
+            .connect_timeout(timeout.min(Duration::from_secs(15)))
+            // A redirect of an API is a wrong base URL; following it would carry the prompt to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("autoresearch/", env!("CARGO_PKG_VERSION")));
+        if endpoint.is_local() {
+            builder = builder.no_proxy();
+        }
+        if !endpoint.is_encrypted() {
+            // A machine without certificates can still talk to a local server.
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder.build().map_err(|error| ErrorKind::Client { why: chain(&error) })?;
+        Ok(Self {
+            client,
+            endpoint,
+            key,
+            key_variable: settings.key_variable.clone(),
+            model: settings.model.clone(),
+            timeout,
+            retries: settings.retries,
+            backoff,
+        })
+    }
+
+    /// The same without retries, for a check that a person waits for.
+    pub fn once(&self) -> Self {
+        Self { retries: 0, ..self.clone() }
+    }
+
+    async fn exchange(&self, requests: &HttpRequestFactory) -> Result<reqwest::Response, ErrorKind> {
+        let mut attempt = 1;
+        let mut timeouts = 0;
+        loop {
+            let failure = match self.attempt(requests, attempt).await {
+                Ok(body) => return Ok(reqwest::Response::from(http::Response::new(body))),
+                Err(failure) => failure,
+            };
+            let wait = match failure.again {
+                Again::No => return Err(failure.kind),
+                Again::AfterTimeout if timeouts >= TIMEOUT_RETRIES => return Err(failure.kind),
+                Again::AfterTimeout => {
+                    timeouts += 1;
+                    None
+                }
+                Again::Yes { wait } => wait,
+            };
+            // A server that asks for more patience than a call has is left alone; the loop decides what comes next.
+            if attempt > self.retries || wait.is_some_and(|wait| wait > self.backoff.longest) {
+                return Err(failure.kind);
+            }
+            let pause = self.backoff.pause(attempt, wait);
+            tracing::warn!(attempt, pause_ms = pause.as_millis() as u64, "{}", failure.kind);
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    /// One attempt; a success is a body that is JSON.
+    async fn attempt(&self, requests: &HttpRequestFactory, attempt: u32) -> Result<Vec<u8>, Failure> {
+        let mut request = requests.build().await.map_err(|error| self.unsent(&error))?;
+        if self.key.is_none() {
+            request.headers_mut().remove(AUTHORIZATION);
+        }
+        let mut response = self.client.execute(request).await.map_err(|error| self.broken(&error, attempt))?;
+        let status = response.status();
+        if status.is_success() {
+            let body = self.read(&mut response, MAX_REPLY_BYTES, attempt).await?;
+            let body = body.ok_or_else(|| Failure {
+                kind: ErrorKind::TooLarge { endpoint: self.endpoint.base().into(), limit: MAX_REPLY_BYTES },
+                again: Again::No,
+            })?;
+            return match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
+                Ok(_) => Ok(body),
+                Err(error) => Err(self.not_json(status, &body, &error)),
+            };
+        }
+        let wait = retry_after(response.headers(), jiff::Timestamp::now());
+        let location = response.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // What cannot be read of an error page is not worth an error of its own.
+        let body = self.read(&mut response, MAX_ERROR_BYTES, attempt).await.ok().flatten().unwrap_or_default();
+        let mut said = Said::read(&String::from_utf8_lossy(&body));
+        if let Some(location) = location.filter(|_| status.is_redirection()) {
+            said.message = format!("it redirects to {location}; is that the right base_url?");
+        }
+        said.message = self.redact(&said.message);
+        Err(self.refused(status, said, wait, attempt))
+    }
+
+    /// The body, or None where it is larger than `limit`.
+    async fn read(
+        &self,
+        response: &mut reqwest::Response,
+        limit: usize,
+        attempt: u32,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        if response.content_length().is_some_and(|length| length > limit as u64) {
+            return Ok(None);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(&error, attempt))? {
+            if body.len() + chunk.len() > limit {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body))
+    }
+
+    fn redact(&self, text: &str) -> String {
+        one_line(&self.key.as_ref().map_or_else(|| text.to_owned(), |key| key.redact(text)))
+    }
+
+    fn unsent(&self, error: &OpenAIError) -> Failure {
+        let message = self.redact(&error.to_string());
+        Failure {
+            kind: ErrorKind::Request { endpoint: self.endpoint.base().into(), status: 0, message },
+            again: Again::No,
+        }
+    }
+
+    fn broken(&self, error: &reqwest::Error, attempt: u32) -> Failure {
+        let endpoint = self.endpoint.base().to_owned();
+        if error.is_timeout() {
+            let kind = ErrorKind::Timeout { endpoint, seconds: self.timeout.as_secs(), attempts: attempt };
+            return Failure { kind, again: Again::AfterTimeout };
+        }
+        let message = self.redact(&chain(error));
+        Failure {
+            kind: ErrorKind::Network { endpoint, attempts: attempt, message },
+            again: if error.is_builder() { Again::No } else { Again::Yes { wait: None } },
+        }
+    }
+
+    fn not_json(&self, status: StatusCode, body: &[u8], error: &serde_json::Error) -> Failure {
+        let start = self.redact(&String::from_utf8_lossy(&body[..body.len().min(200)]));
+        let message = format!("its reply is no JSON ({error}); it begins: {start}");
+        Failure {
+            kind: ErrorKind::Request { endpoint: self.endpoint.base().into(), status: status.as_u16(), message },
+            again: Again::No,
+        }
+    }
+
+    fn refused(&self, status: StatusCode, said: Said, wait: Option<Duration>, attempt: u32) -> Failure {
+        let endpoint = self.endpoint.base().to_owned();
+        let Said { message, code } = said;
+        let number = status.as_u16();
+        let (kind, again) = match number {
+            401 | 403 => {
+                (ErrorKind::Auth { endpoint, status: number, message, variable: self.key_variable.clone() }, Again::No)
+            }
+            402 => (ErrorKind::Quota { endpoint, message }, Again::No),
+            429 if code.contains("insufficient_quota") || code.contains("billing") => {
+                (ErrorKind::Quota { endpoint, message }, Again::No)
+            }
+            429 => (
+                ErrorKind::RateLimited { endpoint, attempts: attempt, message, retry_after: wait },
+                Again::Yes { wait },
+            ),
+            408 | 500..=599 => {
+                (ErrorKind::Server { endpoint, attempts: attempt, status: number, message }, Again::Yes { wait })
+            }
+            404 => {
+                (ErrorKind::ModelNotFound { endpoint, model: self.model.clone(), status: number, message }, Again::No)
+            }
+            _ if code.contains("model_not_found") => {
+                (ErrorKind::ModelNotFound { endpoint, model: self.model.clone(), status: number, message }, Again::No)
+            }
+            _ => (ErrorKind::Request { endpoint, status: number, message }, Again::No),
+        };
+        Failure { kind, again }
+    }
+}
+
+impl tower_service::Service<HttpRequestFactory> for Transport {
+    type Response = reqwest::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, requests: HttpRequestFactory) -> Self::Future {
+        let transport = self.clone();
+        Box::pin(async move { transport.exchange(&requests).await.map_err(|kind| Box::new(kind) as BoxError) })
+    }
+}
+
+/// An error and its causes on one line. URLs are left out: they say nothing that the endpoint's name does not.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(url) = error.url() {
+        text = text.replace(&format!(" for url ({url})"), "");
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,378 @@
+//! Draws candidate edits of the incumbent at random. Which of them is proposed is not decided here (see `choose`); what
+//! matters here is that everything the language can say can be reached, and what is known to matter often.
+
+use std::collections::BTreeMap;
+
+use rand::{Rng, RngExt};
+
+use super::profile::general_path;
+use super::recipes::RECIPES;
+use super::scale::{Scale, moved};
+use super::tree::{self, tagged, word};
+use super::words::{self, Where};
+use crate::research::settings::Breadth;
+use crate::researcher::categories;
+use crate::spec::knobs::{Domain, Knob, knobs};
+use crate::spec::{DataFacts, Names, Spec, Value};
+
+/// One change within a proposal.
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    /// Its piece of the title.
+    pub(super) text: String,
+    /// Why it may help, where there is more to say than that it is tried.
+    pub(super) why: Option<&'static str>,
+    /// Its category.
+    pub(super) category: String,
+}
+
+/// An edited tree, not yet checked.
+#[derive(Clone, Debug)]
+pub(super) struct Drawn {
+    pub(super) tree: Value,
+    pub(super) edits: Vec<Edit>,
+    /// Near misses that it builds on.
+    pub(super) parents: Vec<u32>,
+}
+
+/// A near miss to build on.
+pub(super) struct Miss {
+    pub(super) trial: u32,
+    pub(super) title: String,
+    pub(super) category: String,
+    pub(super) tree: Value,
+}
+
+/// What candidates are drawn from.
+pub(super) struct Source<'a> {
+    base: Value,
+    skeleton: String,
+    /// Knobs by what they are, blocks taken together.
+    groups: Vec<(String, Vec<Knob>)>,
+    sets: &'a Names,
+    targets: &'a Names,
+    facts: &'a DataFacts,
+    misses: Vec<Miss>,
+    breadth: Breadth,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(incumbent: &'a Spec, facts: &'a DataFacts, misses: Vec<Miss>, breadth: Breadth) -> Self {
+        let mut groups: BTreeMap<String, Vec<Knob>> = BTreeMap::new();
+        for knob in knobs(incumbent) {
+            groups.entry(general_path(&knob.path)).or_default().push(knob);
+        }
+        let base = incumbent.canonical();
+        Self {
+            skeleton: tree::skeleton(&base),
+            base,
+            groups: groups.into_iter().collect(),
+            sets: &incumbent.features.sets,
+            targets: &incumbent.targets.train_on,
+            facts,
+            misses,
+            breadth,
+        }
+    }
+
+    /// Each recipe by itself. In a narrow phase there are none: they are jumps.
+    pub(super) fn recipes(&self) -> Vec<Drawn> {
+        if self.breadth == Breadth::Narrow {
+            return Vec::new();
+        }
+        (0..RECIPES.len())
+            .filter_map(|index| {
+                let mut drawn = self.unchanged();
+                self.recipe(index, &mut drawn)?;
+                Some(drawn)
+            })
+            .collect()
+    }
+
+    /// One candidate; None where the dice fell on something that is not there to change.
+    pub(super) fn draw(&self, rng: &mut impl Rng) -> Option<Drawn> {
+        let chance: f64 = rng.random();
+        let wanted = match self.breadth {
+            Breadth::Narrow => 1,
+            Breadth::Focused => 1 + usize::from(chance < 0.35),
+            Breadth::Combined => 2 + usize::from(chance < 0.4),
+            Breadth::Wide => 1 + (chance * 4.0) as usize,
+        };
+        let mut drawn = self.unchanged();
+        let crossed = match self.breadth {
+            Breadth::Combined => 0.5,
+            Breadth::Focused | Breadth::Wide => 0.15,
+            Breadth::Narrow => 0.0,
+        };
+        if rng.random::<f64>() < crossed {
+            self.cross(&mut drawn, rng);
+        }
+        // Some throws hit nothing; a few more are allowed than are wanted.
+        for _ in 0..wanted * 3 {
+            if drawn.edits.len() >= wanted {
+                break;
+            }
+            self.edit(&mut drawn, rng);
+        }
+        (!drawn.edits.is_empty()).then_some(drawn)
+    }
+
+    fn unchanged(&self) -> Drawn {
+        Drawn { tree: self.base.clone(), edits: Vec::new(), parents: Vec::new() }
+    }
+
+    fn edit(&self, drawn: &mut Drawn, rng: &mut impl Rng) -> Option<()> {
+        let chance: f64 = rng.random();
+        match self.breadth {
+            Breadth::Narrow => self.knob(drawn, rng),
+            _ if chance < 0.30 => self.recipe(rng.random_range(0..RECIPES.len()), drawn),
+            _ if chance < 0.75 => self.knob(drawn, rng),
+            // As above: one edit of the net's shape, of the loss, of the names.
+            _ if chance < 0.88 => first_of("architecture", drawn).then(|| structure(drawn, rng))?,
+            _ if chance < 0.94 => first_of("loss", drawn).then(|| loss(drawn, rng))?,
+            _ => first_of("features", drawn).then(|| self.names(drawn, rng))?,
+        }
+    }
+
+    fn recipe(&self, index: usize, drawn: &mut Drawn) -> Option<()> {
+        let recipe = RECIPES.get(index)?;
+        // It might undo what an earlier edit of its kind did, and the title would not be true.
+        drawn.edits.iter().all(|edit| edit.category != recipe.category).then_some(())?;
+        (recipe.apply)(&mut drawn.tree, self.facts).then_some(())?;
+        drawn.edits.push(Edit { text: recipe.title.into(), why: Some(recipe.why), category: recipe.category.into() });
+        Some(())
+    }
+
+    /// Starts from one near miss, or from two put together.
+    fn cross(&self, drawn: &mut Drawn, rng: &mut impl Rng) {
+        if self.misses.is_empty() {
+            return;
+        }
+        let first = &self.misses[rng.random_range(0..self.misses.len())];
+        let second = &self.misses[rng.random_range(0..self.misses.len())];
+        drawn.tree = first.tree.clone();
+        let mut from = vec![first];
+        if second.trial != first.trial && self.breadth != Breadth::Focused {
+            drawn.tree = tree::merged(&self.base, &first.tree, &second.tree);
+            from.push(second);
+        }
+        for miss in from {
+            drawn.parents.push(miss.trial);
+            drawn.edits.push(Edit {
+                text: format!("{} (as in trial {})", miss.title, miss.trial),
+                why: Some("It nearly beat this incumbent, and may do so together with another change"),
+                category: miss.category.clone(),
+            });
+        }
+    }
+
+    /// Turns one knob, in all blocks that have it or in one of them.
+    fn knob(&self, drawn: &mut Drawn, rng: &mut impl Rng) -> Option<()> {
+        let (general, group) = self.groups.get(rng.random_range(0..self.groups.len().max(1)))?;
+        let only = rng.random_range(0..group.len());
+        let everywhere = group.len() > 1 && rng.random::<f64>() < 0.75;
+        let chosen: Vec<&Knob> = if everywhere { group.iter().collect() } else { vec![&group[only]] };
+        let sample = chosen.first()?;
+        // What an earlier edit has changed stays as it said, and paths must still lead to the same blocks.
+        let moved_blocks = general.starts_with("network") && tree::skeleton(&drawn.tree) != self.skeleton;
+        if moved_blocks || chosen.iter().any(|knob| !self.is_untouched(&drawn.tree, &knob.path)) {
+            return None;
+        }
+        let text = match (&sample.domain, &sample.value) {
+            (Domain::Bool, Value::Bool(on)) => {
+                let to = Value::Bool(!on);
+                turn_all(&mut drawn.tree, &chosen, &to)?;
+                words::turned(&sample.path, &sample.value, &to, &place(group, only, everywhere))
+            }
+            (Domain::Choice(kinds), from) => {
+                let to = Value::Text(kinds[rng.random_range(0..kinds.len())].clone());
+                turn_all(&mut drawn.tree, &chosen, &to)?;
+                words::turned(&sample.path, from, &to, &place(group, only, everywhere))
+            }
+            (_, from) if sample.optional && (*from == Value::Null || rng.random::<f64>() < 0.2) => {
+                let to = if *from == Value::Null { switched_on(sample, rng) } else { Value::Null };
+                turn_all(&mut drawn.tree, &chosen, &to)?;
+                words::turned(&sample.path, from, &to, &place(group, only, everywhere))
+            }
+            _ => self.number(drawn, &chosen, &place(group, only, everywhere), rng)?,
+        };
+        drawn.edits.push(Edit { text, why: None, category: categories::of_path(general).into() });
+        Some(())
+    }
+
+    fn is_untouched(&self, tree: &Value, path: &str) -> bool {
+        tree::peek(tree, path) == tree::peek(&self.base, path)
+    }
+
+    fn number(&self, drawn: &mut Drawn, chosen: &[&Knob], place: &Where, rng: &mut impl Rng) -> Option<String> {
+        let size = match self.breadth {
+            Breadth::Narrow => 0.25 + 0.75 * rng.random::<f64>(),
+            Breadth::Focused | Breadth::Combined => 0.5 + 2.0 * rng.random::<f64>(),
+            Breadth::Wide => 0.5 + 4.0 * rng.random::<f64>(),
+        };
+        let steps = if rng.random() { size } else { -size };
+        let sample = chosen.first()?;
+        let mut first = None;
+        for knob in chosen {
+            if let Some(to) = moved(knob, steps) {
+                tree::turn(&mut drawn.tree, &knob.path, &knob.value, to.clone())?;
+                first.get_or_insert((knob.value.clone(), to));
+            }
+        }
+        let (from, to) = first?;
+        if chosen.iter().all(|knob| knob.value == sample.value) {
+            return Some(words::turned(&sample.path, &from, &to, place));
+        }
+        Some(match Scale::of(&sample.path, &sample.domain)? {
+            Scale::Ratio { .. } => words::scaled(&sample.path, to.number()? / from.number()?),
+            _ => words::turned(&sample.path, &from, &to, &Where::Every),
+        })
+    }
+
+    /// Leaves out a feature set or a target, or takes one back in.
+    fn names(&self, drawn: &mut Drawn, rng: &mut impl Rng) -> Option<()> {
+        let sets: Vec<&String> = self.facts.feature_sets.iter().map(|(name, _)| name).collect();
+        let targets: Vec<&String> = self.facts.targets.iter().collect();
+        let (path, all, used, what) = if rng.random() {
+            ("features.sets", sets, self.sets, "feature set")
+        } else {
+            ("targets.train_on", targets, self.targets, "target")
+        };
+        let chosen = *all.get(rng.random_range(0..all.len().max(1)))?;
+        let is_used = |name: &String| match used {
+            Names::All => true,
+            Names::Only(names) => names.contains(name),
+        };
+        let left: Vec<Value> = all
+            .iter()
+            .filter(|name| is_used(name) != (**name == chosen))
+            .map(|name| Value::Text((*name).clone()))
+            .collect();
+        let value = if left.len() == all.len() { Value::Text("all".into()) } else { Value::List(left) };
+        self.is_untouched(&drawn.tree, path).then_some(())?;
+        tree::set(&mut drawn.tree, path, value).then_some(())?;
+        let text = format!("{what} {chosen} {}", if is_used(chosen) { "left out" } else { "taken in" });
+        drawn.edits.push(Edit { text, why: None, category: categories::of_path(path).into() });
+        Some(())
+    }
+}
+
+fn first_of(category: &str, drawn: &Drawn) -> bool {
+    drawn.edits.iter().all(|edit| edit.category != category)
+}
+
+fn place(group: &[Knob], only: usize, everywhere: bool) -> Where {
+    match group.len() {
+        0 | 1 => Where::Only,
+        _ if everywhere => Where::Every,
+        _ => Where::Block(only + 1),
+    }
+}
+
+fn turn_all(tree: &mut Value, chosen: &[&Knob], to: &Value) -> Option<()> {
+    if chosen.iter().all(|knob| knob.value == *to) {
+        return None;
+    }
+    for knob in chosen {
+        if knob.value != *to {
+            tree::turn(tree, &knob.path, &knob.value, to.clone())?;
+        }
+    }
+    Some(())
+}
+
+/// A first value for a knob that is off: about the middle of its range, by its own scale, or what is usual.
+fn switched_on(knob: &Knob, rng: &mut impl Rng) -> Value {
+    let usual = match knob.path.rsplit('.').next() {
+        Some("clip_norm") => Some(1.0),
+        Some("patience") => Some(8.0),
+        _ => None,
+    };
+    let (min, max, whole) = match &knob.domain {
+        Domain::Int { min, max, .. } => (*min as f64, *max as f64, true),
+        Domain::Float { min, max, .. } => (*min, *max, false),
+        Domain::Bool | Domain::Choice(_) => return knob.value.clone(),
+    };
+    let middle = usual.unwrap_or(if min > 0.0 { (min * max).sqrt() } else { 0.5 * (min + max) });
+    let number = super::scale::rounded(middle * 2_f64.powf(2.0 * rng.random::<f64>() - 1.0), 1).clamp(min, max);
+    if whole { Value::Int(number.round() as i64) } else { Value::Float(number) }
+}
+
+/// Adds, removes, duplicates, wraps or unwraps a block.
+fn structure(drawn: &mut Drawn, rng: &mut impl Rng) -> Option<()> {
+    let blocks = tree::blocks(&mut drawn.tree)?;
+    let count = blocks.len();
+    let index = rng.random_range(0..count.max(1));
+    let block = blocks.get(index)?.clone();
+    let number = index + 1;
+    let text = match (rng.random_range(0..4), word(&block)) {
+        (0, _) if count > 1 => {
+            blocks.remove(index);
+            format!("block {number} of {count} removed")
+        }
+        (1, _) => {
+            blocks.insert(index, block);
+            format!("block {number} doubled")
+        }
+        (2, "dense") => {
+            blocks[index] = Value::Map(vec![("residual".into(), Value::List(vec![block]))]);
+            format!("block {number} made residual")
+        }
+        (2, "residual") => {
+            let Value::Map(entries) = block else { return None };
+            let (_, Value::List(inner)) = entries.into_iter().next()? else { return None };
+            blocks.splice(index..=index, inner);
+            format!("block {number} no longer residual")
+        }
+        (3, "dense") => {
+            // A bottleneck before it: a quarter of its width.
+            let mut narrow = block;
+            let place = narrow.get_mut("dense")?.get_mut("width")?;
+            let Value::Int(width) = *place else { return None };
+            *place = Value::Int((width / 4).max(2));
+            blocks.insert(index, narrow);
+            format!("a bottleneck before block {number}")
+        }
+        _ => return None,
+    };
+    drawn.edits.push(Edit { text, why: None, category: "architecture".into() });
+    Some(())
+}
+
+/// Adds or removes a term of the loss.
+fn loss(drawn: &mut Drawn, rng: &mut impl Rng) -> Option<()> {
+    let terms = tree::loss_terms(&mut drawn.tree)?;
+    let weight = |weight: f64| vec![("weight", Value::Float(weight))];
+    let (text, category) = if terms.len() > 1 && rng.random::<f64>() < 0.5 {
+        let gone = terms.remove(rng.random_range(0..terms.len()));
+        (format!("no {} in the loss", name(&gone)), category(&gone))
+    } else {
+        let size = super::scale::rounded(10_f64.powf(-2.5 + 2.5 * rng.random::<f64>()), 1);
+        let term = match rng.random_range(0..4) {
+            0 => tagged("mse", weight(size)),
+            1 => tagged("mae", weight(size)),
+            2 => tagged("output_l2", weight(2.5e-5)),
+            _ => tagged("weight_l2", weight(1e-5)),
+        };
+        (!terms.iter().any(|known| word(known) == word(&term))).then_some(())?;
+        let said = (format!("{} added to the loss", name(&term)), category(&term));
+        terms.push(term);
+        said
+    };
+    drawn.edits.push(Edit { text, why: None, category: category.into() });
+    Some(())
+}
+
+fn name(term: &Value) -> &'static str {
+    match word(term) {
+        "pearson" => "correlation",
+        "mse" => "squared error",
+        "mae" => "absolute error",
+        "output_l2" => "output penalty",
+        _ => "weight penalty",
+    }
+}
+
+fn category(term: &Value) -> &'static str {
+    if word(term).ends_with("_l2") { "regularization" } else { "loss" }
+}

@@ -1,0 +1,139 @@
+//! From the ledger's trials to observations. Whoever proposed a trial, it is learned from: what is read is the spec.
+
+use std::collections::BTreeMap;
+
+use super::belief::{Change, Observation};
+use super::profile::{Profile, Shift};
+use crate::research::history::History;
+use crate::research::trial::{TrialRecord, Verdict};
+use crate::spec::{DataFacts, Spec};
+
+/// A trial that died counts as this many times the smallest gain lost, very roughly: its neighbourhood is to be left.
+const DEATH: f64 = -6.0;
+
+/// Profiles of trials' specs, kept because reading thousands of specs for each proposal would be slow. What is in it
+/// follows from the ledger alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Profiles {
+    by_trial: BTreeMap<u32, Option<Profile>>,
+    facts: Option<DataFacts>,
+}
+
+impl Profiles {
+    fn get(&mut self, record: &TrialRecord, facts: &DataFacts) -> Option<&Profile> {
+        let read = || {
+            let spec = Spec::parse(&record.proposal.spec, "ledger").ok()?;
+            Some(Profile::of(&spec, facts))
+        };
+        self.by_trial.entry(record.trial).or_insert_with(read).as_ref()
+    }
+
+    /// What the trials measured, in their order.
+    pub(super) fn observations(&mut self, history: &History, facts: &DataFacts, min_effect: f64) -> Vec<Observation> {
+        if self.facts.as_ref() != Some(facts) {
+            self.by_trial.clear();
+            self.facts = Some(facts.clone());
+        }
+        history.trials().iter().filter_map(|record| self.observation(record, history, facts, min_effect)).collect()
+    }
+
+    fn observation(
+        &mut self,
+        record: &TrialRecord,
+        history: &History,
+        facts: &DataFacts,
+        min_effect: f64,
+    ) -> Option<Observation> {
+        let (delta, standard_error) = match (record.verdict, &record.judgement) {
+            (Verdict::Keep | Verdict::Discard, Some(judgement)) => (judgement.delta, judgement.standard_error),
+            (Verdict::Crash | Verdict::Timeout, _) => (DEATH * min_effect, -DEATH * min_effect),
+            _ => return None,
+        };
+        if !delta.is_finite() || !standard_error.is_finite() {
+            return None;
+        }
+        let before = self.get(history.trial(record.incumbent?)?, facts)?.clone();
+        let shifts = before.shifts(self.get(record, facts)?);
+        (!shifts.is_empty()).then(|| Observation {
+            trial: record.trial,
+            change: Change::new(shifts),
+            delta,
+            standard_error,
+        })
+    }
+}
+
+/// What the trials say about the part of a change that they know most about, as a sentence. None where none of them
+/// changed any of it in the same direction.
+pub(super) fn evidence(change: &Change, observations: &[Observation]) -> Option<String> {
+    let like = |shift: &Shift| -> Vec<&Observation> {
+        let same =
+            |other: &Shift| other.dimension == shift.dimension && other.sign() == shift.sign() && shift.sign() != 0;
+        observations.iter().filter(|seen| seen.change.shifts.iter().any(same)).collect()
+    };
+    // Of a switched word, what was brought in says more than what went.
+    let tells = |shift: &Shift| shift.sign() > 0 || !shift.dimension.contains('=');
+    let (shift, seen) = change
+        .shifts
+        .iter()
+        .map(|shift| (shift, like(shift)))
+        .filter(|(_, seen)| !seen.is_empty())
+        .max_by_key(|(shift, seen)| (tells(shift), seen.len()))?;
+    let helped = seen.iter().filter(|seen| seen.delta > 0.0).count();
+    let mean = seen.iter().map(|seen| seen.delta).sum::<f64>() / seen.len() as f64;
+    let latest: Vec<String> = seen.iter().rev().take(5).rev().map(|seen| seen.trial.to_string()).collect();
+    let trials = |count: usize| if count == 1 { "trial" } else { "trials" };
+    Some(format!(
+        "{helped} of {} {} that {} helped (mean {mean:+.4}; {}{} {})",
+        seen.len(),
+        trials(seen.len()),
+        super::words::evidence(&shift.dimension, shift.sign()),
+        if seen.len() > latest.len() { "latest " } else { "" },
+        trials(latest.len()),
+        latest.join(", "),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Lab, facts};
+    use super::*;
+
+    const BASE: &str = "network: [ { dense: { width: 32 } } ]\n";
+
+    #[test]
+    fn measured_and_dead_trials_are_seen_and_nothing_else() {
+        let mut lab = Lab::new(BASE);
+        lab.trial(&BASE.replace("32", "64"), Verdict::Discard, 0.0004);
+        lab.trial(&BASE.replace("32", "2048"), Verdict::Timeout, 0.0);
+        lab.trial(&BASE.replace("32", "8"), Verdict::Blocked, 0.0);
+        lab.trial("not a spec", Verdict::Invalid, 0.0);
+        let mut profiles = Profiles::default();
+        let seen = profiles.observations(&lab.history, &facts(), 0.0005);
+        assert_eq!(seen.iter().map(|seen| seen.trial).collect::<Vec<_>>(), [1, 2]);
+        assert!(seen[0].delta > 0.0 && seen[1].delta < 0.0);
+        assert_eq!(profiles.observations(&lab.history, &facts(), 0.0005).len(), 2, "the cache changes nothing");
+    }
+
+    #[test]
+    fn a_keep_is_what_later_trials_are_compared_with() {
+        let mut lab = Lab::new(BASE);
+        lab.trial(&BASE.replace("32", "64"), Verdict::Keep, 0.002);
+        lab.trial(&BASE.replace("32", "128"), Verdict::Discard, 0.0001);
+        let seen = Profiles::default().observations(&lab.history, &facts(), 0.0005);
+        assert_eq!(seen[1].change.shifts[0].from, Some(6.0), "from 64, which was kept");
+    }
+
+    #[test]
+    fn evidence_is_counted_and_cited() {
+        let mut lab = Lab::new(BASE);
+        for (width, delta) in [(64, 0.001), (128, 0.002), (256, -0.0006), (16, 0.1)] {
+            lab.trial(&BASE.replace("32", &width.to_string()), Verdict::Discard, delta);
+        }
+        let seen = Profiles::default().observations(&lab.history, &facts(), 0.0005);
+        let wider = seen[1].change.clone();
+        let said = evidence(&wider, &seen).expect("there is some");
+        assert_eq!(said, "2 of 3 trials that raised the width helped (mean +0.0008; trials 1, 2, 3)");
+        assert_eq!(evidence(&wider, &[]), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! A spec seen as a point: one coordinate a knob, blocks of a net taken together. Specs of different shape can so be
+//! compared, and what is learned about one is of use for another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::scale::Scale;
+use crate::researcher::categories;
+use crate::spec::knobs::{Knob, knobs};
+use crate::spec::{Block, DataFacts, Names, Spec};
+
+/// Switching a word or a flag counts as much as this many steps of a number.
+const SWITCH: f64 = 2.0;
+
+/// Dimension (`network.dense.width`, `network.dense.activation=gelu`, `depth`) to coordinate. A dimension that a spec
+/// does not have (the momentum of an optimizer without one) is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Profile {
+    coordinates: BTreeMap<String, f64>,
+}
+
+/// How one dimension differs between two specs.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Shift {
+    pub(super) dimension: String,
+    pub(super) from: Option<f64>,
+    pub(super) to: Option<f64>,
+}
+
+impl Shift {
+    /// Up (1), down (-1), or only there or only gone (0).
+    pub(super) fn sign(&self) -> i8 {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if to > from => 1,
+            (Some(_), Some(_)) => -1,
+            _ => 0,
+        }
+    }
+}
+
+impl Profile {
+    /// The profile of a spec. Names of feature sets and targets come from the data.
+    pub(super) fn of(spec: &Spec, facts: &DataFacts) -> Self {
+        let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        let mut add = |dimension: String, coordinate: f64| {
+            let entry = sums.entry(dimension).or_insert((0.0, 0.0));
+            entry.0 += coordinate;
+            entry.1 += 1.0;
+        };
+        for knob in knobs(spec) {
+            for (dimension, coordinate) in coordinates(&knob) {
+                add(dimension, coordinate);
+            }
+        }
+        for (part, names, known) in [
+            ("features.sets", &spec.features.sets, facts.feature_sets.iter().map(|(name, _)| name).collect::<Vec<_>>()),
+            ("targets.train_on", &spec.targets.train_on, facts.targets.iter().collect()),
+        ] {
+            for name in known {
+                let used = match names {
+                    Names::All => true,
+                    Names::Only(names) => names.contains(name),
+                };
+                add(format!("{part}={name}"), if used { SWITCH } else { 0.0 });
+            }
+        }
+        let mut coordinates: BTreeMap<String, f64> =
+            sums.into_iter().map(|(dimension, (sum, count))| (dimension, sum / count)).collect();
+        let shape = NetShape::of(&spec.network);
+        coordinates.insert("network.depth".into(), shape.widths.len() as f64);
+        coordinates.insert("network.residual".into(), SWITCH * shape.residual_share());
+        coordinates.insert("network.taper".into(), shape.taper());
+        Self { coordinates }
+    }
+
+    /// The coordinate of a dimension, if the spec has it.
+    #[cfg(test)]
+    pub(super) fn get(&self, dimension: &str) -> Option<f64> {
+        self.coordinates.get(dimension).copied()
+    }
+
+    /// What differs, by dimension.
+    pub(super) fn shifts(&self, to: &Self) -> Vec<Shift> {
+        let dimensions: BTreeSet<&String> = self.coordinates.keys().chain(to.coordinates.keys()).collect();
+        dimensions
+            .into_iter()
+            .map(|dimension| Shift {
+                dimension: dimension.clone(),
+                from: self.coordinates.get(dimension).copied(),
+                to: to.coordinates.get(dimension).copied(),
+            })
+            .filter(|shift| match (shift.from, shift.to) {
+                (Some(from), Some(to)) => (from - to).abs() > 1e-9,
+                (from, to) => from != to,
+            })
+            .collect()
+    }
+}
+
+/// The category of a dimension.
+pub(super) fn category(dimension: &str) -> &'static str {
+    categories::of_path(dimension.split('=').next().unwrap_or(dimension))
+}
+
+/// A knob's path without indices and nesting: `network[1].residual[0].dense.width` is `network.dense.width`.
+pub(super) fn general_path(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut inside = false;
+    for letter in path.chars() {
+        match letter {
+            '[' => inside = true,
+            ']' => inside = false,
+            _ if inside => {}
+            other => plain.push(other),
+        }
+    }
+    plain.replace(".residual", "")
+}
+
+/// A knob's dimensions: one for a number, one a word for a choice (so that shares over blocks come out as means).
+fn coordinates(knob: &Knob) -> Vec<(String, f64)> {
+    use crate::spec::Value;
+    use crate::spec::knobs::Domain;
+    let path = general_path(&knob.path);
+    let mut found = Vec::new();
+    match (&knob.domain, &knob.value) {
+        // Terms of the loss are there or not; their number is no mean.
+        (Domain::Choice(_), Value::Text(word)) if path == "loss" => found.push((format!("loss={word}"), SWITCH)),
+        (Domain::Choice(words), Value::Text(chosen)) => {
+            found
+                .extend(words.iter().map(|word| (format!("{path}={word}"), if word == chosen { SWITCH } else { 0.0 })));
+        }
+        (Domain::Bool, Value::Bool(on)) => found.push((path, if *on { SWITCH } else { 0.0 })),
+        (domain, value) => {
+            if let (Some(scale), Some(number)) = (Scale::of(&path, domain), value.number()) {
+                found.push((path.clone(), scale.coordinate(number)));
+            }
+            if knob.optional {
+                found.push((format!("{path}=off"), if *value == Value::Null { SWITCH } else { 0.0 }));
+            }
+        }
+    }
+    found
+}
+
+struct NetShape {
+    widths: Vec<f64>,
+    inside: usize,
+}
+
+impl NetShape {
+    fn of(blocks: &[Block]) -> Self {
+        let mut shape = Self { widths: Vec::new(), inside: 0 };
+        shape.walk(blocks, false);
+        shape
+    }
+
+    fn walk(&mut self, blocks: &[Block], nested: bool) {
+        for block in blocks {
+            match block {
+                Block::Dense(dense) => {
+                    self.widths.push(f64::from(dense.width).log2());
+                    self.inside += usize::from(nested);
+                }
+                Block::Residual(inner) => self.walk(inner, true),
+            }
+        }
+    }
+
+    fn residual_share(&self) -> f64 {
+        if self.widths.is_empty() { 0.0 } else { self.inside as f64 / self.widths.len() as f64 }
+    }
+
+    /// Doublings from the first width to the last.
+    fn taper(&self) -> f64 {
+        match (self.widths.first(), self.widths.last()) {
+            (Some(first), Some(last)) => last - first,
+            _ => 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::facts;
+    use super::*;
+
+    fn profile(text: &str) -> Profile {
+        let spec = Spec::parse(text, "test").expect("a valid spec");
+        Profile::of(&spec, &facts())
+    }
+
+    #[test]
+    fn blocks_are_taken_together() {
+        let profile = profile(
+            "network:\n  - dense: { width: 64, activation: gelu }\n  - residual: [ { dense: { width: 16 } } ]\n",
+        );
+        assert_eq!(profile.get("network.dense.width"), Some(5.0), "mean of log2 64 and log2 16");
+        assert_eq!(profile.get("network.dense.activation=gelu"), Some(SWITCH / 2.0), "half of the blocks");
+        assert_eq!(profile.get("network.depth"), Some(2.0));
+        assert_eq!(profile.get("network.residual"), Some(SWITCH / 2.0));
+        assert_eq!(profile.get("network.taper"), Some(-2.0));
+        assert_eq!(profile.get("loss=pearson"), Some(SWITCH));
+        assert_eq!(profile.get("loss=mse"), None);
+    }
+
+    #[test]
+    fn a_change_shifts_its_own_dimension_alone() {
+        let from = profile("network: [ { dense: { width: 64 } } ]\n");
+        let to = profile("network: [ { dense: { width: 128 } } ]\n");
+        let expected = Shift { dimension: "network.dense.width".into(), from: Some(6.0), to: Some(7.0) };
+        assert_eq!(from.shifts(&to), [expected]);
+        assert!(from.shifts(&from).is_empty());
+    }
+
+    #[test]
+    fn another_optimizer_brings_dimensions_of_its_own() {
+        let from = profile("network: [ { dense: { width: 64 } } ]\n");
+        let to = profile("network: [ { dense: { width: 64 } } ]\noptimizer: sgd\n");
+        let shifts = from.shifts(&to);
+        let momentum = shifts.iter().find(|shift| shift.dimension == "optimizer.sgd.momentum").expect("it is new");
+        assert!(momentum.from.is_none() && momentum.sign() == 0);
+        assert!(shifts.iter().any(|shift| shift.dimension == "optimizer=adamw" && shift.sign() == -1));
+    }
+}

@@ -1,0 +1,201 @@
+//! What an LLM is told. Deterministic given the briefing, bounded in size however long the ledger is, and made of
+//! templates that a person can read and override (`prompts/` in the lab).
+
+pub mod fence;
+pub mod fit;
+pub mod tables;
+pub mod templates;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use minijinja::context;
+
+use self::fence::{fenced, inline};
+use self::fit::{Section, fitted};
+use self::templates::{PROPOSE, REPAIR, SYNTHESIZE, SYSTEM, Templates};
+use super::briefing::Briefing;
+use super::categories;
+use super::error::ErrorKind;
+use crate::research::learnings;
+use crate::research::settings::Breadth;
+use crate::research::trial::TrialRecord;
+
+/// No section is longer than this, in characters, whatever the limit of the whole.
+const LONGEST: usize = 24_000;
+/// Hints are short; a whole document does not belong there.
+const LONGEST_HINT: usize = 600;
+/// The latest hints that are passed on.
+const MOST_HINTS: usize = 10;
+
+/// Who the model is, the language, the form of the answer: the same for every call of a session.
+///
+/// # Errors
+/// [`ErrorKind::Template`].
+pub fn system(templates: &Templates, protocol_summary: &str, spec_reference: &str) -> Result<String, ErrorKind> {
+    let names = categories::ALL.map(|(name, meaning)| format!("{name} ({meaning})")).join(", ");
+    templates.render(SYSTEM, context! { objective => protocol_summary, spec_reference, categories => names })
+}
+
+/// The state of the search and the request for one proposal, within `limit` tokens.
+///
+/// # Errors
+/// [`ErrorKind::Template`], [`ErrorKind::PromptTooLong`].
+pub fn propose(templates: &Templates, briefing: &Briefing<'_>, limit: u32) -> Result<String, ErrorKind> {
+    let fixed = BTreeMap::from([
+        ("incumbent", fenced(&briefing.incumbent.to_yaml(), "yaml", LONGEST)),
+        ("incumbent_result", briefing.incumbent_record.map_or_else(|| "It has not been measured.".into(), result)),
+        ("phase", phase(briefing)),
+        ("plateau", briefing.plateau.map(|hint| inline(hint, 600)).unwrap_or_default()),
+        ("hints", hints(briefing.hints)),
+        ("left", left(briefing)),
+    ]);
+    // The order in which they are cut: what is least missed comes first.
+    let sections = [
+        Section { name: "knobs", text: tables::knobs(briefing.evidence), floor: 800 },
+        Section { name: "trials", text: tables::trials(briefing.history), floor: 1_600 },
+        Section { name: "rules", text: rules(briefing), floor: 1_000 },
+        Section { name: "categories", text: tables::categories(briefing.evidence), floor: 800 },
+        Section { name: "near_misses", text: tables::near_misses(briefing.near_misses), floor: 1_000 },
+        Section { name: "learnings", text: block(briefing.learnings, "markdown"), floor: 3_000 },
+        Section { name: "program", text: block(briefing.program, "markdown"), floor: 3_000 },
+    ];
+    fitted(templates, PROPOSE, &fixed, &sections, limit)
+}
+
+/// An answer to a reply that could not be used.
+///
+/// # Errors
+/// [`ErrorKind::Template`].
+pub fn repair(templates: &Templates, error: &str) -> Result<String, ErrorKind> {
+    templates.render(REPAIR, context! { error => fenced(error, "text", 4_000) })
+}
+
+/// The request for a new learnings.md, within `limit` tokens.
+///
+/// # Errors
+/// [`ErrorKind::Template`], [`ErrorKind::PromptTooLong`].
+pub fn synthesize(
+    templates: &Templates,
+    briefing: &Briefing<'_>,
+    last: &TrialRecord,
+    limit: u32,
+) -> Result<String, ErrorKind> {
+    let sections = learnings::SECTIONS.map(|heading| format!("`{heading}`")).join(", ");
+    let fixed = BTreeMap::from([
+        ("result", trial(last)),
+        // What is to be rewritten must be there whole.
+        ("learnings", fenced(briefing.learnings, "markdown", LONGEST)),
+        ("sections", sections),
+        ("limit", (learnings::MOST_BYTES / 2).to_string()),
+    ]);
+    let sections = [
+        Section { name: "knobs", text: tables::knobs(briefing.evidence), floor: 800 },
+        Section { name: "near_misses", text: tables::near_misses(briefing.near_misses), floor: 1_000 },
+        Section { name: "categories", text: tables::categories(briefing.evidence), floor: 800 },
+    ];
+    fitted(templates, SYNTHESIZE, &fixed, &sections, limit)
+}
+
+/// A file as a fenced block; nothing where the file says nothing.
+fn block(text: &str, language: &str) -> String {
+    if text.trim().is_empty() { String::new() } else { fenced(text, language, LONGEST) }
+}
+
+/// The rules without the comments that teach people to write them; nothing where there are none.
+fn rules(briefing: &Briefing<'_>) -> String {
+    if briefing.rules.all().is_empty() {
+        return String::new();
+    }
+    let lines: Vec<&str> = briefing.rules_text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    block(lines.join("\n").trim_start(), "toml")
+}
+
+/// A measured trial's result: payout, both scores, folds.
+fn result(record: &TrialRecord) -> String {
+    let Some(measured) = &record.measurement else { return format!("Trial {}, not measured.", record.trial) };
+    let scores = &measured.evaluation;
+    let mut out = format!(
+        "Trial {}: payout {:.4} (CORR {:.4} with Sharpe {:.2}, BMC {:.4} with Sharpe {:.2}, correlation with the \
+         benchmark {:.2}); {:.0} s for {} parameters a net.",
+        record.trial,
+        scores.payout,
+        scores.corr.mean,
+        scores.corr.sharpe,
+        scores.bmc.mean,
+        scores.bmc.sharpe,
+        scores.corr_with_benchmark,
+        measured.wall_seconds,
+        measured.params,
+    );
+    let list = |values: Vec<String>| values.join(", ");
+    let folds = scores.folds.iter().take(20).map(|fold| format!("{:.4}", fold.payout)).collect();
+    let seeds = scores.seeds.iter().take(20).map(|seed| format!("{} {:.4}", seed.seed, seed.payout)).collect();
+    let _ = write!(out, " Payout by fold: {}. By seed: {}.", list(folds), list(seeds));
+    out
+}
+
+/// A trial for the synthesis: what it was, what it changed, how it ended.
+fn trial(record: &TrialRecord) -> String {
+    let proposal = &record.proposal;
+    let mut words = format!("Trial {}: {}\n", record.trial, inline(&proposal.title, 120));
+    let _ = writeln!(
+        words,
+        "Category: {}. Proposed by {}.",
+        inline(&proposal.category, 32),
+        inline(&proposal.researcher, 32)
+    );
+    let _ = writeln!(words, "Hypothesis: {}", inline(&proposal.hypothesis, 2_000));
+    let _ = writeln!(words, "Changes:{}", tables::changes(&record.changes, "\n- "));
+    let _ = writeln!(words, "Verdict: {}: {}", record.verdict, inline(&record.reason, 600));
+    if let Some(judged) = &record.judgement {
+        let _ = writeln!(
+            words,
+            "Difference to the incumbent: {:+.4} ± {:.4}, p {:.3}, over {} seeds",
+            judged.delta, judged.standard_error, judged.p_value, judged.seeds
+        );
+    }
+    if record.measurement.is_some() {
+        words.push_str(&result(record));
+    }
+    fenced(&words, "text", LONGEST)
+}
+
+fn phase(briefing: &Briefing<'_>) -> String {
+    let phase = briefing.phase;
+    let breadth = match phase.breadth {
+        Breadth::Narrow => "one knob, a small step",
+        Breadth::Focused => "one or two focused changes of any size",
+        Breadth::Combined => "two or three changes together, near misses among them",
+        Breadth::Wide => "anything that the language can say",
+    };
+    let mut out = format!("{}: {}\nHow far to go: {breadth}.", inline(&phase.name, 60), inline(&phase.brief, 2_000));
+    if !phase.categories.is_empty() {
+        let _ = write!(out, " Preferred categories: {}.", inline(&phase.categories.join(", "), 300));
+    }
+    out
+}
+
+fn hints(hints: &[String]) -> String {
+    let latest = &hints[hints.len().saturating_sub(MOST_HINTS)..];
+    let lines: Vec<String> = latest.iter().map(|hint| format!("- {}", inline(hint, LONGEST_HINT))).collect();
+    if lines.is_empty() { String::new() } else { fenced(&lines.join("\n"), "text", LONGEST) }
+}
+
+fn left(briefing: &Briefing<'_>) -> String {
+    let trials = briefing.trials_left.map_or_else(|| "no limit of trials".into(), |left| format!("{left} trials"));
+    let time = match briefing.seconds_left {
+        Some(seconds) => format!("{:.0} minutes", seconds / 60.0),
+        None => "no limit of time".into(),
+    };
+    let cost = crate::spec::cost::estimate(briefing.incumbent, briefing.facts);
+    let budget = briefing.budget;
+    format!(
+        "{trials}, {time}. A keep needs a gain of at least {} in payout at p < {}. One net of the incumbent has {} \
+         parameters, and a trial of it takes about {:.1e} operations; the most that a trial may have is {} parameters a \
+         net and {:.1e} operations. A trial that costs twice as much leaves room for half as many.",
+        briefing.gate.min_effect, briefing.gate.alpha, cost.params, cost.flops, budget.params, budget.flops,
+    )
+}

@@ -1,0 +1,146 @@
+//! The tables of a prompt: trials, evidence, near misses. Each is bounded, however long the ledger is.
+
+use std::fmt::Write as _;
+
+use super::fence::inline;
+use crate::research::evidence::{CategoryEvidence, Evidence, KnobEvidence, Standing};
+use crate::research::history::History;
+use crate::research::near_miss::NearMiss;
+use crate::research::trial::{KnobChange, TrialRecord, Verdict};
+
+/// The latest trials that are listed.
+const LATEST: usize = 30;
+/// Older ones that were kept, and so are steps of the way to here.
+const OLDER_KEEPS: usize = 20;
+const MOST_KNOBS: usize = 30;
+const MOST_CATEGORIES: usize = 30;
+const MOST_MISSES: usize = 8;
+/// Of one trial's changes, so many are listed.
+const MOST_CHANGES: usize = 12;
+
+/// The latest trials, and before them the steps that were kept.
+pub fn trials(history: &History) -> String {
+    let all = history.trials();
+    let (older, latest) = all.split_at(all.len().saturating_sub(LATEST));
+    let keeps: Vec<&TrialRecord> = older.iter().filter(|record| record.verdict == Verdict::Keep).collect();
+    let keeps = &keeps[keeps.len().saturating_sub(OLDER_KEEPS)..];
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut out =
+        String::from("| trial | verdict | payout | Δ | p | category | what |\n|---|---|---|---|---|---|---|\n");
+    for record in keeps.iter().copied().chain(latest) {
+        let judged = record.judgement.as_ref();
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            record.trial,
+            record.verdict,
+            number(record.payout(), 4),
+            judged.map_or_else(|| "-".into(), |judged| format!("{:+.4}", judged.delta)),
+            number(judged.map(|judged| judged.p_value), 3),
+            inline(&record.proposal.category, 24),
+            what(record),
+        );
+    }
+    let untold = older.len() - keeps.len();
+    if untold > 0 {
+        let _ = writeln!(out, "\n{untold} older trials that were not kept are counted in the evidence below.");
+    }
+    out
+}
+
+fn what(record: &TrialRecord) -> String {
+    let title = inline(&record.proposal.title, 90);
+    match record.verdict {
+        Verdict::Keep | Verdict::Discard => title,
+        // What went wrong is worth more than numbers that are not there.
+        _ => format!("{title} ({})", inline(&record.reason, 120)),
+    }
+}
+
+/// Evidence by category.
+pub fn categories(evidence: &Evidence) -> String {
+    let row = |found: &CategoryEvidence| {
+        (
+            inline(&found.category, 32),
+            found.tries,
+            found.kept,
+            found.mean_delta,
+            found.best_delta,
+            found.interval,
+            found.standing,
+        )
+    };
+    table("category", evidence.categories.iter().take(MOST_CATEGORIES).map(row))
+}
+
+/// Evidence by knob and direction.
+pub fn knobs(evidence: &Evidence) -> String {
+    let row = |found: &KnobEvidence| {
+        let name = format!("{} {}", inline(&found.path, 60), inline(&found.aim, 30));
+        (name, found.tries, found.kept, found.mean_delta, found.best_delta, found.interval, found.standing)
+    };
+    table("knob", evidence.knobs.iter().take(MOST_KNOBS).map(row))
+}
+
+type Row = (String, u32, u32, Option<f64>, Option<f64>, Option<(f64, f64)>, Standing);
+
+fn table(heading: &str, rows: impl Iterator<Item = Row>) -> String {
+    let mut lines = String::new();
+    for (name, tries, kept, mean, best, interval, standing) in rows {
+        let interval = interval.map_or_else(|| "-".into(), |(low, high)| format!("{low:+.4} to {high:+.4}"));
+        let standing = match standing {
+            Standing::ConfidentlyBad => "confidently bad",
+            Standing::Ambiguous => "ambiguous",
+            Standing::Promising => "promising",
+        };
+        let signed = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:+.4}"));
+        let _ = writeln!(
+            lines,
+            "| {name} | {tries} | {kept} | {} | {} | {interval} | {standing} |",
+            signed(mean),
+            signed(best)
+        );
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    format!(
+        "| {heading} | tries | kept | mean Δ | best Δ | 95 % interval | standing |\n|---|---|---|---|---|---|---|\n{lines}"
+    )
+}
+
+/// The closest discards, with what they changed.
+pub fn near_misses(misses: &[NearMiss]) -> String {
+    let mut out = String::new();
+    for miss in misses.iter().take(MOST_MISSES) {
+        let _ = writeln!(
+            out,
+            "- trial {} ({:+.4}, p {:.3}): {}{}",
+            miss.trial,
+            miss.delta,
+            miss.p_value,
+            inline(&miss.title, 90),
+            changes(&miss.changes, "\n  - "),
+        );
+    }
+    out
+}
+
+/// What a trial changed, one line each after `lead`.
+pub fn changes(changes: &[KnobChange], lead: &str) -> String {
+    let mut out = String::new();
+    for change in changes.iter().take(MOST_CHANGES) {
+        let _ = write!(out, "{lead}{}", inline(&change.to_string(), 160));
+    }
+    if changes.len() > MOST_CHANGES {
+        let _ = write!(out, "{lead}… and {} more", changes.len() - MOST_CHANGES);
+    }
+    out
+}
+
+/// A number with so many decimals, or a dash.
+pub fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".into(), |value| format!("{value:.decimals$}"))
+}
