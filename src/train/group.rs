@@ -1,0 +1,359 @@
+//! The training loop: a group of replicas, trained together as one set of tensors.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::backend::Autodiff;
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use prepare::data::Harness;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::TrainError;
+use super::batches::{Batch, BatchPlan, Columns, EraRows, FoldData, Sampler};
+use super::forward::{Learning, Predicting, Running, forward};
+use super::kernels::{Dropout, Kernels};
+use super::layers::Net;
+use super::loss::{Truth, loss, target_weights};
+use super::optimizer::Stepper;
+use super::schedule::factor;
+use super::streams::{Purpose, Replica};
+use crate::spec::{Names, Spec, Weighting};
+
+/// Everything that the replicas of a trial share.
+pub(super) struct Context<'h> {
+    pub(super) spec: &'h Spec,
+    pub(super) harness: &'h Harness,
+    pub(super) net: Net,
+    pub(super) columns: Columns,
+    pub(super) folds: Vec<FoldData<'h>>,
+    pub(super) plan: BatchPlan,
+    /// Set from outside to end the training.
+    pub(super) stop: &'h AtomicBool,
+}
+
+impl<'h> Context<'h> {
+    /// Lays a trial out.
+    ///
+    /// # Errors
+    /// Names that the data does not have; too few eras for early stopping.
+    pub(super) fn new(spec: &'h Spec, harness: &'h Harness, stop: &'h AtomicBool) -> Result<Self, TrainError> {
+        let columns = Columns::of(spec, harness)?;
+        let net = Net::of(spec, columns.inputs(), columns.targets.len());
+        let folds = (0..harness.plan().folds.len())
+            .map(|fold| FoldData::of(spec, harness, fold))
+            .collect::<Result<Vec<_>, _>>()?;
+        let plan = BatchPlan::of(spec, &folds);
+        Ok(Self { spec, harness, net, columns, folds, plan, stop })
+    }
+
+    /// The weights of targets that are not learned, in the order of the trained targets; they sum to 1.
+    fn fixed_weights(&self) -> Vec<f32> {
+        let names: Vec<&String> = match &self.spec.targets.train_on {
+            Names::All => self.harness.target_names().iter().collect(),
+            Names::Only(names) => names.iter().collect(),
+        };
+        let raw: Vec<f64> = match &self.spec.targets.weighting {
+            Weighting::Fixed(weights) => names
+                .iter()
+                .map(|name| weights.0.iter().find(|(known, _)| known == *name).map_or(0.0, |(_, weight)| *weight))
+                .collect(),
+            Weighting::Uniform(_) | Weighting::Learned(_) => vec![1.0; names.len()],
+        };
+        let total: f64 = raw.iter().sum();
+        raw.iter().map(|weight| (weight / total) as f32).collect()
+    }
+}
+
+/// What one replica predicts for its fold's test rows.
+pub(super) struct Prediction {
+    /// `[test row, target]`, in the order of the test ranges.
+    pub(super) outputs: Vec<f32>,
+    /// What each target counts.
+    pub(super) weights: Vec<f32>,
+    /// Rows that gradients were taken of.
+    pub(super) rows_trained: u64,
+}
+
+/// Rows that are predicted at once.
+const PREDICT_ROWS: usize = 4096;
+
+/// Trains the replicas and predicts their folds' test rows.
+///
+/// # Errors
+/// A loss or a prediction that is not a number; a request to stop.
+pub(super) fn train_group<B: Kernels>(
+    context: &Context<'_>,
+    replicas: &[Replica],
+    device: &B::Device,
+) -> Result<Vec<Prediction>, TrainError> {
+    let mut group = Group::<B>::new(context, replicas, device);
+    let epochs = context.spec.training.epochs;
+    for epoch in 1..=epochs {
+        group.epoch(epoch)?;
+        if context.spec.training.patience.is_some_and(|patience| group.watch(epoch, patience)) {
+            break;
+        }
+    }
+    group.predict(epochs)
+}
+
+/// Parameters and running statistics.
+#[derive(Clone)]
+struct Weights<B: Backend> {
+    params: Vec<Tensor<B, 3>>,
+    running: Vec<Running<B>>,
+}
+
+struct Group<'c, 'h, B: Backend> {
+    context: &'c Context<'h>,
+    replicas: &'c [Replica],
+    device: &'c B::Device,
+    weights: Weights<B>,
+    best: Option<Weights<B>>,
+    /// Each replica's best score on the watched eras, and the epoch of it.
+    scores: Vec<(f64, u32)>,
+    stopped: Vec<bool>,
+    stepper: Stepper<B>,
+    samplers: Vec<Sampler>,
+    dropout: Vec<ChaCha8Rng>,
+    fixed: Vec<f32>,
+    rows_trained: Vec<u64>,
+}
+
+impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
+    fn new(context: &'c Context<'h>, replicas: &'c [Replica], device: &'c B::Device) -> Self {
+        let starts: Vec<Vec<Vec<f32>>> = replicas.iter().map(|replica| context.net.start(replica)).collect();
+        let params = context.net.params.iter().enumerate().map(|(index, shape)| {
+            let values: Vec<f32> = starts.iter().flat_map(|start| start[index].iter().copied()).collect();
+            Tensor::from_data(TensorData::new(values, [replicas.len(), shape.rows, shape.cols]), device)
+        });
+        let running = context.net.running.iter().map(|width| Running::new(replicas.len(), *width, device));
+        Self {
+            context,
+            replicas,
+            device,
+            weights: Weights { params: params.collect(), running: running.collect() },
+            best: None,
+            scores: vec![(f64::NEG_INFINITY, 0); replicas.len()],
+            stopped: vec![false; replicas.len()],
+            stepper: Stepper::new(&context.spec.optimizer, context.net.params.len()),
+            samplers: replicas.iter().map(|replica| Sampler::new(replica.stream(Purpose::Order))).collect(),
+            dropout: replicas.iter().map(|replica| replica.stream(Purpose::Dropout)).collect(),
+            fixed: context.fixed_weights(),
+            rows_trained: vec![0; replicas.len()],
+        }
+    }
+
+    fn epoch(&mut self, epoch: u32) -> Result<(), TrainError> {
+        let Context { spec, plan, .. } = self.context;
+        for (sampler, replica) in self.samplers.iter_mut().zip(self.replicas) {
+            sampler.shuffle(&self.context.folds[replica.fold], plan);
+        }
+        let mut total: Option<Tensor<B, 3>> = None;
+        for step in 0..plan.steps {
+            if self.context.stop.load(Ordering::Relaxed) {
+                return Err(TrainError::Stopped);
+            }
+            let at = (epoch as usize - 1) * plan.steps + step;
+            let loss = self.step(step, factor(&spec.schedule, at, plan.steps, spec.training.epochs));
+            total = Some(match total {
+                Some(total) => total + loss,
+                None => loss,
+            });
+        }
+        for (replica, rows) in self.rows_trained.iter_mut().enumerate() {
+            if !self.stopped[replica] {
+                *rows += (plan.steps * plan.rows) as u64;
+            }
+        }
+        let losses = total.map(to_host).unwrap_or_default();
+        match losses.iter().position(|loss| !loss.is_finite()) {
+            Some(index) => Err(self.diverged(index, epoch, "the loss is not a number")),
+            None => Ok(()),
+        }
+    }
+
+    fn diverged(&self, index: usize, epoch: u32, what: &str) -> TrainError {
+        let Replica { fold, seed, member } = self.replicas[index];
+        TrainError::Diverged { fold, seed, member, epoch, what: what.into() }
+    }
+
+    /// One batch; the loss of each replica, `[replica, 1, 1]`.
+    fn step(&mut self, step: usize, factor: f64) -> Tensor<B, 3> {
+        let Context { spec, harness, net, columns, folds, plan, .. } = self.context;
+        let count = self.replicas.len();
+        let mut batch = Batch::default();
+        batch.features.reserve(count * plan.rows * columns.inputs());
+        for (sampler, replica) in self.samplers.iter().zip(self.replicas) {
+            sampler.fill(step, plan, &folds[replica.fold], columns, harness.features(), &mut batch);
+        }
+        let targets = columns.targets.len();
+        let device = self.device;
+        let lift = |values: Vec<f32>, width: usize| {
+            Tensor::<Autodiff<B>, 3>::from_data(TensorData::new(values, [count, plan.rows, width]), device)
+        };
+        let x = lift(batch.features, columns.inputs());
+        let truth = Truth {
+            targets: lift(batch.targets, targets),
+            mask: batch.missing.then(|| lift(batch.mask, targets)),
+            parts: plan.parts,
+        };
+        let params: Vec<Tensor<Autodiff<B>, 3>> =
+            self.weights.params.iter().map(|param| Tensor::from_inner(param.clone()).require_grad()).collect();
+        let streams = &mut self.dropout;
+        let mut dropout = |rate: f64| {
+            Dropout::new(rate, streams.iter_mut().map(|stream| [stream.next_u32(), stream.next_u32()]).collect())
+        };
+        let mut pass = Learning { dropout: &mut dropout, seen: self.weights.running.iter().map(|_| None).collect() };
+        let outputs = forward(net, &params, x, &mut pass);
+        let seen = pass.seen;
+        let fixed = Tensor::from_data(TensorData::new(self.fixed.clone(), [1, 1, targets]), device);
+        let weights = target_weights(spec, net, &params, &fixed);
+        let loss = loss(spec, net, &params, &outputs, &truth, &weights);
+        // Replicas share no parameter, so the gradient of the sum is each one's own.
+        let mut gradients = loss.clone().sum().backward();
+        let gradients = params.iter().map(|param| param.grad_remove(&mut gradients)).collect();
+        self.stepper.step(&mut self.weights.params, gradients, factor);
+        for (running, seen) in self.weights.running.iter_mut().zip(seen) {
+            if let Some(moments) = seen {
+                running.follow(moments, plan.rows);
+            }
+        }
+        loss.inner()
+    }
+
+    /// Scores the watched eras and remembers the best weights. True when every replica has lost its patience.
+    fn watch(&mut self, epoch: u32, patience: u32) -> bool {
+        let weights = self.target_weights();
+        let mut better = vec![false; self.replicas.len()];
+        for (index, replica) in self.replicas.iter().enumerate() {
+            if self.stopped[index] {
+                continue;
+            }
+            let watch = &self.context.folds[replica.fold].watch;
+            let score = self.watched_score(index, watch, &weights[index]);
+            if score > self.scores[index].0 {
+                self.scores[index] = (score, epoch);
+                better[index] = true;
+            } else if epoch - self.scores[index].1 >= patience {
+                self.stopped[index] = true;
+            }
+        }
+        self.remember(&better);
+        self.stopped.iter().all(|stopped| *stopped)
+    }
+
+    /// Mean over eras of the weighted mean over targets of the correlation of output and target.
+    fn watched_score(&self, index: usize, watch: &[EraRows<'_>], weights: &[f32]) -> f64 {
+        let ranges: Vec<_> = watch.iter().map(|era| era.rows.clone()).collect();
+        let outputs = self.outputs(index, &self.weights, &ranges);
+        let targets = weights.len();
+        let mut start = 0;
+        let mut total = 0.0;
+        for era in watch {
+            let rows = era.rows.len();
+            let all = era.labels.len() / rows.max(1);
+            for (position, (column, weight)) in self.context.columns.targets.iter().zip(weights).enumerate() {
+                let pairs = (0..rows).map(|row| {
+                    let output = outputs[(start + row) * targets + position];
+                    (f64::from(output), f64::from(era.labels[row * all + column]))
+                });
+                total += f64::from(*weight) * pearson(pairs);
+            }
+            start += rows;
+        }
+        total / watch.len().max(1) as f64
+    }
+
+    fn remember(&mut self, better: &[bool]) {
+        if !better.contains(&true) {
+            return;
+        }
+        let Some(best) = self.best.take().filter(|_| better.contains(&false)) else {
+            self.best = Some(self.weights.clone());
+            return;
+        };
+        let flags: Vec<f32> = better.iter().map(|better| if *better { 1.0 } else { 0.0 }).collect();
+        let flags = Tensor::<B, 3>::from_data(TensorData::new(flags, [better.len(), 1, 1]), self.device);
+        let mix = |old: Tensor<B, 3>, new: Tensor<B, 3>| old.clone() + (new - old) * flags.clone();
+        let now = self.weights.clone();
+        self.best = Some(Weights {
+            params: best.params.into_iter().zip(now.params).map(|(old, new)| mix(old, new)).collect(),
+            running: best
+                .running
+                .into_iter()
+                .zip(now.running)
+                .map(|(old, new)| Running { mean: mix(old.mean, new.mean), variance: mix(old.variance, new.variance) })
+                .collect(),
+        });
+    }
+
+    /// What each target counts, by replica.
+    fn target_weights(&self) -> Vec<Vec<f32>> {
+        let fixed =
+            Tensor::<B, 3>::from_data(TensorData::new(self.fixed.clone(), [1, 1, self.fixed.len()]), self.device);
+        let params = &self.best.as_ref().unwrap_or(&self.weights).params;
+        let all = to_host(target_weights(self.context.spec, &self.context.net, params, &fixed));
+        let each = self.fixed.len();
+        (0..self.replicas.len()).map(|index| all[(index * each) % all.len()..][..each].to_vec()).collect()
+    }
+
+    fn predict(mut self, epochs: u32) -> Result<Vec<Prediction>, TrainError> {
+        let weights = self.target_weights();
+        let best = self.best.take().unwrap_or_else(|| self.weights.clone());
+        let mut predictions = Vec::new();
+        for (index, (replica, weights)) in self.replicas.iter().zip(weights).enumerate() {
+            let outputs = self.outputs(index, &best, &self.context.folds[replica.fold].test);
+            if outputs.iter().chain(&weights).any(|value| !value.is_finite()) {
+                return Err(self.diverged(index, epochs, "a prediction is not a number"));
+            }
+            predictions.push(Prediction { outputs, weights, rows_trained: self.rows_trained[index] });
+        }
+        Ok(predictions)
+    }
+
+    /// One replica's outputs for ranges of rows, `[row, target]`.
+    fn outputs(&self, index: usize, weights: &Weights<B>, ranges: &[std::ops::Range<usize>]) -> Vec<f32> {
+        let Context { harness, net, columns, .. } = self.context;
+        let own = |tensor: &Tensor<B, 3>| {
+            if self.replicas.len() == 1 { tensor.clone() } else { tensor.clone().narrow(0, index, 1) }
+        };
+        let params: Vec<Tensor<B, 3>> = weights.params.iter().map(own).collect();
+        let running: Vec<Running<B>> = weights
+            .running
+            .iter()
+            .map(|stats| Running { mean: own(&stats.mean), variance: own(&stats.variance) })
+            .collect();
+        let rows: Vec<usize> = ranges.iter().cloned().flatten().collect();
+        let mut outputs = Vec::with_capacity(rows.len() * columns.targets.len());
+        for chunk in rows.chunks(PREDICT_ROWS) {
+            let mut features = Vec::with_capacity(chunk.len() * columns.inputs());
+            for row in chunk {
+                columns.push_features(harness.features(), *row, &mut features);
+            }
+            let x = Tensor::from_data(TensorData::new(features, [1, chunk.len(), columns.inputs()]), self.device);
+            outputs.extend(to_host(forward(net, &params, x, &mut Predicting(&running))));
+        }
+        outputs
+    }
+}
+
+/// A tensor's numbers. Every tensor here is f32 by construction, so the conversion has nothing to refuse.
+fn to_host<B: Backend>(tensor: Tensor<B, 3>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// Pearson correlation of pairs, those with a NaN left out; 0 where a side is constant.
+fn pearson(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (mut n, mut sx, mut sy, mut sxx, mut syy, mut sxy) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+    for (x, y) in pairs.filter(|(x, y)| !x.is_nan() && !y.is_nan()) {
+        n += 1.0;
+        sx += x;
+        sy += y;
+        sxx += x * x;
+        syy += y * y;
+        sxy += x * y;
+    }
+    let (covariance, spread) = (n * sxy - sx * sy, (n * sxx - sx * sx) * (n * syy - sy * sy));
+    if spread > 0.0 { covariance / spread.sqrt() } else { 0.0 }
+}

@@ -1,0 +1,56 @@
+//! Training: a checked spec in, predictions for the test eras out. The only code that knows Burn.
+//!
+//! Replicas are a tensor dimension: parameters are `[replica, in, out]`, activations `[replica, row, unit]`. A replica is
+//! one net: (fold, seed, member). What a replica learns depends on nothing but its own seed and data, so on the CPU the
+//! numbers are the same however replicas are grouped.
+//!
+//! Left out on purpose: scores (the harness in `prepare` owns them) and any label of a test era (the harness never gives
+//! one out).
+
+mod aggregate;
+pub mod backend;
+mod batches;
+mod forward;
+mod group;
+mod kernels;
+mod layers;
+mod loss;
+mod optimizer;
+mod schedule;
+mod split;
+mod streams;
+mod trial;
+
+pub use backend::{Choice, DeviceError};
+pub(crate) use trial::facts;
+pub use trial::{CellResult, Progress, Trainer};
+
+/// Why a training ended without a result.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The loss or the predictions stopped being numbers.
+    #[error(
+        "fold {fold}, seed {seed}, member {member}: {what} in epoch {epoch}; a lower learning rate, clip_norm or a norm may help"
+    )]
+    Diverged {
+        /// The fold.
+        fold: usize,
+        /// The seed.
+        seed: u64,
+        /// The member of the ensemble.
+        member: u32,
+        /// The epoch, from 1.
+        epoch: u32,
+        /// What was seen.
+        what: String,
+    },
+    /// The data cannot be trained on as the spec asks.
+    #[error("{0}")]
+    Data(String),
+    /// Someone asked it to stop.
+    #[error("stopped")]
+    Stopped,
+    /// The harness refused the predictions.
+    #[error("scoring failed: {0}")]
+    Score(#[from] prepare::Error),
+}
