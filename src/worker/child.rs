@@ -1,0 +1,147 @@
+//! The worker's own side: it reads requests, trains, and writes replies.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use prepare::data::Harness;
+use prepare::protocol::Protocol;
+
+use super::wire::{FailureKind, Reply, Request, VERSION};
+use crate::spec::Spec;
+use crate::train::{CellResult, Choice, Progress, TrainError, Trainer};
+
+/// Serves requests until standard input ends. Every failure is a reply; none is a panic message.
+///
+/// # Errors
+/// Standard output is gone, so nobody listens.
+pub fn serve(protocol: &Path, packed: &Path, choice: Choice, threads: Option<usize>) -> std::io::Result<()> {
+    die_with_parent();
+    report_panics();
+    let out = Mutex::new(std::io::stdout());
+    let trainer = match open(protocol, packed, choice, threads) {
+        Ok(trainer) => trainer,
+        Err((kind, message)) => return say(&out, &Reply::Failed { kind, message }),
+    };
+    let harness = trainer.harness();
+    say(
+        &out,
+        &Reply::Ready {
+            version: VERSION,
+            device: trainer.device(),
+            facts: crate::train::facts(harness),
+            protocol_hash: harness.protocol().hash(),
+            data_hash: harness.data_hash().to_owned(),
+        },
+    )?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let reply = match serde_json::from_str::<Request>(&line) {
+            Ok(Request::Train { spec, seeds, predictions }) => {
+                train(&trainer, &spec, &seeds, predictions.as_deref(), &out)
+            }
+            Err(error) => Reply::Failed { kind: FailureKind::Lab, message: format!("a request that is none: {error}") },
+        };
+        say(&out, &reply)?;
+    }
+    Ok(())
+}
+
+fn open(
+    protocol: &Path,
+    packed: &Path,
+    choice: Choice,
+    threads: Option<usize>,
+) -> Result<Trainer, (FailureKind, String)> {
+    let protocol = Protocol::read(protocol).map_err(|error| (FailureKind::Lab, error.to_string()))?;
+    let harness = Harness::open(&protocol, packed).map_err(|error| (FailureKind::Data, error.to_string()))?;
+    Trainer::new(harness, choice, threads).map_err(|error| (FailureKind::Lab, error.to_string()))
+}
+
+fn train(
+    trainer: &Trainer,
+    spec: &str,
+    seeds: &[u64],
+    predictions: Option<&Path>,
+    out: &Mutex<std::io::Stdout>,
+) -> Reply {
+    let started = Instant::now();
+    let spec = match Spec::parse(spec, "spec") {
+        Ok(spec) => spec,
+        Err(error) => return Reply::Failed { kind: FailureKind::Lab, message: error.to_string() },
+    };
+    // A parent that is gone ends this process, so a line that cannot be written needs no care of its own.
+    let report = |progress: Progress<'_>| {
+        let _ = match progress {
+            Progress::Replica { done, total } => say(out, &Reply::Replica { done, total }),
+            Progress::Cell(cell) => say(out, &cell_reply(cell)),
+        };
+    };
+    let stop = AtomicBool::new(false);
+    let trained = trainer.params(&spec).and_then(|params| {
+        let cells = trainer.train(&spec, seeds, &stop, &report)?;
+        if let Some(path) = predictions {
+            let mut all: Vec<(usize, u64, Vec<f32>)> =
+                cells.into_iter().map(|cell| (cell.score.fold, cell.score.seed, cell.predictions)).collect();
+            all.sort_by_key(|(fold, seed, _)| (*seed, *fold));
+            trainer.harness().write_predictions(path, &all)?;
+        }
+        Ok(params)
+    });
+    match trained {
+        Ok(params) => Reply::Done { params, seconds: started.elapsed().as_secs_f64() },
+        Err(error) => {
+            let kind = if matches!(error, TrainError::Data(_)) { FailureKind::Data } else { FailureKind::Training };
+            Reply::Failed { kind, message: error.to_string() }
+        }
+    }
+}
+
+fn cell_reply(cell: &CellResult) -> Reply {
+    Reply::Cell { score: cell.score.clone(), rows_trained: cell.rows_trained, seconds: cell.seconds }
+}
+
+fn say(out: &Mutex<std::io::Stdout>, reply: &Reply) -> std::io::Result<()> {
+    let mut line = serde_json::to_string(reply).map_err(std::io::Error::other)?;
+    line.push('\n');
+    let mut out = out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    out.write_all(line.as_bytes())?;
+    out.flush()
+}
+
+/// The kernel kills this process when the daemon dies, however it dies.
+fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    {
+        let parent = nix::unistd::getppid();
+        let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+        // The parent may have died before the line above.
+        if nix::unistd::getppid() != parent {
+            std::process::exit(1);
+        }
+    }
+    // If memory runs out, the kernel should take the worker, not the daemon.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "900");
+}
+
+/// A panic (a backend's assertion, a bug of ours) becomes a reply, and the process ends: its state is not to be trusted.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let message = info
+            .payload()
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| info.payload().downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".into());
+        let place = info.location().map(|at| format!(" ({}:{})", at.file(), at.line())).unwrap_or_default();
+        let reply = Reply::Failed { kind: FailureKind::Training, message: format!("internal error: {message}{place}") };
+        if let Ok(line) = serde_json::to_string(&reply) {
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "{line}");
+            let _ = out.flush();
+        }
+        std::process::exit(101);
+    }));
+}

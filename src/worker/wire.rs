@@ -1,0 +1,87 @@
+//! What the daemon and its worker say to each other, one JSON object a line.
+
+use std::path::PathBuf;
+
+use prepare::evaluate::CellScore;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::DataFacts;
+
+/// The version of these messages; both sides are the same program, and a mismatch is refused.
+pub const VERSION: u32 = 1;
+
+/// To the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Train a spec under these seeds, every fold of each.
+    Train {
+        /// The spec, as YAML.
+        spec: String,
+        /// The seeds.
+        seeds: Vec<u64>,
+        /// Where to write the out-of-fold predictions, if anywhere.
+        predictions: Option<PathBuf>,
+    },
+}
+
+/// From the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Reply {
+    /// The data is open and the device is found.
+    Ready {
+        /// [`VERSION`].
+        version: u32,
+        /// The device in words.
+        device: String,
+        /// What the data offers a spec.
+        facts: DataFacts,
+        /// The protocol's hash.
+        protocol_hash: String,
+        /// The data's hash.
+        data_hash: String,
+    },
+    /// One net is trained.
+    Replica {
+        /// Nets done of this request.
+        done: usize,
+        /// Nets of this request.
+        total: usize,
+    },
+    /// A cell is trained and scored.
+    Cell {
+        /// Its scores.
+        score: CellScore,
+        /// Rows that gradients were taken of.
+        rows_trained: u64,
+        /// Seconds since the request.
+        seconds: f64,
+    },
+    /// The request is done.
+    Done {
+        /// Trainable parameters of one net.
+        params: u64,
+        /// Seconds since the request.
+        seconds: f64,
+    },
+    /// The request failed; the worker is ready for another unless it ends now.
+    Failed {
+        /// What kind of failure.
+        kind: FailureKind,
+        /// In words.
+        message: String,
+    },
+}
+
+/// Kinds of failure that a worker reports itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The lab or its configuration.
+    Lab,
+    /// The data.
+    Data,
+    /// The training itself: divergence, a device error, a bug.
+    Training,
+}
