@@ -1,0 +1,211 @@
+//! `autoresearch doctor`
+
+use std::path::Path;
+
+use prepare::{Harness, Lock, Manifest, Protocol};
+use serde::Serialize;
+
+use super::{Context, logging, out};
+use crate::daemon::{budget, prompt_overrides, worker_settings};
+use crate::error::{Error, Result, exit};
+use crate::lab::config::Config;
+use crate::lab::{Lab, LabError, Notebook, lock};
+use crate::research::rules::Rules;
+use crate::researcher::{Researcher, Templates};
+use crate::spec::{Spec, cost};
+use crate::train::facts;
+use crate::worker::supervisor::Worker;
+
+/// Checks everything a night depends on: lab, configuration, notebook, rules, data, model, disk, device, researcher.
+/// What is wrong is said with what to do. It changes nothing. The exit code is that of the first failure.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Health {
+    Ok,
+    Warning,
+    Failed,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    health: Health,
+    text: String,
+    #[serde(skip)]
+    code: u8,
+}
+
+/// Less free disk than this is worth a warning, bytes.
+const LITTLE_DISK: u64 = 2 << 30;
+
+pub(super) fn run(context: &Context<'_>, _: &Arguments) -> Result<()> {
+    logging::start(context.verbose, true);
+    let checks = examine(context.lab);
+    if context.json {
+        out::json(&checks)?;
+    } else {
+        for check in &checks {
+            let (colour, word) = match check.health {
+                Health::Ok => (anstyle::AnsiColor::Green, "ok"),
+                Health::Warning => (anstyle::AnsiColor::Yellow, "warning"),
+                Health::Failed => (anstyle::AnsiColor::Red, "failed"),
+            };
+            let style = colour.on_default();
+            out::line(&format!("{style}{word:<8}{style:#} {:<13} {}", check.name, check.text));
+        }
+    }
+    match checks.iter().find(|check| check.health == Health::Failed) {
+        None => Ok(()),
+        Some(check) => Err(match check.code {
+            exit::DATA => Error::Harness(prepare::Error::NotPrepared {
+                path: context.lab.join(".autoresearch/data/packed"),
+                message: "the data is not fit to research on (see above)".into(),
+            }),
+            exit::RESEARCHER | exit::TRAINING => {
+                Error::Training(format!("{} is not fit for a night (see above)", check.name))
+            }
+            _ => Error::Configuration(format!("{} is not fit for a night (see above)", check.name)),
+        }),
+    }
+}
+
+fn examine(folder: &Path) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let Some(lab) = take(&mut checks, "lab", Lab::open(folder), |lab| lab.root().display().to_string()) else {
+        return checks;
+    };
+    let config = take(&mut checks, "configuration", Config::read(&lab), |config| {
+        format!("{} phases, trials of at most {} s", config.phases.len(), config.budget.trial_seconds)
+    });
+    notebook(&mut checks, &lab);
+    checks.push(match lock::holder(&lab) {
+        Some(holder) if holder.alive => {
+            good("lock", format!("process {} holds the lab since {}", holder.pid, holder.since))
+        }
+        Some(holder) => {
+            weak("lock", format!("process {} died holding it; the next `run` repairs what it left", holder.pid))
+        }
+        None => good("lock", "nobody holds the lab".into()),
+    });
+    rules(&mut checks, &lab);
+    disk(&mut checks, &lab);
+    let protocol = take(&mut checks, "protocol", Protocol::read(&lab.protocol()), |protocol| {
+        format!(
+            "{} folds, embargo {}, seeds {:?}, objective {}",
+            protocol.folds.count, protocol.folds.embargo, protocol.seeds, protocol.objective.name
+        )
+    });
+    let (Some(config), Some(protocol)) = (config, protocol) else { return checks };
+    let harness = data(&mut checks, &lab, &protocol);
+    model(&mut checks, &lab, &config, harness.as_ref());
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return checks };
+    if harness.is_some() {
+        let started = runtime.block_on(async {
+            let mut worker = Worker::start(worker_settings(&lab, &config)).await?;
+            let device = worker.greeting().device.clone();
+            worker.kill().await;
+            Ok::<_, Error>(device)
+        });
+        take(&mut checks, "device", started, String::clone);
+    }
+    let asked = prompt_overrides(&lab).and_then(|overrides| {
+        let fail = |source| Error::Researcher { who: "researcher".into(), source };
+        let templates = Templates::with_overrides(&overrides).map_err(|kind| fail(kind.free()))?;
+        let researcher = Researcher::new(&config.researcher, templates).map_err(fail)?;
+        runtime.block_on(researcher.check()).map_err(fail)
+    });
+    take(&mut checks, "researcher", asked, String::clone);
+    checks
+}
+
+fn take<T, E: Into<Error>>(
+    checks: &mut Vec<Check>,
+    name: &'static str,
+    result: std::result::Result<T, E>,
+    words: impl Fn(&T) -> String,
+) -> Option<T> {
+    match result {
+        Ok(value) => {
+            checks.push(good(name, words(&value)));
+            Some(value)
+        }
+        Err(error) => {
+            let error: Error = error.into();
+            checks.push(Check { name, health: Health::Failed, text: error.to_string(), code: error.exit_code() });
+            None
+        }
+    }
+}
+
+fn good(name: &'static str, text: String) -> Check {
+    Check { name, health: Health::Ok, text, code: 0 }
+}
+
+fn weak(name: &'static str, text: String) -> Check {
+    Check { name, health: Health::Warning, text, code: 0 }
+}
+
+fn notebook(checks: &mut Vec<Check>, lab: &Lab) {
+    let Some(notebook) =
+        take(checks, "notebook", Notebook::open(lab), |notebook| format!("branch {}", notebook.branch()))
+    else {
+        return;
+    };
+    take(checks, "model.yaml", notebook.refuse_dirty_model(), |()| "committed".into());
+}
+
+fn rules(checks: &mut Vec<Check>, lab: &Lab) {
+    let path = lab.do_not_retry();
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::from(LabError::io("read it", &path, error)));
+    let rules = text.and_then(|text| {
+        Rules::parse(&text, "do_not_retry.toml").map_err(|error| Error::Configuration(error.to_string()))
+    });
+    take(checks, "do-not-retry", rules, |rules| format!("{} rules", rules.all().len()));
+}
+
+fn disk(checks: &mut Vec<Check>, lab: &Lab) {
+    match nix::sys::statvfs::statvfs(lab.root()) {
+        Ok(found) => {
+            let free = found.blocks_available() * found.fragment_size();
+            let text = format!("{:.1} GiB free", free as f64 / f64::from(1 << 30));
+            checks.push(if free < LITTLE_DISK {
+                weak("disk", format!("{text}; make room"))
+            } else {
+                good("disk", text)
+            });
+        }
+        Err(error) => checks.push(weak("disk", format!("free space cannot be found out: {error}"))),
+    }
+}
+
+fn data(checks: &mut Vec<Check>, lab: &Lab, protocol: &Protocol) -> Option<Harness> {
+    let harness = take(checks, "data", Harness::open(protocol, &lab.packed_data()), |harness| {
+        format!("{} rows, {} features, data {}", harness.rows(), harness.feature_count(), harness.data_hash())
+    })?;
+    let locked = Lock::read(&lab.protocol_lock()).and_then(|lock| {
+        let manifest = Manifest::read(&lab.packed_data())?;
+        lock.check(protocol, &manifest)
+    });
+    take(checks, "data lock", locked, |()| "protocol, data and harness are as locked".into());
+    take(checks, "data hash", harness.verify(), |()| "every packed file is as it was packed".into());
+    Some(harness)
+}
+
+fn model(checks: &mut Vec<Check>, lab: &Lab, config: &Config, harness: Option<&Harness>) {
+    let path = lab.model();
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::from(LabError::io("read it", &path, error)));
+    let spec = text.and_then(|text| Ok(Spec::parse(&text, "model.yaml")?)).and_then(|spec| {
+        if let Some(harness) = harness {
+            let known = facts(harness);
+            spec.check_data(&known)?;
+            cost::check(&cost::estimate(&spec, &known), &budget(config, &worker_settings(lab, config)))
+                .map_err(|why| Error::Configuration(format!("model.yaml: {why}")))?;
+        }
+        Ok(spec)
+    });
+    take(checks, "spec", spec, |spec| format!("valid, hash {}", spec.hash()));
+}

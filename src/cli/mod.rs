@@ -1,0 +1,139 @@
+//! The command line: one command a file. Arguments in, facts to standard output, status and errors to standard error,
+//! an exit code.
+
+mod check;
+mod diff;
+mod doctor;
+mod folds;
+mod init;
+mod log;
+mod logging;
+mod out;
+mod prepare;
+mod run;
+mod score;
+mod screen;
+mod service;
+mod show;
+mod status;
+mod trial;
+mod view;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Result, exit};
+use crate::lab::Lab;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 fine, 1 internal error, 2 usage, 3 lab or configuration, 4 data, 5 researcher, 6 training, 7 another process holds the lab.
+
+Begin with:  autoresearch init my-lab && cd my-lab && autoresearch run --trials 12";
+
+/// A daemon that does model research overnight, for the Numerai tournament.
+#[derive(Debug, Parser)]
+#[command(name = "autoresearch", version, after_help = AFTER_HELP, propagate_version = true)]
+struct Cli {
+    /// The lab: a folder with an autoresearch.yaml.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    lab: PathBuf,
+    /// Print facts as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more on standard error (-v: what happens, -vv: everything). RUST_LOG overrides it.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new lab.
+    Init(init::Arguments),
+    /// Obtain the protocol's data, check it, pack it, lock it.
+    Prepare(prepare::Arguments),
+    /// Run the research loop.
+    Run(run::Arguments),
+    /// Say what runs, what it found, and what is wrong.
+    Status(status::Arguments),
+    /// List the trials, one a line.
+    Log(log::Arguments),
+    /// Show one trial whole.
+    Show(show::Arguments),
+    /// Compare two specs, knob by knob.
+    Diff(diff::Arguments),
+    /// Evaluate one spec under the protocol; git and the ledger stay as they are.
+    Trial(trial::Arguments),
+    /// Validate a spec.
+    Check(check::Arguments),
+    /// Print the spec's JSON Schema, or its reference.
+    Schema(check::SchemaArguments),
+    /// Print the folds: train, embargoed and test eras.
+    Folds(folds::Arguments),
+    /// Score any predictions as Numerai does.
+    Score(score::Arguments),
+    /// Check everything a night depends on.
+    Doctor(doctor::Arguments),
+    /// The systemd unit.
+    Service(service::Arguments),
+    /// Train for a session (started by it, never by hand).
+    #[command(hide = true)]
+    Worker(worker::Arguments),
+}
+
+/// What every command gets.
+struct Context<'a> {
+    lab: &'a Path,
+    json: bool,
+    verbose: u8,
+}
+
+impl Context<'_> {
+    /// The lab, which must be one.
+    fn open(&self) -> Result<Lab> {
+        Ok(Lab::open(self.lab)?)
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { 0 };
+            // A closed pipe is no reason to complain about help that nobody reads.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    out::turn_panics_into_errors();
+    let context = Context { lab: &cli.lab, json: cli.json, verbose: cli.verbose };
+    let done = match &cli.command {
+        Command::Init(arguments) => init::run(&context, arguments),
+        Command::Prepare(arguments) => prepare::run(&context, arguments),
+        Command::Run(arguments) => run::run(&context, arguments),
+        Command::Status(arguments) => status::run(&context, arguments),
+        Command::Log(arguments) => log::run(&context, arguments),
+        Command::Show(arguments) => show::run(&context, arguments),
+        Command::Diff(arguments) => diff::run(&context, arguments),
+        Command::Trial(arguments) => trial::run(&context, arguments),
+        Command::Check(arguments) => check::run(&context, arguments),
+        Command::Schema(arguments) => check::schema(&context, arguments),
+        Command::Folds(arguments) => folds::run(&context, arguments),
+        Command::Score(arguments) => score::run(&context, arguments),
+        Command::Doctor(arguments) => doctor::run(&context, arguments),
+        Command::Service(arguments) => service::run(&context, arguments),
+        Command::Worker(arguments) => worker::run(&context, arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::error(&error.to_string());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Printing. A reader that has gone (`autoresearch log | head`) ends the program quietly.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result, exit};
+
+/// Prints text to standard output; colours are dropped where they are not wanted (NO_COLOR, no terminal).
+pub(super) fn print(text: &str) {
+    write_to(&mut anstream::stdout(), text);
+}
+
+/// Prints a line to standard output.
+pub(super) fn line(text: &str) {
+    print(&format!("{text}\n"));
+}
+
+/// Prints a line to standard error.
+pub(super) fn note(text: &str) {
+    write_to(&mut anstream::stderr(), &format!("{text}\n"));
+}
+
+/// Prints an error to standard error.
+pub(super) fn error(text: &str) {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    note(&format!("{style}error:{style:#} {text}"));
+}
+
+/// Prints facts as JSON.
+pub(super) fn json<T: Serialize>(facts: &T) -> Result<()> {
+    let text = serde_json::to_string_pretty(facts).map_err(|error| Error::Internal(error.to_string()))?;
+    line(&text);
+    Ok(())
+}
+
+fn write_to(out: &mut impl Write, text: &str) {
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        let code = if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { exit::INTERNAL };
+        std::process::exit(i32::from(code));
+    }
+}
+
+/// No panic message ever reaches a user: a bug ends the program with an error of its own and the documented code.
+pub(super) fn turn_panics_into_errors() {
+    std::panic::set_hook(Box::new(|info| {
+        let what = info.payload_as_str().unwrap_or("no message");
+        let place = info.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+        error(&format!(
+            "internal error: {what}{place}. This is a bug of autoresearch; nothing that was committed is lost"
+        ));
+        std::process::exit(i32::from(exit::INTERNAL));
+    }));
+}

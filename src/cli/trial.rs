@@ -1,0 +1,100 @@
+//! `autoresearch trial SPEC`
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use prepare::Protocol;
+use serde::Serialize;
+
+use super::diff::spec_file;
+use super::screen::Screen;
+use super::{Context, logging, out};
+use crate::daemon::{Update, worker_settings};
+use crate::error::{Error, Result};
+use crate::lab::config::Config;
+use crate::report::text::evaluation_text;
+use crate::research::measurement::evaluate;
+use crate::worker::supervisor::{Worker, WorkerProgress};
+use crate::worker::wire::Request;
+
+/// Evaluates one spec under the protocol, every fold and seed, and prints its scores. Neither git nor the ledger is
+/// touched, and it may run beside a session.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The spec's file.
+    spec: PathBuf,
+    /// Write the out-of-fold predictions (id, era, fold, seed, prediction) there.
+    #[arg(long, value_name = "OUT.parquet")]
+    predictions: Option<PathBuf>,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Facts {
+    #[serde(flatten)]
+    evaluation: prepare::Evaluation,
+    wall_seconds: f64,
+    rows_per_second: f64,
+    params: u64,
+    device: String,
+    spec_hash: String,
+    protocol_hash: String,
+    data_hash: String,
+}
+
+pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
+    let lab = context.open()?;
+    logging::start(context.verbose, true);
+    let config = Config::read(&lab)?;
+    let protocol = Protocol::read(&lab.protocol())?;
+    let spec = spec_file(&arguments.spec)?;
+    let predictions = arguments.predictions.as_ref().map(std::path::absolute).transpose();
+    let predictions = predictions.map_err(|source| Error::File { path: "--predictions".into(), source })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Internal(format!("the runtime did not start: {error}")))?;
+    let started = Instant::now();
+    let mut screen = Screen::new();
+    let (trained, greeting) = runtime.block_on(async {
+        let mut worker = Worker::start(worker_settings(&lab, &config)).await?;
+        let greeting = worker.greeting().clone();
+        spec.check_data(&greeting.facts).map_err(|mut errors| {
+            errors.origin = arguments.spec.display().to_string();
+            errors
+        })?;
+        screen.show(&Update::Training { trial: 0, title: arguments.spec.display().to_string(), changes: Vec::new() });
+        let request = Request::Train { spec: spec.to_yaml(), seeds: protocol.seeds.clone(), predictions };
+        let limit = config.budget.trial_seconds as f64;
+        let deadline = Instant::now() + Duration::from_secs_f64(limit);
+        let trained = worker
+            .train(&request, deadline, limit, |progress| {
+                if let WorkerProgress::Replica { done, total } = progress {
+                    screen.show(&Update::Nets { done, total, stage: "every seed".into() });
+                }
+            })
+            .await;
+        worker.kill().await;
+        Ok::<_, Error>((trained?, greeting))
+    })?;
+    screen.clear();
+    let facts = Facts {
+        evaluation: evaluate(&trained.cells, &protocol.objective)?,
+        wall_seconds: started.elapsed().as_secs_f64(),
+        rows_per_second: trained.rows_trained as f64 / trained.seconds.max(1e-9),
+        params: trained.params,
+        device: greeting.device,
+        spec_hash: spec.hash(),
+        protocol_hash: greeting.protocol_hash,
+        data_hash: greeting.data_hash,
+    };
+    if context.json {
+        return out::json(&facts);
+    }
+    out::print(&evaluation_text(&facts.evaluation));
+    out::line(&format!(
+        "{:.1} s, {:.0} rows/s, {} parameters a net, on {}; spec {}",
+        facts.wall_seconds, facts.rows_per_second, facts.params, facts.device, facts.spec_hash
+    ));
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Reading a lab without holding it: what `status`, `log` and `show` look at. Changes nothing.
+
+use jiff::Timestamp;
+
+use crate::daemon::live;
+use crate::error::Result;
+use crate::lab::config::Config;
+use crate::lab::ledger::Entry;
+use crate::lab::{Lab, Ledger, Notebook, lock};
+use crate::report::status::{Found, Status, status as derive};
+use crate::research::event::Event;
+use crate::research::history::History;
+
+/// The ledger's entries and what they add up to. A clone has no ledger; its trials are then read from git.
+pub(super) fn history(lab: &Lab) -> Result<(Vec<Entry>, History)> {
+    let entries = Ledger::read(lab)?;
+    if !entries.is_empty() {
+        let history = History::from_events(entries.iter().map(|entry| &entry.event));
+        return Ok((entries, history));
+    }
+    let records = Notebook::view(lab)?.head_records()?;
+    let events: Vec<Event> = records.into_iter().map(|record| Event::TrialEnded { record: Box::new(record) }).collect();
+    Ok((entries, History::from_events(&events)))
+}
+
+/// The lab's status.
+pub(super) fn status(lab: &Lab) -> Result<Status> {
+    let (entries, history) = history(lab)?;
+    let mut warnings = Vec::new();
+    let branch = match Notebook::view(lab) {
+        Ok(notebook) => Some(notebook.branch().to_owned()),
+        Err(error) => {
+            warnings.push(error.to_string());
+            None
+        }
+    };
+    let plateau = match Config::read(lab) {
+        Ok(config) => {
+            let own = config.phases.iter().find(|phase| history.phase() == Some(phase.name.as_str()));
+            own.and_then(|phase| phase.plateau).unwrap_or(config.plateau)
+        }
+        Err(error) => {
+            warnings.push(error.to_string());
+            0
+        }
+    };
+    Ok(derive(Found {
+        entries: &entries,
+        history: &history,
+        holder: lock::holder(lab),
+        live: live::read(lab),
+        branch,
+        plateau,
+        warnings,
+        now: Timestamp::now(),
+    }))
+}

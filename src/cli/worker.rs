@@ -1,0 +1,30 @@
+//! `autoresearch worker`, hidden: the training process of a session.
+
+use std::path::PathBuf;
+
+use super::Context;
+use crate::error::{Error, Result};
+use crate::train::Choice;
+use crate::worker::child::serve;
+
+/// Reads requests on standard input, trains, writes replies to standard output, one JSON object a line.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The protocol's file.
+    #[arg(long)]
+    protocol: PathBuf,
+    /// The folder of the packed data.
+    #[arg(long)]
+    packed: PathBuf,
+    /// The device.
+    #[arg(long, value_enum, default_value_t)]
+    device: Choice,
+    /// CPU threads.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+pub(super) fn run(_: &Context<'_>, arguments: &Arguments) -> Result<()> {
+    serve(&arguments.protocol, &arguments.packed, arguments.device, arguments.threads)
+        .map_err(|error| Error::Internal(format!("the session is gone: {error}")))
+}

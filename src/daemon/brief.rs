@@ -1,0 +1,77 @@
+//! What a researcher is told, put together from the session's facts and the lab's papers.
+
+use super::propose::Papers;
+use crate::error::{Error, Result};
+use crate::lab::config::Config;
+use crate::research::evidence::{Evidence, evidence};
+use crate::research::history::History;
+use crate::research::near_miss::{NearMiss, near_misses};
+use crate::research::phases::plateau_hint;
+use crate::research::settings::PhaseSettings;
+use crate::researcher::briefing::Briefing;
+use crate::spec::cost::Budget;
+use crate::spec::{DataFacts, Spec};
+
+/// Near misses that a researcher is shown.
+const NEAR_MISSES: usize = 6;
+
+/// The session's facts that a briefing borrows.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) history: &'a History,
+    pub(super) config: &'a Config,
+    pub(super) facts: &'a DataFacts,
+    pub(super) budget: &'a Budget,
+    pub(super) papers: &'a Papers,
+    pub(super) trials_left: Option<u32>,
+    pub(super) seconds_left: Option<f64>,
+}
+
+/// What is computed for a briefing, and lives as long as it.
+pub(super) struct Brief<'a> {
+    sources: Sources<'a>,
+    incumbent: Spec,
+    near: Vec<NearMiss>,
+    found: Evidence,
+    plateau: Option<String>,
+}
+
+impl<'a> Brief<'a> {
+    /// Computes near misses, evidence and the plateau's hint.
+    pub(super) fn new(sources: Sources<'a>) -> Result<Self> {
+        let Sources { history, config, .. } = sources;
+        let record = history.incumbent().ok_or_else(|| Error::Internal("a briefing before the baseline".into()))?;
+        Ok(Self {
+            incumbent: Spec::parse(&record.proposal.spec, &format!("runs/{}/spec.yaml", record.folder()))?,
+            near: near_misses(history, NEAR_MISSES),
+            found: evidence(history),
+            plateau: plateau_hint(history, &config.phases, config.plateau),
+            sources,
+        })
+    }
+
+    /// The briefing for a phase.
+    pub(super) fn briefing<'b>(&'b self, phase: &'b PhaseSettings) -> Briefing<'b> {
+        let Sources { history, config, facts, budget, papers, trials_left, seconds_left } = self.sources;
+        Briefing {
+            program: &papers.program,
+            learnings: &papers.learnings,
+            incumbent: &self.incumbent,
+            incumbent_record: history.incumbent(),
+            history,
+            phase,
+            plateau: self.plateau.as_deref(),
+            near_misses: &self.near,
+            rules: &papers.rules,
+            rules_text: &papers.rules_text,
+            evidence: &self.found,
+            facts,
+            protocol_summary: &papers.summary,
+            gate: &config.gate,
+            hints: &[],
+            trials_left,
+            seconds_left,
+            budget,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a proposal must pass before it costs anything: parse → validate → duplicate → do-not-retry → cost. Pure.
+
+use crate::research::history::History;
+use crate::research::rules::Rules;
+use crate::research::trial::{KnobChange, Proposal, Verdict};
+use crate::spec::cost::{self, Budget};
+use crate::spec::{DataFacts, Spec, diff};
+
+/// A proposal that may be trained.
+#[derive(Clone, Debug)]
+pub(super) struct Checked {
+    /// As proposed, its spec in the language's own layout.
+    pub(super) proposal: Proposal,
+    /// The spec.
+    pub(super) spec: Spec,
+    /// Its canonical hash.
+    pub(super) hash: String,
+    /// What differs from the incumbent.
+    pub(super) changes: Vec<KnobChange>,
+}
+
+/// Why a proposal may not be trained.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Refusal {
+    /// `invalid`, `duplicate` or `blocked`.
+    pub(super) verdict: Verdict,
+    /// For the researcher and the notebook: what is wrong and where.
+    pub(super) reason: String,
+    /// Canonical hash, where the spec is valid.
+    pub(super) hash: Option<String>,
+    /// What differs from the incumbent, where the spec is valid.
+    pub(super) changes: Vec<KnobChange>,
+}
+
+/// What a proposal is checked against.
+pub(super) struct Against<'a> {
+    pub(super) incumbent: &'a Spec,
+    pub(super) history: &'a History,
+    pub(super) rules: &'a Rules,
+    pub(super) facts: &'a DataFacts,
+    pub(super) budget: &'a Budget,
+    /// Trials under another protocol or other data do not make a duplicate.
+    pub(super) protocol_hash: &'a str,
+    pub(super) data_hash: &'a str,
+}
+
+/// Checks a proposal.
+///
+/// # Errors
+/// The first check that it does not pass.
+pub(super) fn check(mut proposal: Proposal, against: &Against<'_>) -> Result<Checked, Box<(Proposal, Refusal)>> {
+    let refuse = |proposal: Proposal, verdict, reason, hash, changes| {
+        Err(Box::new((proposal, Refusal { verdict, reason, hash, changes })))
+    };
+    let spec = match Spec::parse(&proposal.spec, "spec") {
+        Ok(spec) => spec,
+        Err(errors) => return refuse(proposal, Verdict::Invalid, errors.to_string(), None, Vec::new()),
+    };
+    let hash = spec.hash();
+    let changes = knob_changes(against.incumbent, &spec);
+    if let Err(errors) = spec.check_data(against.facts) {
+        return refuse(proposal, Verdict::Invalid, errors.to_string(), Some(hash), changes);
+    }
+    if let Some(earlier) = earlier_trial(against, &hash) {
+        let reason = format!("the same model as trial {earlier:06} (canonical hash {hash})");
+        return refuse(proposal, Verdict::Duplicate, reason, Some(hash), changes);
+    }
+    if let Some(rule) = against.rules.blocks(&changes, &proposal.category) {
+        let reason = format!("do_not_retry.toml forbids it: {} ({})", rule.name, rule.reason);
+        return refuse(proposal, Verdict::Blocked, reason, Some(hash), changes);
+    }
+    if let Err(reason) = cost::check(&cost::estimate(&spec, against.facts), against.budget) {
+        return refuse(proposal, Verdict::Invalid, reason, Some(hash), changes);
+    }
+    proposal.spec = spec.to_yaml();
+    Ok(Checked { proposal, spec, hash, changes })
+}
+
+/// The trial that has measured (or tried to measure) this very model on this very data.
+fn earlier_trial(against: &Against<'_>, hash: &str) -> Option<u32> {
+    let same = |record: &&crate::research::trial::TrialRecord| {
+        record.spec_hash.as_deref() == Some(hash)
+            && record.verdict.was_trained()
+            && record.protocol_hash == against.protocol_hash
+            && record.data_hash == against.data_hash
+    };
+    against.history.trials().iter().find(same).map(|record| record.trial)
+}
+
+/// What differs between two specs, for records.
+pub(super) fn knob_changes(from: &Spec, to: &Spec) -> Vec<KnobChange> {
+    let changes = diff::changes(from, to).into_iter();
+    changes.map(|change| KnobChange { path: change.path, from: change.from, to: change.to }).collect()
+}

@@ -1,0 +1,122 @@
+//! What a trial teaches: learnings.md synthesized anew, and rules learned for do_not_retry.toml.
+
+use prepare::Protocol;
+
+use super::brief::{Brief, Sources};
+use super::propose::patiently;
+use super::session::Session;
+use crate::error::Result;
+use crate::lab::atomic;
+use crate::research::event::Event;
+use crate::research::evidence::evidence;
+use crate::research::learned::learned_rules;
+use crate::research::learnings;
+use crate::research::rules::render;
+use crate::research::settings::PhaseSettings;
+use crate::research::trial::TrialRecord;
+use crate::researcher::Researcher;
+use crate::spec::DataFacts;
+
+impl Session<'_> {
+    /// Writes learnings.md and do_not_retry.toml in the work tree; the trial's commit takes them in.
+    pub(super) async fn learn(&mut self, record: &TrialRecord) -> Result<()> {
+        let papers = self.papers()?;
+        let found = evidence(&self.history);
+        let text = match self.synthesized(record, &papers).await? {
+            Some(text) => text,
+            None => learnings::update(&papers.learnings, &self.history, &found),
+        };
+        atomic::replace_if_different(&self.lab.learnings(), text.as_bytes())?;
+        let learned = learned_rules(&self.history, &papers.rules);
+        if !learned.is_empty() {
+            // A person may have saved the file in the meantime: their lines are committed as theirs first.
+            if let Some(commit) = self.notebook.commit_person_edits(jiff::Timestamp::now())? {
+                self.record(Event::PersonEdited { files: commit.files })?;
+            }
+            let mut rules = self.papers()?.rules_text;
+            for rule in &learned {
+                self.note(format!("learned a rule: {} ({})", rule.name, rule.reason));
+                if !rules.ends_with("\n\n") {
+                    rules.push('\n');
+                }
+                rules.push_str(&render(rule));
+            }
+            atomic::replace(&self.lab.do_not_retry(), rules.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The researcher's own synthesis, if it writes one and it is fit to replace the old text.
+    async fn synthesized(&mut self, record: &TrialRecord, papers: &super::propose::Papers) -> Result<Option<String>> {
+        if matches!(self.researcher, Researcher::Optimizer(_)) || !record.verdict.was_trained() {
+            return Ok(None);
+        }
+        let nowhere = PhaseSettings {
+            name: record.phase.clone(),
+            brief: String::new(),
+            breadth: crate::research::settings::Breadth::Wide,
+            categories: Vec::new(),
+            trials: None,
+            plateau: None,
+        };
+        let phase = self.config.phases.iter().find(|phase| phase.name == record.phase).unwrap_or(&nowhere);
+        let brief = Brief::new(Sources {
+            history: &self.history,
+            config: &self.config,
+            facts: &self.facts,
+            budget: &self.budget,
+            papers,
+            trials_left: None,
+            seconds_left: None,
+        })?;
+        let briefing = brief.briefing(phase);
+        let call = self.researcher.synthesize(&briefing, record);
+        let notify = &mut self.notify;
+        let answer = patiently(call, &mut self.stop, || notify.progress()).await;
+        match answer {
+            None => Ok(None),
+            Some(Ok(synthesis)) => {
+                self.record(Event::TokensSpent { purpose: "learnings".into(), usage: synthesis.usage })?;
+                let text = learnings::with_notes(&papers.learnings, &synthesis.text);
+                match learnings::accept(&papers.learnings, &text) {
+                    Ok(()) => Ok(Some(text)),
+                    Err(why) => {
+                        self.warn(format!(
+                            "the researcher's learnings were not taken ({why}); rendered from the evidence instead"
+                        ));
+                        Ok(None)
+                    }
+                }
+            }
+            Some(Err(error)) => {
+                let researcher = self.researcher.name().to_owned();
+                self.record(Event::ResearcherFailed { researcher, error: error.to_string(), usage: error.usage })?;
+                self.warn(format!("learnings: {error}; rendered from the evidence instead"));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The protocol and its objective in a few sentences, for prompts.
+pub(super) fn protocol_summary(protocol: &Protocol, facts: &DataFacts) -> String {
+    let sets: Vec<String> = facts.feature_sets.iter().map(|(name, size)| format!("{name} ({size})")).collect();
+    let seeds: Vec<String> = protocol.seeds.iter().map(ToString::to_string).collect();
+    format!(
+        "Payout = {} x mean CORR + {} x mean BMC, per era, over out-of-fold predictions ({}). {} blocked folds over eras, \
+         purged by an embargo of {} era numbers; seeds {}; {} rows. Scored on {}; trained on {}. Feature sets: {} \
+         ({} features together). BMC is the part of the score that the benchmark (the mean of {}) does not explain.",
+        protocol.objective.corr,
+        protocol.objective.bmc,
+        protocol.objective.name,
+        facts.folds,
+        protocol.folds.embargo,
+        seeds.join(", "),
+        facts.rows,
+        protocol.targets.score_on,
+        facts.targets.join(", "),
+        sets.join(", "),
+        facts.features,
+        protocol.benchmark.columns.join(", "),
+    )
+}

@@ -1,0 +1,22 @@
+//! The loop: a short list of named steps over the rooms that do the work.
+//!
+//! recover → refresh lab → choose phase → propose → check → train (racing) → gate → verdict into the ledger →
+//! learnings → one commit → housekeep. Each step can be repeated or recovered: a kill at any point loses at most the
+//! trial in training. No tensor is ever loaded here; training happens in a worker process.
+
+mod brief;
+mod check;
+mod conclude;
+mod learn;
+pub mod live;
+mod notify;
+mod open;
+mod propose;
+mod session;
+mod train;
+pub mod update;
+
+pub use open::{Options, open};
+pub(crate) use open::{budget, prompt_overrides, worker_settings};
+pub use session::{Ending, Session};
+pub use update::Update;

@@ -1,0 +1,223 @@
+//! Opening a session: the lab's lock, its configuration, its data, its notebook, recovery, and a worker that is ready.
+
+use std::path::PathBuf;
+
+use jiff::{Timestamp, tz::TimeZone};
+use prepare::{DataPaths, Lock, Protocol};
+use tokio::sync::watch;
+
+use super::live::{Live, Writer};
+use super::notify::Notify;
+use super::session::{Limits, Session};
+use super::update::Update;
+use crate::error::{Error, Result};
+use crate::lab::config::{Config, Device};
+use crate::lab::{Lab, LabLock, Ledger, Notebook, recover};
+use crate::research::event::Event;
+use crate::research::history::History;
+use crate::researcher::settings::Kind;
+use crate::researcher::{Researcher, Templates};
+use crate::spec::cost::Budget;
+use crate::train::Choice;
+use crate::worker::supervisor::{Worker, WorkerSettings};
+
+/// What a person asks of a session.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Trained trials.
+    pub trials: Option<u32>,
+    /// When to end.
+    pub until: Option<Timestamp>,
+    /// Who proposes, in place of the configuration's.
+    pub researcher: Option<Kind>,
+}
+
+/// Opens a session on a lab. `say` hears what happens; `stop` turns true when the session shall end.
+///
+/// # Errors
+/// Everything that a person must mend first; nothing is then changed but what recovery repaired.
+pub async fn open<'s>(
+    lab: Lab,
+    options: &Options,
+    say: &'s mut (dyn FnMut(Update) + 's),
+    stop: watch::Receiver<bool>,
+) -> Result<Session<'s>> {
+    let now = Timestamp::now();
+    let lock = LabLock::take(&lab, now)?;
+    if let Some(dead) = lock.stale() {
+        say(Update::Note(format!(
+            "process {} died while it held this lab (since {}); taking over",
+            dead.pid, dead.since
+        )));
+    }
+    let config = Config::read(&lab)?;
+    let protocol = Protocol::read(&lab.protocol())?;
+    let (data_hash, new_lock) = data(&lab, &protocol, say)?;
+    let mut notebook = Notebook::open(&lab)?;
+    let branch = notebook.start(config.tag.as_deref(), now.to_zoned(TimeZone::system()).date(), now)?;
+    let mut ledger = Ledger::open(&lab)?;
+    for sentence in recover::recover(&lab, &mut ledger, &mut notebook, now)? {
+        tracing::info!("{sentence}");
+        say(Update::Note(sentence));
+    }
+    notebook.refuse_dirty_model()?;
+    let mut settings = config.researcher.clone();
+    if let Some(kind) = options.researcher {
+        settings.kind = kind;
+    }
+    let templates = Templates::with_overrides(&prompt_overrides(&lab)?)
+        .map_err(|kind| Error::Researcher { who: "prompts".into(), source: kind.free() })?;
+    let researcher = Researcher::new(&settings, templates.clone())
+        .map_err(|source| Error::Researcher { who: kind_name(settings.kind).into(), source })?;
+    let mut optimizer = settings.clone();
+    optimizer.kind = Kind::Optimizer;
+    let fallback = Researcher::new(&optimizer, templates)
+        .map_err(|source| Error::Researcher { who: "optimizer".into(), source })?;
+    let worker_settings = worker_settings(&lab, &config);
+    let worker = Worker::start(worker_settings.clone()).await?;
+    let greeting = worker.greeting().clone();
+    let trials = [options.trials, config.budget.session_trials].into_iter().flatten().min();
+    let hours = config.budget.session_hours.map(|hours| now + jiff::SignedDuration::from_secs_f64(hours * 3600.0));
+    let until = [options.until, hours].into_iter().flatten().min();
+    ledger.append(
+        now,
+        Event::SessionStarted {
+            pid: std::process::id(),
+            branch: branch.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            researcher: researcher.name().into(),
+            protocol_hash: protocol.hash(),
+            data_hash: data_hash.clone(),
+        },
+    )?;
+    let history = History::from_events(ledger.events());
+    let live = Live {
+        pid: std::process::id(),
+        session_started: Some(now),
+        doing: "starting".into(),
+        trials,
+        until,
+        device: greeting.device.clone(),
+        researcher: researcher.name().into(),
+        ..Live::default()
+    };
+    let notify = Notify::default();
+    notify.ready();
+    say(Update::Session { branch, device: greeting.device.clone(), researcher: researcher.name().into(), trials });
+    let mut session = Session {
+        live: Writer::new(&lab, live),
+        budget: budget(&config, &worker_settings),
+        _lock: lock,
+        lab,
+        config,
+        protocol,
+        protocol_lock: new_lock,
+        data_hash,
+        notebook,
+        ledger,
+        history,
+        researcher,
+        fallback,
+        worker: Some(worker),
+        worker_settings,
+        facts: greeting.facts,
+        device: greeting.device,
+        limits: Limits { trials, until },
+        trained: 0,
+        trial_seconds: Vec::new(),
+        untrained_in_a_row: 0,
+        crashes_in_a_row: 0,
+        notify,
+        say,
+        stop,
+        started: now,
+    };
+    session.live.write();
+    Ok(session)
+}
+
+/// Sees to it that the data is there. Returns its hash, and the lock's text if that is new and has to be committed.
+fn data(lab: &Lab, protocol: &Protocol, say: &mut dyn FnMut(Update)) -> Result<(String, Option<Vec<u8>>)> {
+    let paths = DataPaths { lab: lab.root().to_path_buf(), raw: lab.raw_data(), packed: lab.packed_data() };
+    lab.make_state()?;
+    let manifest = prepare::build(protocol, &paths, &mut |progress| {
+        say(match progress {
+            prepare::Progress::Step(step) => Update::Preparing { step: step.to_owned(), rows: None },
+            prepare::Progress::Rows { step, done, total } => {
+                Update::Preparing { step: step.to_owned(), rows: Some((done, total)) }
+            }
+        });
+    })?;
+    let path = lab.protocol_lock();
+    if path.exists() {
+        Lock::read(&path)?.check(protocol, &manifest)?;
+    } else {
+        Lock::new(protocol, &manifest).write(&path)?;
+    }
+    let text = std::fs::read(&path).map_err(|error| crate::lab::LabError::io("read it", &path, error))?;
+    Ok((manifest.data_hash, Some(text)))
+}
+
+/// The templates of the lab's prompts/ folder: name and text.
+pub(crate) fn prompt_overrides(lab: &Lab) -> Result<Vec<(String, String)>> {
+    let folder = lab.prompts();
+    let mut found = Vec::new();
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(crate::lab::LabError::io("read it", &folder, error).into()),
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".j2") {
+            let text = std::fs::read_to_string(entry.path())
+                .map_err(|error| crate::lab::LabError::io("read it", &entry.path(), error))?;
+            found.push((name, text));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A researcher's name in messages.
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Optimizer => "optimizer",
+        Kind::Openai => "openai",
+    }
+}
+
+/// How this lab's worker is started.
+pub(crate) fn worker_settings(lab: &Lab, config: &Config) -> WorkerSettings {
+    WorkerSettings {
+        protocol: lab.protocol(),
+        packed: lab.packed_data(),
+        device: match config.device {
+            Device::Auto => Choice::Auto,
+            Device::Cpu => Choice::Cpu,
+            Device::Cuda => Choice::Cuda,
+        },
+        threads: config.threads,
+        log: lab.logs().join("worker.log"),
+        memory_bytes: config.budget.memory_mb.map_or_else(|| machine_memory() / 5 * 4, |mb| mb << 20),
+    }
+}
+
+/// What one trial may cost.
+pub(crate) fn budget(config: &Config, worker: &WorkerSettings) -> Budget {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let nets_at_once = worker.threads.unwrap_or(cores) as u64;
+    Budget {
+        params: config.budget.parameters,
+        replica_bytes: worker.memory_bytes / nets_at_once.max(1),
+        flops: config.budget.flops.unwrap_or(f64::INFINITY),
+    }
+}
+
+/// Bytes of memory of this machine; 8 GiB where that cannot be found out.
+fn machine_memory() -> u64 {
+    let read = std::fs::read_to_string(PathBuf::from("/proc/meminfo")).ok();
+    let total = read.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("MemTotal:")));
+    let kilobytes = total.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.map_or(8 << 30, |kilobytes| kilobytes * 1024)
+}

@@ -1,0 +1,291 @@
+//! A session: the loop's body, one named step after another.
+
+use jiff::Timestamp;
+use prepare::Protocol;
+use tokio::sync::watch;
+
+use super::live::Writer;
+use super::notify::Notify;
+use super::propose::Candidate;
+use super::update::Update;
+use crate::error::{Error, Result};
+use crate::lab::config::Config;
+use crate::lab::{Lab, LabLock, Ledger, Notebook};
+use crate::research::event::Event;
+use crate::research::history::History;
+use crate::research::phases::{PhaseMove, next_phase};
+use crate::research::settings::PhaseSettings;
+use crate::research::trial::{TrialRecord, Verdict};
+use crate::researcher::Researcher;
+use crate::spec::cost::Budget;
+use crate::spec::{DataFacts, Spec};
+use crate::worker::supervisor::{Worker, WorkerSettings};
+
+/// When a session ends by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Limits {
+    /// Trained trials.
+    pub(super) trials: Option<u32>,
+    /// A moment.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ending {
+    /// In words.
+    pub reason: String,
+    /// Trials trained in this session, the baseline not counted.
+    pub trained: u32,
+    /// Seconds from start to end.
+    pub seconds: f64,
+}
+
+/// Crashes in a row after which a session gives up: something other than the specs is wrong then.
+const MOST_CRASHES: u32 = 6;
+/// Trials in a row that came to a verdict without training, after which the search goes to its next phase.
+const MOST_UNTRAINED: u32 = 8;
+
+/// A running session.
+pub struct Session<'s> {
+    pub(super) lab: Lab,
+    pub(super) config: Config,
+    pub(super) protocol: Protocol,
+    /// prepare/protocol.lock, for the baseline's commit.
+    pub(super) protocol_lock: Option<Vec<u8>>,
+    pub(super) data_hash: String,
+    pub(super) notebook: Notebook,
+    pub(super) ledger: Ledger,
+    pub(super) history: History,
+    pub(super) researcher: Researcher,
+    /// Proposes while the researcher cannot.
+    pub(super) fallback: Researcher,
+    pub(super) worker: Option<Worker>,
+    pub(super) worker_settings: WorkerSettings,
+    pub(super) facts: DataFacts,
+    pub(super) device: String,
+    pub(super) budget: Budget,
+    pub(super) limits: Limits,
+    pub(super) trained: u32,
+    pub(super) trial_seconds: Vec<f64>,
+    pub(super) untrained_in_a_row: u32,
+    pub(super) crashes_in_a_row: u32,
+    pub(super) live: Writer,
+    pub(super) notify: Notify,
+    pub(super) say: &'s mut (dyn FnMut(Update) + 's),
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) started: Timestamp,
+    pub(super) _lock: LabLock,
+}
+
+/// Whether the loop goes on.
+pub(super) enum Flow<T> {
+    /// It does.
+    On(T),
+    /// The session ends, for this reason.
+    End(String),
+}
+
+impl Session<'_> {
+    /// Runs the loop until a limit, convergence, or a request to stop.
+    ///
+    /// # Errors
+    /// What makes going on senseless; the ledger and the notebook are whole then, too.
+    pub async fn run(mut self) -> Result<Ending> {
+        let ended = self.body().await;
+        let reason = match &ended {
+            Ok(reason) => reason.clone(),
+            Err(error) => format!("error: {error}"),
+        };
+        self.notify.stopping();
+        if let Some(mut worker) = self.worker.take() {
+            worker.kill().await;
+        }
+        self.live.live.doing = "ended".into();
+        self.live.live.trial = None;
+        self.live.write();
+        tracing::info!(reason, trained = self.trained, "session ended");
+        // The session's own error is the one to report, not that its end could not be written as well.
+        let written = self.record(Event::SessionEnded { reason: reason.clone() });
+        (self.say)(Update::Finished { reason: reason.clone() });
+        let reason = ended?;
+        written?;
+        let seconds = Timestamp::now().duration_since(self.started).as_secs_f64();
+        Ok(Ending { reason, trained: self.trained, seconds })
+    }
+
+    async fn body(&mut self) -> Result<String> {
+        if let Flow::End(reason) = self.baseline().await? {
+            return Ok(reason);
+        }
+        loop {
+            if let Some(reason) = self.limit_reached() {
+                return Ok(reason);
+            }
+            self.refresh_lab()?;
+            let phase = match self.choose_phase()? {
+                Flow::On(phase) => phase,
+                Flow::End(reason) => return Ok(reason),
+            };
+            let record = match self.propose(&phase).await? {
+                Flow::End(reason) => return Ok(reason),
+                Flow::On(Candidate::Nothing(why)) => {
+                    if let Flow::End(reason) = self.leave_phase(&phase, &why)? {
+                        return Ok(reason);
+                    }
+                    continue;
+                }
+                Flow::On(Candidate::Refused(record)) => *record,
+                Flow::On(Candidate::Ready(checked)) => match self.try_out(&phase, *checked).await? {
+                    Flow::End(reason) => return Ok(reason),
+                    Flow::On(record) => record,
+                },
+            };
+            self.conclude(record).await?;
+            self.housekeep()?;
+        }
+    }
+
+    /// Measures model.yaml as it stands if nothing comparable has been measured yet.
+    async fn baseline(&mut self) -> Result<Flow<()>> {
+        let path = self.lab.model();
+        let text = std::fs::read_to_string(&path).map_err(|error| crate::lab::LabError::io("read it", &path, error))?;
+        let spec = Spec::parse(&text, "model.yaml")?;
+        spec.check_data(&self.facts)?;
+        let hash = spec.hash();
+        let stands = self.history.incumbent().is_some_and(|incumbent| {
+            incumbent.spec_hash.as_deref() == Some(&hash)
+                && incumbent.protocol_hash == self.protocol.hash()
+                && incumbent.data_hash == self.data_hash
+        });
+        if stands {
+            return Ok(Flow::On(()));
+        }
+        let why = match self.history.incumbent() {
+            None => "the first measurement",
+            Some(incumbent) if incumbent.spec_hash.as_deref() != Some(&hash) => "model.yaml was changed by hand",
+            Some(_) => "the protocol or the data has changed, so earlier scores cannot be compared",
+        };
+        match self.measure_baseline(spec, hash, why).await? {
+            Flow::End(reason) => Ok(Flow::End(reason)),
+            Flow::On(record) => {
+                let failed = record.verdict != Verdict::Keep;
+                let reason = record.reason.clone();
+                if failed {
+                    return Err(Error::Training(format!("the baseline in model.yaml could not be trained: {reason}")));
+                }
+                self.conclude(record).await?;
+                Ok(Flow::On(()))
+            }
+        }
+    }
+
+    fn limit_reached(&self) -> Option<String> {
+        if *self.stop.borrow() {
+            return Some("asked to stop".into());
+        }
+        if let Some(limit) = self.limits.trials.filter(|limit| self.trained >= *limit) {
+            return Some(format!("{limit} {} done", if limit == 1 { "trial" } else { "trials" }));
+        }
+        if self.limits.until.is_some_and(|until| Timestamp::now() >= until) {
+            return Some("the session's time is over".into());
+        }
+        None
+    }
+
+    /// Takes in what a person changed: configuration, brief, rules. Their edits become a commit of theirs.
+    fn refresh_lab(&mut self) -> Result<()> {
+        match Config::read(&self.lab) {
+            Ok(config) => self.config = config,
+            // A half-saved or mistaken edit must not end the night: the last good configuration stays in force.
+            Err(error) => self.warn(format!("{error}; going on with the configuration as it was")),
+        }
+        let now = Timestamp::now();
+        if let Some(commit) = self.notebook.commit_person_edits(now)? {
+            self.note(format!("took in a person's edit of {}", commit.files.join(", ")));
+            self.record(Event::PersonEdited { files: commit.files })?;
+        }
+        Ok(())
+    }
+
+    fn choose_phase(&mut self) -> Result<Flow<PhaseSettings>> {
+        let step = next_phase(&self.history, &self.config.phases, self.config.plateau, self.config.when_converged);
+        match step {
+            PhaseMove::Stay => {}
+            PhaseMove::Enter { phase, why } => self.enter_phase(phase, why)?,
+            PhaseMove::Converged { why } => return Ok(Flow::End(why)),
+        }
+        let current = self.history.phase().unwrap_or_default();
+        let phase = self.config.phases.iter().find(|phase| phase.name == current);
+        let phase = phase.or_else(|| self.config.phases.first()).cloned();
+        phase.map(Flow::On).ok_or_else(|| Error::Configuration("autoresearch.yaml has no phases".into()))
+    }
+
+    fn enter_phase(&mut self, phase: String, why: String) -> Result<()> {
+        tracing::info!(phase, why, "entering a phase");
+        (self.say)(Update::Phase { name: phase.clone(), why: why.clone() });
+        self.untrained_in_a_row = 0;
+        self.record(Event::PhaseEntered { phase, why })
+    }
+
+    /// The phase has nothing more to offer: on to the next, or the end if this was the last.
+    fn leave_phase(&mut self, phase: &PhaseSettings, why: &str) -> Result<Flow<()>> {
+        let index = self.config.phases.iter().position(|other| other.name == phase.name);
+        match index.and_then(|index| self.config.phases.get(index + 1)) {
+            Some(next) => {
+                let name = next.name.clone();
+                self.enter_phase(name, why.to_owned())?;
+                Ok(Flow::On(()))
+            }
+            None => Ok(Flow::End(format!("nothing is left to try: {why}"))),
+        }
+    }
+
+    /// What is due between trials: giving up on what cannot work, and moving on from what only repeats itself.
+    fn housekeep(&mut self) -> Result<()> {
+        if self.crashes_in_a_row >= MOST_CRASHES {
+            let last = self.history.trials().last().map(|record| record.reason.clone()).unwrap_or_default();
+            return Err(Error::Training(format!("{MOST_CRASHES} trials in a row crashed, the last one: {last}")));
+        }
+        if self.untrained_in_a_row >= MOST_UNTRAINED {
+            let why = format!("{} proposals in a row could not be trained", self.untrained_in_a_row);
+            let current = self.history.phase().unwrap_or_default().to_owned();
+            if let Some(phase) = self.config.phases.iter().find(|phase| phase.name == current).cloned() {
+                let next =
+                    self.config.phases.iter().position(|other| other.name == phase.name).map_or(0, |index| index + 1);
+                let name = self.config.phases[next % self.config.phases.len()].name.clone();
+                self.enter_phase(name, why)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends to the ledger and keeps the derived facts in step.
+    pub(super) fn record(&mut self, event: Event) -> Result<()> {
+        self.ledger.append(Timestamp::now(), event.clone())?;
+        self.history.apply(&event);
+        Ok(())
+    }
+
+    pub(super) fn note(&mut self, sentence: String) {
+        tracing::info!("{sentence}");
+        (self.say)(Update::Note(sentence));
+    }
+
+    pub(super) fn warn(&mut self, sentence: String) {
+        tracing::warn!("{sentence}");
+        if !self.live.live.warnings.contains(&sentence) {
+            self.live.live.warnings.push(sentence.clone());
+            if self.live.live.warnings.len() > 10 {
+                self.live.live.warnings.remove(0);
+            }
+            (self.say)(Update::Note(sentence));
+        }
+    }
+
+    /// The incumbent's record and spec. A session has one from the baseline on.
+    pub(super) fn incumbent(&self) -> Result<(&TrialRecord, Spec)> {
+        let record = self.history.incumbent().ok_or_else(|| Error::Internal("a trial before the baseline".into()))?;
+        Ok((record, Spec::parse(&record.proposal.spec, &format!("runs/{}/spec.yaml", record.folder()))?))
+    }
+}

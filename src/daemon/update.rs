@@ -1,0 +1,65 @@
+//! What a session tells whoever watches it.
+
+use crate::research::trial::TrialRecord;
+
+/// One piece of news.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// Something that people should know, in a sentence.
+    Note(String),
+    /// A step of the preparation, with rows or eras done of how many where that is known.
+    Preparing {
+        /// The step.
+        step: String,
+        /// Done, and in all.
+        rows: Option<(u64, u64)>,
+    },
+    /// The session begins.
+    Session {
+        /// The notebook's branch.
+        branch: String,
+        /// The device in words.
+        device: String,
+        /// Who proposes.
+        researcher: String,
+        /// Trained trials that are asked for, if that is limited.
+        trials: Option<u32>,
+    },
+    /// The search entered a phase.
+    Phase {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// The researcher is asked.
+    Proposing {
+        /// The trial it is for.
+        trial: u32,
+    },
+    /// A trial goes into training.
+    Training {
+        /// Its number.
+        trial: u32,
+        /// What is tried.
+        title: String,
+        /// What differs from the incumbent, in words.
+        changes: Vec<String>,
+    },
+    /// Nets trained of the current trial.
+    Nets {
+        /// Done.
+        done: usize,
+        /// In all, as far as is known: more seeds follow if the first passes.
+        total: usize,
+        /// In words: `seed 42`.
+        stage: String,
+    },
+    /// A trial came to its verdict and is in the notebook.
+    Ended(Box<TrialRecord>),
+    /// The session is over.
+    Finished {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,4 @@
+//! What people read: facts derived from the ledger, and their layout as text. Nothing here reads or writes a file.
+
+pub mod status;
+pub mod text;

@@ -1,0 +1,276 @@
+//! The state of a lab as facts: `status --json` is this, and the text for people is laid out from it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::daemon::live::Live;
+use crate::lab::Holder;
+use crate::lab::ledger::Entry;
+use crate::research::event::Event;
+use crate::research::gate;
+use crate::research::history::History;
+use crate::research::near_miss::{NearMiss, near_misses};
+use crate::research::trial::{TrialRecord, Verdict};
+
+/// Whether a session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// A live process holds the lab.
+    Running,
+    /// It runs, and waits.
+    Paused,
+    /// No session holds the lab.
+    Stopped,
+    /// A session died without giving the lab back.
+    Stale,
+}
+
+/// The best spec so far.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Incumbent {
+    /// Its trial.
+    pub trial: u32,
+    /// What it is called.
+    pub title: String,
+    /// Its payout.
+    pub payout: f64,
+    /// Standard error of the payout, over eras and seeds; None where it cannot be estimated.
+    pub standard_error: Option<f64>,
+}
+
+/// The score that everything began with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Baseline {
+    /// Its payout.
+    pub payout: f64,
+}
+
+/// Tokens of all researchers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tokens {
+    /// Sent.
+    pub input: u64,
+    /// Received.
+    pub output: u64,
+}
+
+/// One of the last trials.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// Number.
+    pub trial: u32,
+    /// Verdict.
+    pub verdict: Verdict,
+    /// What was tried.
+    pub title: String,
+    /// Its payout.
+    pub payout: Option<f64>,
+    /// Gain over the incumbent of then.
+    pub delta: Option<f64>,
+    /// Seconds.
+    pub wall_seconds: f64,
+    /// Why.
+    pub reason: String,
+}
+
+/// A near miss, without its spec.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Near {
+    /// Its trial.
+    pub trial: u32,
+    /// What was tried.
+    pub title: String,
+    /// By how much it was ahead.
+    pub delta: f64,
+    /// How sure that was.
+    pub p_value: f64,
+}
+
+/// Everything that `status` tells.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// Whether a session runs.
+    pub state: State,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// The notebook's branch.
+    pub branch: Option<String>,
+    /// The phase of the search.
+    pub phase: Option<String>,
+    /// Trained trials in this phase.
+    pub trained_in_phase: u32,
+    /// Trials that came to a verdict, the baseline included.
+    pub trials: u32,
+    /// How many of each verdict; the baseline, which nothing judged, is not counted as a keep.
+    pub verdicts: std::collections::BTreeMap<&'static str, u32>,
+    /// Keeps among the trained trials, in 0..=1; None before there is one.
+    pub keep_rate: Option<f64>,
+    /// Trained trials since the last keep or phase.
+    pub discards_in_a_row: u32,
+    /// After so many, the search moves on.
+    pub plateau: u32,
+    /// The best so far.
+    pub incumbent: Option<Incumbent>,
+    /// Where it began.
+    pub baseline: Option<Baseline>,
+    /// Trained trials an hour in the last session; None before there are any.
+    pub trials_per_hour: Option<f64>,
+    /// What researchers used.
+    pub tokens: Tokens,
+    /// US dollars, by the configured prices.
+    pub cost_usd: f64,
+    /// The closest discards against the incumbent.
+    pub best_near_misses: Vec<Near>,
+    /// The last trials, oldest first.
+    pub last_trials: Vec<Line>,
+    /// What the running session is doing.
+    pub live: Option<Live>,
+    /// How the last session ended.
+    pub last_ending: Option<String>,
+    /// Anything wrong.
+    pub warnings: Vec<String>,
+}
+
+/// What the edge found, for [`status`].
+pub struct Found<'a> {
+    /// The ledger.
+    pub entries: &'a [Entry],
+    /// What the ledger adds up to.
+    pub history: &'a History,
+    /// Who holds the lab.
+    pub holder: Option<Holder>,
+    /// What the session said last.
+    pub live: Option<Live>,
+    /// The notebook's branch.
+    pub branch: Option<String>,
+    /// The configured plateau.
+    pub plateau: u32,
+    /// What was wrong with finding out.
+    pub warnings: Vec<String>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Trials that are listed.
+const LAST: usize = 8;
+/// A running session that has said nothing for so long is worth a warning, in seconds.
+const SILENT_SECONDS: f64 = 600.0;
+
+/// Derives the status.
+pub fn status(found: Found<'_>) -> Status {
+    let Found { entries, history, holder, live, branch, plateau, mut warnings, now } = found;
+    let state = match &holder {
+        Some(holder) if holder.alive => State::Running,
+        Some(_) => State::Stale,
+        None => State::Stopped,
+    };
+    if let (State::Stale, Some(holder)) = (state, &holder) {
+        warnings.push(format!(
+            "the session of process {} died without ending; `autoresearch run` repairs what it left",
+            holder.pid
+        ));
+    }
+    let live =
+        live.filter(|live| state == State::Running && holder.as_ref().is_some_and(|holder| holder.pid == live.pid));
+    if let Some(live) = &live {
+        let silent = live.updated.map_or(0.0, |updated| now.duration_since(updated).as_secs_f64());
+        if silent > SILENT_SECONDS {
+            warnings.push(format!("the session has said nothing for {:.0} minutes", silent / 60.0));
+        }
+        warnings.extend(live.warnings.iter().cloned());
+    }
+    let usage = history.usage();
+    let mut verdicts: std::collections::BTreeMap<&'static str, u32> =
+        Verdict::ALL.iter().map(|verdict| (verdict.word(), 0)).collect();
+    for record in history.trials().iter().filter(|record| record.incumbent.is_some()) {
+        *verdicts.entry(record.verdict.word()).or_default() += 1;
+    }
+    let keeps = verdicts.get("keep").copied().unwrap_or(0);
+    let trained = history.trained();
+    Status {
+        state,
+        pid: holder.as_ref().filter(|holder| holder.alive).map(|holder| holder.pid),
+        branch,
+        phase: history.phase().map(str::to_owned),
+        trained_in_phase: history.trained_in_phase(),
+        trials: u32::try_from(history.trials().len()).unwrap_or(u32::MAX),
+        verdicts,
+        keep_rate: (trained > 0).then(|| f64::from(keeps) / f64::from(trained)),
+        discards_in_a_row: history.discards_in_a_row(),
+        plateau,
+        incumbent: history.incumbent().and_then(incumbent),
+        baseline: history.baseline().and_then(TrialRecord::payout).map(|payout| Baseline { payout }),
+        trials_per_hour: trials_per_hour(entries),
+        tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
+        cost_usd: usage.cost_usd,
+        best_near_misses: near_misses(history, 3).into_iter().map(near).collect(),
+        last_trials: history.trials().iter().rev().take(LAST).rev().map(line).collect(),
+        live,
+        last_ending: last_ending(entries),
+        warnings,
+    }
+}
+
+fn incumbent(record: &TrialRecord) -> Option<Incumbent> {
+    let measured = record.measurement.as_ref()?;
+    Some(Incumbent {
+        trial: record.trial,
+        title: record.proposal.title.clone(),
+        payout: measured.evaluation.payout,
+        standard_error: gate::standard_error(&measured.scores).ok(),
+    })
+}
+
+fn near(miss: NearMiss) -> Near {
+    Near { trial: miss.trial, title: miss.title, delta: miss.delta, p_value: miss.p_value }
+}
+
+/// A trial on one line.
+pub fn line(record: &TrialRecord) -> Line {
+    Line {
+        trial: record.trial,
+        verdict: record.verdict,
+        title: record.proposal.title.clone(),
+        payout: record.payout(),
+        delta: record.judgement.as_ref().map(|judged| judged.delta),
+        wall_seconds: record.wall_seconds,
+        reason: record.reason.clone(),
+    }
+}
+
+/// Trained trials an hour of the last session that trained any: from the moment that the baseline (or the session) was
+/// there to the last verdict.
+fn trials_per_hour(entries: &[Entry]) -> Option<f64> {
+    let mut begun: Option<Timestamp> = None;
+    let (mut trained, mut last): (u32, Option<Timestamp>) = (0, None);
+    let mut rate = None;
+    for entry in entries {
+        match &entry.event {
+            Event::SessionStarted { .. } => (begun, trained, last) = (Some(entry.time), 0, None),
+            Event::TrialEnded { record } if record.verdict.was_trained() => {
+                if record.incumbent.is_none() {
+                    begun = Some(entry.time);
+                } else {
+                    trained += 1;
+                    last = Some(entry.time);
+                }
+            }
+            _ => {}
+        }
+        if let (Some(begun), Some(last)) = (begun, last) {
+            let hours = last.duration_since(begun).as_secs_f64() / 3600.0;
+            if hours > 0.0 {
+                rate = Some(f64::from(trained) / hours);
+            }
+        }
+    }
+    rate
+}
+
+fn last_ending(entries: &[Entry]) -> Option<String> {
+    entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::SessionEnded { reason } => Some(reason.clone()),
+        _ => None,
+    })
+}

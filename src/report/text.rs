@@ -1,0 +1,231 @@
+//! The layout of facts as text for a terminal.
+
+use anstyle::{AnsiColor, Style};
+
+use super::status::{Line, State, Status};
+use crate::research::foreign::one_line;
+use crate::research::trial::{TrialRecord, Verdict};
+
+/// The colour of a verdict.
+pub fn verdict_style(verdict: Verdict) -> Style {
+    let colour = match verdict {
+        Verdict::Keep => AnsiColor::Green,
+        Verdict::Discard => AnsiColor::BrightBlack,
+        Verdict::Crash | Verdict::Timeout => AnsiColor::Red,
+        Verdict::Invalid | Verdict::Duplicate | Verdict::Blocked => AnsiColor::Yellow,
+    };
+    colour.on_default()
+}
+
+/// Seconds as people say them: `47 s`, `12 min`, `3 h 05 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..100 => format!("{whole} s"),
+        100..3_600 => format!("{} min", (whole + 30) / 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// A trial on one line: `000042 keep      0.01820 +0.00130  24 s  GELU in every block`.
+pub fn trial_line(line: &Line) -> String {
+    let style = verdict_style(line.verdict);
+    let payout = line.payout.map_or_else(|| format!("{:>9}", "-"), |payout| format!("{payout:>9.5}"));
+    let delta = line.delta.map_or_else(|| format!("{:>9}", ""), |delta| format!("{delta:>+9.5}"));
+    format!(
+        "{:06} {style}{:<9}{style:#} {payout} {delta} {:>9}  {}",
+        line.trial,
+        line.verdict.word(),
+        duration(line.wall_seconds),
+        one_line(&line.title, 70)
+    )
+}
+
+/// The status for people.
+pub fn status_text(status: &Status) -> String {
+    let bold = Style::new().bold();
+    let mut out = String::new();
+    let mut row = |name: &str, text: String| out.push_str(&format!("{bold}{name:<10}{bold:#} {text}\n"));
+    row("state", state_text(status));
+    if let Some(branch) = &status.branch {
+        row("notebook", branch.clone());
+    }
+    if let Some(phase) = &status.phase {
+        row("phase", format!("{phase} ({} trained)", status.trained_in_phase));
+    }
+    match (&status.incumbent, &status.baseline) {
+        (Some(best), baseline) => {
+            let error = best.standard_error.map_or_else(String::new, |error| format!(" ± {error:.5}"));
+            let gain = baseline.as_ref().map_or_else(String::new, |base| {
+                format!("; baseline {:.5}, {:+.5}", base.payout, best.payout - base.payout)
+            });
+            row(
+                "incumbent",
+                format!("{:06} {}: payout {:.5}{error}{gain}", best.trial, one_line(&best.title, 60), best.payout),
+            );
+        }
+        (None, _) => row("incumbent", "none yet; `autoresearch run` measures the baseline first".into()),
+    }
+    if status.trials > 0 {
+        let counts: Vec<String> = status
+            .verdicts
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(word, count)| format!("{count} {word}"))
+            .collect();
+        let rate = status.keep_rate.map_or_else(String::new, |rate| format!("; keep rate {:.0} %", rate * 100.0));
+        let counts = if counts.is_empty() { "the baseline alone".to_owned() } else { counts.join(", ") };
+        row(
+            "trials",
+            format!("{counts}{rate}; {} without a keep (plateau at {})", status.discards_in_a_row, status.plateau),
+        );
+    }
+    if let Some(rate) = status.trials_per_hour {
+        row("speed", format!("{rate:.0} trials an hour"));
+    }
+    if status.tokens.input + status.tokens.output > 0 {
+        let cost = if status.cost_usd > 0.0 { format!(", ${:.2}", status.cost_usd) } else { String::new() };
+        row("tokens", format!("{} in, {} out{cost}", status.tokens.input, status.tokens.output));
+    }
+    if !status.last_trials.is_empty() {
+        out.push_str(&format!("\n{bold}last trials   verdict   payout      gain      time{bold:#}\n"));
+        for line in &status.last_trials {
+            out.push_str(&format!("  {}\n", trial_line(line)));
+        }
+    }
+    if !status.best_near_misses.is_empty() {
+        out.push_str(&format!("\n{bold}near misses{bold:#}\n"));
+        for near in &status.best_near_misses {
+            out.push_str(&format!(
+                "  {:06} {:+.5} (p {:.2})  {}\n",
+                near.trial,
+                near.delta,
+                near.p_value,
+                one_line(&near.title, 70)
+            ));
+        }
+    }
+    if !status.warnings.is_empty() {
+        let warn = AnsiColor::Yellow.on_default();
+        out.push_str(&format!("\n{warn}warnings{warn:#}\n"));
+        for warning in &status.warnings {
+            out.push_str(&format!("  {}\n", one_line(warning, 400)));
+        }
+    }
+    out
+}
+
+fn state_text(status: &Status) -> String {
+    let pid = status.pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+    match status.state {
+        State::Running | State::Paused => {
+            let word = if status.state == State::Paused { "paused" } else { "running" };
+            let Some(live) = &status.live else { return format!("{word}{pid}") };
+            let trial = match (live.trial, &live.title) {
+                (Some(trial), Some(title)) => format!(", trial {trial:06}: {}", one_line(title, 60)),
+                _ => String::new(),
+            };
+            let nets = if live.nets_total > 0 {
+                format!(" ({} of {} nets)", live.nets_done, live.nets_total)
+            } else {
+                String::new()
+            };
+            let left = match (live.trials, live.seconds_a_trial) {
+                (Some(wanted), Some(seconds)) => {
+                    let left = wanted.saturating_sub(live.trained);
+                    format!(
+                        "; {} of {wanted} trained, about {} left",
+                        live.trained,
+                        duration(f64::from(left) * seconds)
+                    )
+                }
+                (Some(wanted), None) => format!("; {} of {wanted} trained", live.trained),
+                (None, _) => format!("; {} trained", live.trained),
+            };
+            format!("{word}{pid}: {}{trial}{nets}{left}", live.doing)
+        }
+        State::Stopped => match &status.last_ending {
+            Some(reason) => format!("stopped: {}", one_line(reason, 200)),
+            None => "stopped".into(),
+        },
+        State::Stale => "stale: the last session died".into(),
+    }
+}
+
+/// A trial whole, for people.
+pub fn trial_text(record: &TrialRecord) -> String {
+    let bold = Style::new().bold();
+    let style = verdict_style(record.verdict);
+    let mut out = format!(
+        "{bold}{:06}{bold:#} {style}{}{style:#}: {}\n",
+        record.trial,
+        record.verdict,
+        one_line(&record.proposal.title, 200)
+    );
+    let mut row = |name: &str, text: String| out.push_str(&format!("{bold}{name:<11}{bold:#} {text}\n"));
+    row("why", one_line(&record.reason, 600));
+    row("hypothesis", one_line(&record.proposal.hypothesis, 1200));
+    row(
+        "proposed by",
+        format!("{}, category {}, phase {}", record.proposal.researcher, record.proposal.category, record.phase),
+    );
+    row("time", format!("{} from {} to {}", duration(record.wall_seconds), record.started, record.ended));
+    if let Some(hash) = &record.spec_hash {
+        row("spec", format!("{hash} (runs/{}/spec.yaml)", record.folder()));
+    }
+    if !record.changes.is_empty() {
+        let against = record.incumbent.map_or_else(String::new, |trial| format!(" against {trial:06}"));
+        out.push_str(&format!("\n{bold}changes{against}{bold:#}\n"));
+        for change in &record.changes {
+            out.push_str(&format!("  {}\n", one_line(&change.to_string(), 300)));
+        }
+    }
+    if let Some(measured) = &record.measurement {
+        out.push_str(&format!("\n{}", evaluation_text(&measured.evaluation)));
+        out.push_str(&format!(
+            "\n{} parameters a net, {:.0} rows/s on {}\n",
+            measured.params, measured.rows_per_second, measured.device
+        ));
+    }
+    if let Some(judged) = &record.judgement {
+        out.push_str(&format!(
+            "gate: {:+.5} ± {:.5} over {} seed{}, one-sided p = {:.4}\n",
+            judged.delta,
+            judged.standard_error,
+            judged.seeds,
+            if judged.seeds == 1 { "" } else { "s" },
+            judged.p_value
+        ));
+    }
+    out
+}
+
+/// Scores for people.
+pub fn evaluation_text(found: &prepare::Evaluation) -> String {
+    let bold = Style::new().bold();
+    let mut out = format!(
+        "{bold}payout {:.5}{bold:#}  (correlation with the benchmark {:.4})\n",
+        found.payout, found.corr_with_benchmark
+    );
+    out.push_str(&format!("{bold}          mean      std   sharpe  drawdown  eras > 0  autocorr{bold:#}\n"));
+    for (name, summary) in [("CORR", &found.corr), ("BMC", &found.bmc)] {
+        out.push_str(&format!(
+            "{name:<5} {:>8.5} {:>8.5} {:>8.3} {:>9.4} {:>8.0} % {:>9.3}\n",
+            summary.mean,
+            summary.std,
+            summary.sharpe,
+            summary.max_drawdown,
+            summary.positive_share * 100.0,
+            summary.autocorrelation
+        ));
+    }
+    for seed in &found.seeds {
+        out.push_str(&format!(
+            "seed {:<6} payout {:>8.5}  CORR {:>8.5}  BMC {:>8.5}\n",
+            seed.seed, seed.payout, seed.corr, seed.bmc
+        ));
+    }
+    let folds: Vec<String> = found.folds.iter().map(|fold| format!("{}: {:.5}", fold.fold, fold.payout)).collect();
+    out.push_str(&format!("folds       {}\n", folds.join("  ")));
+    out
+}
