@@ -13,6 +13,8 @@ use crate::lab::config::Config;
 use crate::spec::{cost, reference, schema as language};
 use crate::train::facts;
 
+/// Validate a spec.
+///
 /// Validates a spec: every mistake at once, each with line, path and what is allowed. In a lab whose data is prepared it
 /// also checks the names of feature sets and targets, and the estimated cost against the budget.
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,8 @@ pub(super) struct Arguments {
     spec: PathBuf,
 }
 
+/// Print the spec's JSON Schema, or its reference.
+///
 /// Prints the JSON Schema of model.yaml, for editors and structured output, or the reference for people.
 #[derive(Debug, clap::Args)]
 pub(super) struct SchemaArguments {

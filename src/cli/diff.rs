@@ -8,7 +8,9 @@ use crate::lab::Lab;
 use crate::research::trial::KnobChange;
 use crate::spec::{Spec, diff::changes};
 
-/// Compares two specs, knob by knob. Each is a trial's number or a file.
+/// Compare two specs, knob by knob.
+///
+/// Each is a trial's number or a file.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A trial's number, or a file.

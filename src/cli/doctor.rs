@@ -16,6 +16,8 @@ use crate::spec::{Spec, cost};
 use crate::train::facts;
 use crate::worker::supervisor::Worker;
 
+/// Check everything a night depends on.
+///
 /// Checks everything a night depends on: lab, configuration, notebook, rules, data, model, disk, device, researcher.
 /// What is wrong is said with what to do. It changes nothing. The exit code is that of the first failure.
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,8 @@ use prepare::{Harness, Protocol};
 use super::{Context, out};
 use crate::error::Result;
 
+/// Print the folds: train, embargoed and test eras.
+///
 /// Prints the folds: for each, the eras that are trained on, those that are embargoed, and those that are tested.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {}

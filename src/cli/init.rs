@@ -10,6 +10,8 @@ use super::{Context, out};
 use crate::error::Result;
 use crate::lab::init::create;
 
+/// Make a new lab.
+///
 /// Makes a lab: a git repository with the configuration, the research brief, a baseline and the evaluation protocol.
 ///
 /// Presets of the protocol: `demo` is a small made-up market that a laptop can learn about in minutes; `bench` is a made-up

@@ -6,6 +6,8 @@ use crate::report::status::line;
 use crate::report::text::trial_line;
 use crate::research::trial::Verdict;
 
+/// List the trials, one a line.
+///
 /// Lists the trials, one a line, newest first: number, verdict, payout, gain over the incumbent of then, time, title.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

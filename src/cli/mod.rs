@@ -50,37 +50,23 @@ struct Cli {
     command: Command,
 }
 
+// What each does stands at its arguments: a line for the list of commands, then what `--help` teaches.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a new lab.
     Init(init::Arguments),
-    /// Obtain the protocol's data, check it, pack it, lock it.
     Prepare(prepare::Arguments),
-    /// Run the research loop.
     Run(run::Arguments),
-    /// Say what runs, what it found, and what is wrong.
     Status(status::Arguments),
-    /// List the trials, one a line.
     Log(log::Arguments),
-    /// Show one trial whole.
     Show(show::Arguments),
-    /// Compare two specs, knob by knob.
     Diff(diff::Arguments),
-    /// Evaluate one spec under the protocol; git and the ledger stay as they are.
     Trial(trial::Arguments),
-    /// Validate a spec.
     Check(check::Arguments),
-    /// Print the spec's JSON Schema, or its reference.
     Schema(check::SchemaArguments),
-    /// Print the folds: train, embargoed and test eras.
     Folds(folds::Arguments),
-    /// Score any predictions as Numerai does.
     Score(score::Arguments),
-    /// Check everything a night depends on.
     Doctor(doctor::Arguments),
-    /// The systemd unit.
     Service(service::Arguments),
-    /// Train for a session (started by it, never by hand).
     #[command(hide = true)]
     Worker(worker::Arguments),
 }

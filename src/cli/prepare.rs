@@ -9,6 +9,8 @@ use crate::daemon::Update;
 use crate::error::Result;
 use crate::lab::LabLock;
 
+/// Obtain the protocol's data, check it, pack it, lock it.
+///
 /// Obtains the data that prepare/protocol.yaml names, checks it, packs it, and writes prepare/protocol.lock, which pins
 /// the hashes of protocol, data and harness. Run it again after a change of the protocol: earlier scores can then no
 /// longer be compared, and the next session measures a new baseline.

@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::researcher::settings::Kind;
 
+/// Run the research loop.
+///
 /// Runs the loop: propose, check, train, judge, keep or revert, one commit a trial, on a branch of its own.
 ///
 /// On first use it prepares the data and measures model.yaml as the baseline (trial 0). Ctrl-C or SIGTERM ends it

@@ -8,6 +8,8 @@ use super::{Context, out};
 use crate::error::Result;
 use crate::lab::Lab;
 
+/// Score any predictions as Numerai does.
+///
 /// Scores any predictions as Numerai does: CORR, and the contribution beyond a benchmark (BMC), era by era.
 ///
 /// The objective's weights are those of the lab's protocol; outside a lab, those of `numerai-2026-01` (0.75 CORR + 2.25 BMC).

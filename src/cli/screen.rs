@@ -63,6 +63,7 @@ impl Screen {
             }
             Update::Session { branch, device, researcher, trials } => {
                 self.trials = *trials;
+                self.wait("starting");
                 self.line(&format!("notebook {branch}; training on {device}; {researcher} proposes"));
                 self.line("trial  verdict      payout      gain      time  what was tried, and why it ended so");
             }
@@ -75,11 +76,12 @@ impl Screen {
                 self.wait(&what);
             }
             Update::Nets { done, total, stage } => {
-                self.bar.set_style(style("{spinner} {msg} {bar:20} {pos}/{len} nets{prefix}"));
-                self.bar.set_length(*total as u64);
-                self.bar.set_position(*done as u64);
                 self.bar.set_message(format!("{} ({stage})", self.what));
                 self.bar.set_prefix(self.left());
+                self.bar.set_length(*total as u64);
+                self.bar.set_position(*done as u64);
+                // Last, so that the bar is not drawn with numbers of what was before.
+                self.bar.set_style(style("{spinner} {msg} {bar:20} {pos}/{len} nets{prefix}"));
             }
             Update::Ended(record) => self.ended(record),
             Update::Finished { reason } => self.line(&format!("       session over: {}", one_line(reason, 300))),

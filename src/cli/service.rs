@@ -9,7 +9,9 @@ use crate::error::{Error, Result};
 use crate::lab::{Lab, LabError, Notebook};
 use crate::service::{Scope, ServiceFacts, default_name, install, unit};
 
-/// The systemd unit that runs this lab's loop: started at boot, restarted after a failure, watched, confined.
+/// Print or install the systemd unit.
+///
+/// It runs this lab's loop: started at boot, restarted after a failure, watched, confined.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]

@@ -4,6 +4,8 @@ use super::{Context, out, view};
 use crate::error::{Error, Result};
 use crate::report::text::trial_text;
 
+/// Show one trial whole.
+///
 /// Shows one trial whole: hypothesis, what changed, scores by seed and fold, the gate's judgement, why it ended so.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

@@ -7,6 +7,8 @@ use super::{Context, out, view};
 use crate::error::Result;
 use crate::report::text::status_text;
 
+/// Say what runs, what it found, and what is wrong.
+///
 /// Says what runs, the phase, the incumbent with its uncertainty, the last trials, keep rate, speed, cost, and anything
 /// that is wrong. It reads the lab and changes nothing, so it can be called at any time.
 #[derive(Debug, clap::Args)]

@@ -17,6 +17,8 @@ use crate::research::measurement::evaluate;
 use crate::worker::supervisor::{Worker, WorkerProgress};
 use crate::worker::wire::Request;
 
+/// Evaluate one spec under the protocol; git and the ledger stay as they are.
+///
 /// Evaluates one spec under the protocol, every fold and seed, and prints its scores. Neither git nor the ledger is
 /// touched, and it may run beside a session.
 #[derive(Debug, clap::Args)]

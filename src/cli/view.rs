@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::daemon::live;
 use crate::error::Result;
 use crate::lab::config::Config;
 use crate::lab::ledger::Entry;
-use crate::lab::{Lab, Ledger, Notebook, lock};
+use crate::lab::{Lab, Ledger, Notebook, live, lock};
 use crate::report::status::{Found, Status, status as derive};
 use crate::research::event::Event;
 use crate::research::history::History;

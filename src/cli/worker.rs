@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 use crate::train::Choice;
 use crate::worker::child::serve;
 
+/// Train for a session (started by it, never by hand).
+///
 /// Reads requests on standard input, trains, writes replies to standard output, one JSON object a line.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

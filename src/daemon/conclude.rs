@@ -1,10 +1,13 @@
 //! The end of a trial: the verdict into the ledger, the files into the work tree, all of it into one commit.
 
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 
 use super::session::Session;
 use super::update::Update;
 use crate::error::{Error, Result};
+use crate::lab::LabError;
 use crate::lab::atomic;
 use crate::lab::notebook::TrialCommit;
 use crate::lab::recover::loop_files;
@@ -12,6 +15,9 @@ use crate::lab::trial_files::trial_files;
 use crate::research::commit;
 use crate::research::event::Event;
 use crate::research::trial::{TrialRecord, Verdict};
+
+/// How long the loop waits for a person's git command before it ends the session.
+const LOCKED_LIMIT: Duration = Duration::from_secs(3600);
 
 impl Session<'_> {
     /// Concludes a trial. After each of the steps below, recovery can complete the rest from what is on disk.
@@ -23,6 +29,11 @@ impl Session<'_> {
         let message = commit::message(&record, incumbent.as_ref()).to_string();
         let files = trial_files(&record).map_err(|error| Error::Internal(error.to_string()))?;
         let root = self.lab.root().to_path_buf();
+        if record.verdict == Verdict::Keep {
+            // A person's edit of model.yaml during the training must not be overwritten. They settle it, and recovery then
+            // makes this commit.
+            self.notebook.refuse_dirty_model()?;
+        }
         for (path, content) in &files {
             let path = root.join(path);
             if let Some(folder) = path.parent() {
@@ -38,7 +49,7 @@ impl Session<'_> {
         {
             files.push(("prepare/protocol.lock".into(), Some(lock)));
         }
-        self.notebook.commit(&TrialCommit { message, files, when: Timestamp::now() })?;
+        self.commit(&TrialCommit { message, files, when: Timestamp::now() })?;
         self.record(Event::TrialCommitted { trial: record.trial })?;
         tracing::info!(
             trial = record.trial,
@@ -55,6 +66,23 @@ impl Session<'_> {
         self.live.write();
         (self.say)(Update::Ended(Box::new(record)));
         Ok(())
+    }
+
+    /// Commits, and waits for a person's git command that holds the index.
+    fn commit(&mut self, commit: &TrialCommit) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            match self.notebook.commit(commit) {
+                Ok(_) => return Ok(()),
+                Err(LabError::IndexLocked { .. }) if begun.elapsed() < LOCKED_LIMIT && !*self.stop.borrow() => {
+                    self.notify.progress();
+                    self.warn(
+                        "git's index is locked by another command (an open commit editor?); waiting for it".into(),
+                    );
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     fn count(&mut self, record: &TrialRecord) {

@@ -8,7 +8,6 @@ mod brief;
 mod check;
 mod conclude;
 mod learn;
-pub mod live;
 mod notify;
 mod open;
 mod propose;

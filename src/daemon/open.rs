@@ -6,12 +6,12 @@ use jiff::{Timestamp, tz::TimeZone};
 use prepare::{DataPaths, Lock, Protocol};
 use tokio::sync::watch;
 
-use super::live::{Live, Writer};
 use super::notify::Notify;
 use super::session::{Limits, Session};
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::config::{Config, Device};
+use crate::lab::live::{Live, Writer};
 use crate::lab::{Lab, LabLock, Ledger, Notebook, recover};
 use crate::research::event::Event;
 use crate::research::history::History;
@@ -45,15 +45,27 @@ pub async fn open<'s>(
     let now = Timestamp::now();
     let lock = LabLock::take(&lab, now)?;
     if let Some(dead) = lock.stale() {
-        say(Update::Note(format!(
-            "process {} died while it held this lab (since {}); taking over",
-            dead.pid, dead.since
-        )));
+        let taking_over =
+            format!("process {} died while it held this lab (since {}); taking over", dead.pid, dead.since);
+        tracing::warn!("{taking_over}");
+        say(Update::Note(taking_over));
     }
+    // What a person must mend comes first, while nothing is changed yet.
     let config = Config::read(&lab)?;
+    let (researcher, fallback) = researchers(&lab, &config, options.researcher)?;
+    super::propose::rules(&lab)?;
+    // Ready before the data is there: preparing it may take longer than systemd waits for a start.
+    let mut notify = Notify::default();
+    notify.ready();
     let protocol = Protocol::read(&lab.protocol())?;
-    let (data_hash, new_lock) = data(&lab, &protocol, say)?;
     let mut notebook = Notebook::open(&lab)?;
+    if notebook.is_elsewhere()? {
+        notebook.refuse_dirty_model()?;
+    }
+    let (data_hash, new_lock) = data(&lab, &protocol, &mut |update| {
+        notify.progress();
+        say(update);
+    })?;
     let branch = notebook.start(config.tag.as_deref(), now.to_zoned(TimeZone::system()).date(), now)?;
     let mut ledger = Ledger::open(&lab)?;
     for sentence in recover::recover(&lab, &mut ledger, &mut notebook, now)? {
@@ -61,18 +73,6 @@ pub async fn open<'s>(
         say(Update::Note(sentence));
     }
     notebook.refuse_dirty_model()?;
-    let mut settings = config.researcher.clone();
-    if let Some(kind) = options.researcher {
-        settings.kind = kind;
-    }
-    let templates = Templates::with_overrides(&prompt_overrides(&lab)?)
-        .map_err(|kind| Error::Researcher { who: "prompts".into(), source: kind.free() })?;
-    let researcher = Researcher::new(&settings, templates.clone())
-        .map_err(|source| Error::Researcher { who: kind_name(settings.kind).into(), source })?;
-    let mut optimizer = settings.clone();
-    optimizer.kind = Kind::Optimizer;
-    let fallback = Researcher::new(&optimizer, templates)
-        .map_err(|source| Error::Researcher { who: "optimizer".into(), source })?;
     let worker_settings = worker_settings(&lab, &config);
     let worker = Worker::start(worker_settings.clone()).await?;
     let greeting = worker.greeting().clone();
@@ -101,8 +101,6 @@ pub async fn open<'s>(
         researcher: researcher.name().into(),
         ..Live::default()
     };
-    let notify = Notify::default();
-    notify.ready();
     say(Update::Session { branch, device: greeting.device.clone(), researcher: researcher.name().into(), trials });
     let mut session = Session {
         live: Writer::new(&lab, live),
@@ -134,6 +132,22 @@ pub async fn open<'s>(
     };
     session.live.write();
     Ok(session)
+}
+
+/// The researcher that proposes, and the optimizer that does while it cannot.
+fn researchers(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<(Researcher, Researcher)> {
+    let mut settings = config.researcher.clone();
+    if let Some(kind) = asked {
+        settings.kind = kind;
+    }
+    let templates = Templates::with_overrides(&prompt_overrides(lab)?)
+        .map_err(|kind| Error::Researcher { who: "prompts".into(), source: kind.free() })?;
+    let researcher = Researcher::new(&settings, templates.clone())
+        .map_err(|source| Error::Researcher { who: kind_name(settings.kind).into(), source })?;
+    settings.kind = Kind::Optimizer;
+    let fallback = Researcher::new(&settings, templates)
+        .map_err(|source| Error::Researcher { who: "optimizer".into(), source })?;
+    Ok((researcher, fallback))
 }
 
 /// Sees to it that the data is there. Returns its hash, and the lock's text if that is new and has to be committed.

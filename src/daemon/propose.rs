@@ -10,7 +10,7 @@ use super::check::{Against, Checked, Refusal, check};
 use super::session::{Flow, Session};
 use super::update::Update;
 use crate::error::{Error, Result};
-use crate::lab::LabError;
+use crate::lab::{Lab, LabError};
 use crate::research::event::Event;
 use crate::research::rules::Rules;
 use crate::research::settings::PhaseSettings;
@@ -54,7 +54,8 @@ impl Session<'_> {
         let mut rejected: Vec<Rejection> = Vec::new();
         let mut spent = Usage::default();
         let mut last: Option<(Proposal, Refusal)> = None;
-        for _ in 0..=self.config.researcher.repairs {
+        // A researcher that fails is replaced, not counted: only proposals that were sent back use up the repairs.
+        while rejected.len() <= self.config.researcher.repairs as usize {
             let asked = match self.ask(phase, &papers, &rejected, fallen_back).await? {
                 Flow::End(reason) => return Ok(Flow::End(reason)),
                 Flow::On(asked) => asked,
@@ -141,17 +142,10 @@ impl Session<'_> {
     /// Reads the lab's papers anew. A do_not_retry.toml that cannot be read ends the session: what a person forbade must
     /// not be tried because of a typing mistake.
     pub(super) fn papers(&self) -> Result<Papers> {
-        let read = |path: std::path::PathBuf| match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-            Err(error) => Err(LabError::io("read it", &path, error)),
-        };
-        let rules_text = read(self.lab.do_not_retry())?;
-        let rules =
-            Rules::parse(&rules_text, "do_not_retry.toml").map_err(|error| Error::Configuration(error.to_string()))?;
+        let (rules_text, rules) = rules(&self.lab)?;
         Ok(Papers {
-            program: read(self.lab.program())?,
-            learnings: read(self.lab.learnings())?,
+            program: read(&self.lab.program())?,
+            learnings: read(&self.lab.learnings())?,
             rules_text,
             rules,
             summary: super::learn::protocol_summary(&self.protocol, &self.facts),
@@ -178,6 +172,22 @@ impl Session<'_> {
             started: now.clone(),
             ended: now,
         })
+    }
+}
+
+/// do_not_retry.toml: its text and its rules.
+pub(super) fn rules(lab: &Lab) -> Result<(String, Rules)> {
+    let text = read(&lab.do_not_retry())?;
+    let rules = Rules::parse(&text, "do_not_retry.toml").map_err(|error| Error::Configuration(error.to_string()))?;
+    Ok((text, rules))
+}
+
+/// A paper's text; empty where it is not there.
+fn read(path: &std::path::Path) -> Result<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(LabError::io("read it", path, error).into()),
     }
 }
 

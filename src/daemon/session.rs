@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use prepare::Protocol;
 use tokio::sync::watch;
 
-use super::live::Writer;
 use super::notify::Notify;
 use super::propose::Candidate;
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
+use crate::lab::live::Writer;
 use crate::lab::{Lab, LabLock, Ledger, Notebook};
 use crate::research::event::Event;
 use crate::research::history::History;
@@ -230,15 +230,15 @@ impl Session<'_> {
 
     /// The phase has nothing more to offer: on to the next, or the end if this was the last.
     fn leave_phase(&mut self, phase: &PhaseSettings, why: &str) -> Result<Flow<()>> {
-        let index = self.config.phases.iter().position(|other| other.name == phase.name);
-        match index.and_then(|index| self.config.phases.get(index + 1)) {
-            Some(next) => {
-                let name = next.name.clone();
-                self.enter_phase(name, why.to_owned())?;
-                Ok(Flow::On(()))
-            }
+        match self.phase_after(&phase.name) {
+            Some(next) => self.enter_phase(next, why.to_owned()).map(Flow::On),
             None => Ok(Flow::End(format!("nothing is left to try: {why}"))),
         }
+    }
+
+    fn phase_after(&self, name: &str) -> Option<String> {
+        let index = self.config.phases.iter().position(|phase| phase.name == name)?;
+        self.config.phases.get(index + 1).map(|next| next.name.clone())
     }
 
     /// What is due between trials: giving up on what cannot work, and moving on from what only repeats itself.
@@ -249,12 +249,10 @@ impl Session<'_> {
         }
         if self.untrained_in_a_row >= MOST_UNTRAINED {
             let why = format!("{} proposals in a row could not be trained", self.untrained_in_a_row);
-            let current = self.history.phase().unwrap_or_default().to_owned();
-            if let Some(phase) = self.config.phases.iter().find(|phase| phase.name == current).cloned() {
-                let next =
-                    self.config.phases.iter().position(|other| other.name == phase.name).map_or(0, |index| index + 1);
-                let name = self.config.phases[next % self.config.phases.len()].name.clone();
-                self.enter_phase(name, why)?;
+            let current = self.history.phase().unwrap_or_default();
+            let next = self.phase_after(current).or_else(|| self.config.phases.first().map(|phase| phase.name.clone()));
+            if let Some(next) = next {
+                self.enter_phase(next, why)?;
             }
         }
         Ok(())

@@ -200,6 +200,17 @@ impl Session<'_> {
         })
     }
 
+    /// A new worker in place of one that is gone. It reads protocol and data anew, and must find what the session found.
+    async fn restarted(&self) -> Result<Worker> {
+        let worker = Worker::start(self.worker_settings.clone()).await?;
+        let found = worker.greeting();
+        if found.protocol_hash != self.protocol.hash() || found.data_hash != self.data_hash {
+            let message = "the protocol or the data was changed while the session ran; run `autoresearch prepare`, then start it again";
+            return Err(Error::Configuration(message.into()));
+        }
+        Ok(worker)
+    }
+
     /// One request to the worker. The inner error is the trial's failure; a worker that is not to be trusted any more is
     /// dropped, and the next request starts a new one.
     async fn train_seeds(
@@ -212,7 +223,7 @@ impl Session<'_> {
     ) -> Result<Flow<Result<Trained, Outcome>>> {
         let mut worker = match self.worker.take() {
             Some(worker) => worker,
-            None => Worker::start(self.worker_settings.clone()).await?,
+            None => self.restarted().await?,
         };
         let request = Request::Train { spec: spec.to_yaml(), seeds: seeds.to_vec(), predictions: None };
         let (say, live, notify) = (&mut self.say, &mut self.live, &mut self.notify);

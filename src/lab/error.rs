@@ -142,7 +142,7 @@ pub enum LabError {
         path: PathBuf,
     },
     /// Another process holds the lab.
-    #[error("{}: {}; stop it with `autoresearch stop`, or wait for it", .path.display(), held(.pid.as_ref(), .since.as_ref()))]
+    #[error("{}: {}; end it (Ctrl-C where it runs, or SIGTERM), or wait for it", .path.display(), held(.pid.as_ref(), .since.as_ref()))]
     Held {
         /// The lab.
         path: PathBuf,
@@ -308,7 +308,7 @@ mod tests {
         let error = LabError::Held { path: "/lab".into(), pid: Some(7), since: Some("2026-03-01T22:00:00Z".into()) };
         assert_eq!(
             error.to_string(),
-            "/lab: process 7 has held this lab since 2026-03-01T22:00:00Z; stop it with `autoresearch stop`, or wait for it"
+            "/lab: process 7 has held this lab since 2026-03-01T22:00:00Z; end it (Ctrl-C where it runs, or SIGTERM), or wait for it"
         );
     }
 }

@@ -151,6 +151,11 @@ impl Lab {
         self.state().join("socket")
     }
 
+    /// .autoresearch/live.json: what a running session is doing.
+    pub fn live(&self) -> PathBuf {
+        self.state().join("live.json")
+    }
+
     /// .autoresearch/lock: held by the one process that runs the loop.
     pub fn lock(&self) -> PathBuf {
         self.state().join("lock")

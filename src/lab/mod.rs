@@ -8,6 +8,7 @@ pub mod error;
 pub mod init;
 pub mod layout;
 pub mod ledger;
+pub mod live;
 pub mod lock;
 pub mod notebook;
 pub mod recover;

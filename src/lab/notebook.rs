@@ -80,6 +80,14 @@ impl Notebook {
         Ok(self.branch().to_owned())
     }
 
+    /// Whether HEAD is at a commit, and on a branch that is none of the sessions'; [`Notebook::start`] leaves it then.
+    ///
+    /// # Errors
+    /// Git's.
+    pub fn is_elsewhere(&self) -> Result<bool, LabError> {
+        Ok(!self.branch.starts_with(BRANCHES) && self.head_commit()?.is_some())
+    }
+
     /// Short name of the branch that commits go to; empty where one only looks and HEAD is on none.
     pub fn branch(&self) -> &str {
         self.branch.strip_prefix("refs/heads/").unwrap_or(&self.branch)

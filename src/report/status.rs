@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::daemon::live::Live;
 use crate::lab::Holder;
 use crate::lab::ledger::Entry;
+use crate::lab::live::Live;
 use crate::research::event::Event;
+use crate::research::foreign::one_line;
 use crate::research::gate;
 use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
@@ -179,6 +180,8 @@ pub fn status(found: Found<'_>) -> Status {
             warnings.push(format!("the session has said nothing for {:.0} minutes", silent / 60.0));
         }
         warnings.extend(live.warnings.iter().cloned());
+    } else {
+        warnings.extend(outage(entries));
     }
     let usage = history.usage();
     let mut verdicts: std::collections::BTreeMap<&'static str, u32> =
@@ -266,6 +269,22 @@ fn trials_per_hour(entries: &[Entry]) -> Option<f64> {
         }
     }
     rate
+}
+
+/// What the researcher of the last session could not do: it stands in the morning's status, when the session's own
+/// warnings are gone with it.
+fn outage(entries: &[Entry]) -> Option<String> {
+    let begun = entries.iter().rposition(|entry| matches!(entry.event, Event::SessionStarted { .. }))?;
+    let failures = entries[begun..].iter().filter_map(|entry| match &entry.event {
+        Event::ResearcherFailed { researcher, error, .. } if researcher != "optimizer" => Some((researcher, error)),
+        _ => None,
+    });
+    let (count, (researcher, error)) = (failures.clone().count(), failures.last()?);
+    Some(format!(
+        "{researcher} failed {count} {} in the last session, and the optimizer stood in for it; the last time: {}",
+        if count == 1 { "time" } else { "times" },
+        one_line(error, 300)
+    ))
 }
 
 fn last_ending(entries: &[Entry]) -> Option<String> {

@@ -65,10 +65,13 @@ impl History {
         self.trials.binary_search_by_key(&number, |record| record.trial).ok().map(|index| &self.trials[index])
     }
 
-    /// The baseline: the first spec that was kept without an incumbent to beat; trial 0 unless its first training
-    /// failed.
+    /// The baseline: the first spec that was kept without an incumbent to beat, under the protocol and on the data of
+    /// the present incumbent; trial 0 unless its first training failed, or either has changed.
     pub fn baseline(&self) -> Option<&TrialRecord> {
-        self.trials.iter().find(|record| is_baseline(record))
+        let now = self.incumbent()?;
+        let comparable =
+            |record: &&TrialRecord| record.protocol_hash == now.protocol_hash && record.data_hash == now.data_hash;
+        self.trials.iter().filter(comparable).find(|record| is_baseline(record))
     }
 
     /// The best spec so far: the last one that was kept, or the baseline.

@@ -1,7 +1,7 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
 use super::check::DataFacts;
-use super::language::{Block, Dense, Norm, Spec};
+use super::language::{Block, Dense, Norm, Spec, Weighting};
 use super::names::Names;
 
 /// The estimated cost of a trial.
@@ -43,6 +43,9 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
     let mut tally = Tally::default();
     let width = tally.blocks(&spec.network, inputs as u64);
     tally.params += width * outputs as u64 + outputs as u64;
+    if let Weighting::Learned(_) = spec.targets.weighting {
+        tally.params += outputs as u64;
+    }
     tally.products += width * outputs as u64;
     tally.activations += outputs as u64;
     let batch = u64::from(spec.training.batch_rows).min(facts.rows.max(1));

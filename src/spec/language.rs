@@ -1,9 +1,10 @@
 //! The spec language: what a researcher can say about a model. Data only; nothing here can name a file or run code.
 
+use super::declare::{choice, record, union};
 use super::error::SpecError;
 use super::names::{Names, Weights};
 use super::node::Node;
-use super::piece::{Beside, choice, float, int, list, record, union};
+use super::piece::{Beside, float, int, list};
 
 record! {
     /// A model, whole: what it reads, what it learns from, the net, and how the net is trained.

@@ -6,6 +6,7 @@
 
 mod check;
 pub mod cost;
+mod declare;
 pub mod diff;
 mod error;
 pub mod knobs;
@@ -50,6 +51,7 @@ impl Spec {
 
     fn read_node(node: &Node, origin: &str) -> Result<Self, SpecErrors> {
         let mut errors = Vec::new();
+        node.check_depth(origin)?;
         let spec = <Self as Piece>::read(node, &(), "", &mut errors);
         if let Some(spec) = &spec
             && errors.is_empty()
@@ -87,4 +89,4 @@ impl Spec {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -58,11 +58,18 @@ impl Node {
             let words = error.without_snippet().to_string();
             refuse(line, column, format!("not YAML that can be read: {}", words.lines().next().unwrap_or_default()))
         })?;
-        let node = convert(tree);
-        if node.depth() > MAX_DEPTH {
-            return Err(refuse(node.line, node.column, format!("nested more than {MAX_DEPTH} deep")));
+        Ok(convert(tree))
+    }
+
+    /// # Errors
+    /// Nested too deep. Specs that code built are held to it too, for they are written and read again.
+    pub(crate) fn check_depth(&self, origin: &str) -> Result<(), SpecErrors> {
+        if self.depth() <= MAX_DEPTH {
+            return Ok(());
         }
-        Ok(node)
+        let message = format!("nested more than {MAX_DEPTH} deep");
+        let error = SpecError { line: self.line, column: self.column, path: String::new(), message };
+        Err(SpecErrors { origin: origin.to_owned(), errors: vec![error] })
     }
 
     /// A tree without places, for specs that were built by code.

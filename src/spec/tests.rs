@@ -1,9 +1,18 @@
-use super::*;
+//! The language as its users meet it: what is refused and how it is said, and what holds for every spec there is.
 
-const DENSE: &str = "version: 1\nnetwork:\n  - dense: { width: 64, norm: batch, activation: gelu, dropout: 0.2 }\n";
+mod errors;
+mod hostile;
+mod knobs;
+mod meaning;
+pub(crate) mod random;
+mod schema;
 
-#[test]
-fn smoke() {
-    let spec = Spec::parse(DENSE, "model.yaml").expect("valid");
-    assert_eq!(Spec::parse(&spec.to_yaml(), "again").expect("reads back"), spec);
+use super::{Spec, SpecErrors};
+
+/// The errors of a spec that must not be valid.
+fn refused(text: &str) -> SpecErrors {
+    match Spec::parse(text, "model.yaml") {
+        Ok(spec) => panic!("accepted:\n{text}\nas {spec:?}"),
+        Err(errors) => errors,
+    }
 }

@@ -136,7 +136,18 @@ fn word_text(text: &str) -> String {
             text.to_ascii_lowercase().as_str(),
             "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n" | "nan" | "inf"
         );
-    if plain { text.to_owned() } else { format!("{text:?}") }
+    if plain { text.to_owned() } else { quoted(text) }
+}
+
+/// A double-quoted scalar, everything but printable ASCII written as YAML's escapes.
+fn quoted(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        '"' | '\\' => format!("\\{c}"),
+        ' '..='~' => c.to_string(),
+        c if u32::from(c) <= 0xFFFF => format!("\\u{:04X}", u32::from(c)),
+        c => format!("\\U{:08X}", u32::from(c)),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
 }
 
 /// Lines longer than this are broken into block form.
@@ -155,6 +166,7 @@ pub(crate) fn to_yaml(value: &Value) -> String {
 
 fn emit_entry(out: &mut String, key: &str, value: &Value, indent: usize) {
     let pad = " ".repeat(indent);
+    let key = word_text(key);
     let flow = value.to_string();
     let fits = indent + key.len() + 2 + flow.len() <= LINE;
     match value {

@@ -77,7 +77,7 @@ pub(super) struct Prediction {
 /// Rows that are predicted at once.
 const PREDICT_ROWS: usize = 4096;
 
-/// Trains the replicas and predicts their folds' test rows.
+/// Trains the replicas and predicts their folds' test rows. `alive` is called after every epoch.
 ///
 /// # Errors
 /// A loss or a prediction that is not a number; a request to stop.
@@ -85,11 +85,13 @@ pub(super) fn train_group<B: Kernels>(
     context: &Context<'_>,
     replicas: &[Replica],
     device: &B::Device,
+    alive: &dyn Fn(),
 ) -> Result<Vec<Prediction>, TrainError> {
     let mut group = Group::<B>::new(context, replicas, device);
     let epochs = context.spec.training.epochs;
     for epoch in 1..=epochs {
         group.epoch(epoch)?;
+        alive();
         if context.spec.training.patience.is_some_and(|patience| group.watch(epoch, patience)) {
             break;
         }

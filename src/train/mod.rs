@@ -54,3 +54,6 @@ pub enum TrainError {
     #[error("scoring failed: {0}")]
     Score(#[from] prepare::Error),
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,8 @@ pub enum Progress<'a> {
         /// Nets in all.
         total: usize,
     },
+    /// An epoch of some nets is done: a sign of life.
+    Epoch,
     /// A cell is trained and scored.
     Cell(&'a CellResult),
 }
@@ -204,7 +206,9 @@ impl Shared<'_, '_> {
                 return;
             }
             let range = start..(start + group).min(self.replicas.len());
-            let trained = train_group::<B>(self.context, &self.replicas[range.clone()], device);
+            let trained = train_group::<B>(self.context, &self.replicas[range.clone()], device, &|| {
+                (self.report)(Progress::Epoch)
+            });
             if let Err(failure) = trained.and_then(|predictions| self.hand_in(range, &predictions)) {
                 lock(&self.state).failure.get_or_insert(failure);
                 self.abandoned.store(true, Ordering::Relaxed);

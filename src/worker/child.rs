@@ -4,7 +4,7 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prepare::data::Harness;
 use prepare::protocol::Protocol;
@@ -12,6 +12,9 @@ use prepare::protocol::Protocol;
 use super::wire::{FailureKind, Reply, Request, VERSION};
 use crate::spec::Spec;
 use crate::train::{CellResult, Choice, Progress, TrainError, Trainer};
+
+/// Signs of life between two nets come at most this often.
+const SIGNS_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// Serves requests until standard input ends. Every failure is a reply; none is a panic message.
 ///
@@ -73,8 +76,17 @@ fn train(
         Err(error) => return Reply::Failed { kind: FailureKind::Lab, message: error.to_string() },
     };
     // A parent that is gone ends this process, so a line that cannot be written needs no care of its own.
+    let told = Mutex::new(Instant::now());
     let report = |progress: Progress<'_>| {
         let _ = match progress {
+            Progress::Epoch => {
+                let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                if told.elapsed() < SIGNS_OF_LIFE {
+                    return;
+                }
+                *told = Instant::now();
+                say(out, &Reply::Epoch)
+            }
             Progress::Replica { done, total } => say(out, &Reply::Replica { done, total }),
             Progress::Cell(cell) => say(out, &cell_reply(cell)),
         };

@@ -109,6 +109,8 @@ pub enum WorkerProgress {
         /// Nets of this request.
         total: usize,
     },
+    /// An epoch of some nets is done.
+    Epoch,
     /// A cell is scored.
     Cell {
         /// Its fold.
@@ -213,6 +215,7 @@ impl Worker {
         loop {
             match self.next(deadline, limit_seconds).await? {
                 Reply::Replica { done, total } => report(WorkerProgress::Replica { done, total }),
+                Reply::Epoch => report(WorkerProgress::Epoch),
                 Reply::Cell { score, rows_trained: rows, .. } => {
                     let payout = score.eras.iter().map(|era| era.payout).sum::<f64>() / score.eras.len().max(1) as f64;
                     report(WorkerProgress::Cell { fold: score.fold, seed: score.seed, payout });

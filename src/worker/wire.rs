@@ -49,6 +49,8 @@ pub enum Reply {
         /// Nets of this request.
         total: usize,
     },
+    /// An epoch of some nets is done: a sign of life, at most one a second.
+    Epoch,
     /// A cell is trained and scored.
     Cell {
         /// Its scores.

@@ -1,3 +1,5 @@
+//! autoresearch.yaml: read, refused with its line, and documented setting by setting.
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, LabError> {

@@ -1,3 +1,5 @@
+//! New labs: in an empty folder, beside files that are there, and taken up after an interruption.
+
 use super::*;
 use crate::lab::config::Config;
 use crate::lab::notebook::support::{git_command, now, today};

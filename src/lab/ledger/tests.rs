@@ -1,3 +1,5 @@
+//! The ledger cut at every byte, with bits flipped, and as version 1 wrote it.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -11,7 +11,7 @@ use crate::lab::error::LabError;
 use crate::lab::layout;
 
 /// The files that a person may edit while the loop runs.
-const EDITABLE: [&str; 3] = [layout::PROGRAM, layout::DO_NOT_RETRY, layout::CONFIG];
+const EDITABLE: [&str; 4] = [layout::PROGRAM, layout::DO_NOT_RETRY, layout::CONFIG, layout::PROTOCOL];
 
 /// A person's edits, committed as theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct PersonCommit {
 }
 
 impl Notebook {
-    /// Which of program.md, do_not_retry.toml and autoresearch.yaml differ from HEAD. One that is not there is none:
+    /// Which of program.md, do_not_retry.toml, autoresearch.yaml and prepare/protocol.yaml differ from HEAD. One that is not there is none:
     /// an editor may be just replacing it.
     ///
     /// # Errors

@@ -1,3 +1,5 @@
+//! The notebook against git's own program.
+
 use std::fs;
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! Recovery after a kill between any two steps.
+
 use super::*;
 use crate::lab::notebook::support::{TestLab, commit_of, now, today};
 use crate::lab::trial_files::sample;

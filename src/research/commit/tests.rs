@@ -1,3 +1,5 @@
+//! Commit messages, and what git's own parser makes of their trailers.
+
 use proptest::prelude::*;
 
 use super::*;

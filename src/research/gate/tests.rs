@@ -1,3 +1,5 @@
+//! The gate against simulated trials, and against numbers of another implementation.
+
 use proptest::prelude::*;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

@@ -1,3 +1,5 @@
+//! learnings.md: rendered, kept within bounds, and a model's version accepted or refused.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! do_not_retry.toml: read, matched, written, and its mistakes pointed at.
+
 use proptest::prelude::*;
 
 use super::*;

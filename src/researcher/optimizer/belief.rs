@@ -32,6 +32,8 @@ const MOST_OBSERVATIONS: usize = 400;
 pub(super) struct Change {
     /// Sorted by dimension.
     pub(super) shifts: Vec<Shift>,
+    /// How much each shift's dimension is expected to matter, squared.
+    scales: Vec<f64>,
     categories: BTreeSet<&'static str>,
 }
 
@@ -39,7 +41,8 @@ impl Change {
     pub(super) fn new(mut shifts: Vec<Shift>) -> Self {
         shifts.sort_by(|a, b| a.dimension.cmp(&b.dimension));
         let categories = shifts.iter().map(|shift| category(&shift.dimension)).collect();
-        Self { shifts, categories }
+        let scales = shifts.iter().map(|shift| prior::relevance(&shift.dimension).powi(2)).collect();
+        Self { shifts, scales, categories }
     }
 
     /// The categories that it touches.
@@ -171,7 +174,7 @@ fn covariance(one: &Change, other: &Change) -> f64 {
                 if let (Some(af), Some(at), Some(bf), Some(bt)) = (a.from, a.to, b.from, b.to) {
                     let smooth = kernel(at, bt) - kernel(at, bf) - kernel(af, bt) + kernel(af, bf);
                     let trend = SLOPE * SLOPE * (at - af) * (bt - bf);
-                    sum += prior::relevance(&a.dimension).powi(2) * (AMPLITUDE * AMPLITUDE * smooth + trend);
+                    sum += one.scales[i] * (AMPLITUDE * AMPLITUDE * smooth + trend);
                 }
                 i += 1;
                 j += 1;

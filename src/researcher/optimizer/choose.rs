@@ -26,7 +26,7 @@ const PRICE: f64 = 0.08;
 /// Beyond this many times the baseline's cost the price rises steeply.
 const SOFT_LIMIT: f64 = 3.0;
 /// How steeply: for each doubling beyond, squared.
-const STEEPNESS: f64 = 0.8;
+const STEEPNESS: f64 = 3.0;
 /// What it is worth to be what the phase asks for.
 const PHASE_BONUS: f64 = 0.4;
 
@@ -136,7 +136,8 @@ pub(super) fn by_chance(briefing: &Briefing<'_>, rng: &mut impl Rng) -> Option<S
 
 struct Filter<'a> {
     briefing: &'a Briefing<'a>,
-    rejected: BTreeSet<String>,
+    /// The incumbent itself, and what has been rejected.
+    refused: BTreeSet<String>,
     profile: Profile,
     baseline_flops: f64,
     /// The most times the baseline's cost that still fits into the session.
@@ -154,14 +155,15 @@ impl<'a> Filter<'a> {
             (Some(left), Some(seconds)) if seconds > 0.0 => (2.0 * left / seconds).max(1.0),
             _ => f64::INFINITY,
         };
-        let rejected = rejected
+        let refused = rejected
             .iter()
             .filter_map(|rejection| Spec::parse(&rejection.proposal.spec, "rejected").ok())
             .map(|spec| spec.hash())
+            .chain([briefing.incumbent.hash()])
             .collect();
         Self {
             briefing,
-            rejected,
+            refused,
             profile: Profile::of(briefing.incumbent, briefing.facts),
             baseline_flops: flops,
             time_limit,
@@ -183,11 +185,7 @@ impl<'a> Filter<'a> {
             return None;
         }
         let hash = spec.hash();
-        if hash == briefing.incumbent.hash()
-            || briefing.history.find_spec(&hash).is_some()
-            || self.rejected.contains(&hash)
-            || !seen.insert(hash)
-        {
+        if self.refused.contains(&hash) || briefing.history.find_spec(&hash).is_some() || !seen.insert(hash) {
             waste.duplicate += 1;
             return None;
         }

@@ -2,6 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::choose;
 use super::testing::Lab;
@@ -28,14 +29,16 @@ fn dense_blocks(blocks: &[Block]) -> Vec<&Dense> {
         .collect()
 }
 
-/// The true payout of a spec. Much of it contradicts what the optimizer believes at first (tanh beats GELU here, layer
-/// norm beats batch norm, the best rate is four times the usual one), so that who wins has learned.
+/// The true payout of a spec. What the optimizer believes at first is wrong here wherever it can be: GELU, batch norm,
+/// dropout, weight decay, a pure Pearson loss, the usual rate and greater width all lose. So who wins has learned.
 fn truth(spec: &Spec) -> f64 {
     let blocks = dense_blocks(&spec.network);
     let mean = |of: &dyn Fn(&Dense) -> f64| blocks.iter().map(|dense| of(dense)).sum::<f64>() / blocks.len() as f64;
     let rate = match &spec.optimizer {
-        Rule::Adamw(adamw) => -0.0006 * (adamw.lr / 0.004).log2().powi(2),
-        Rule::Sgd(_) => -0.006,
+        Rule::Adamw(adamw) => {
+            -0.0004 * (adamw.lr / 0.016).log2().powi(2) - 0.004 * (adamw.weight_decay / 1e-4).min(1.0)
+        }
+        Rule::Sgd(_) => -0.009,
     };
     let activation = mean(&|dense| match dense.activation {
         Activation::Tanh => 0.004,
@@ -45,15 +48,14 @@ fn truth(spec: &Spec) -> f64 {
     });
     let norm = mean(&|dense| match dense.norm {
         Norm::Layer => 0.002,
-        Norm::Batch => -0.001,
+        Norm::Batch => -0.002,
         Norm::None => 0.0,
     });
-    let dropout = -0.03 * (mean(&|dense| dense.dropout) - 0.35).powi(2);
-    let width = -0.0008 * (mean(&|dense| f64::from(dense.width).log2()) - 7.0).powi(2);
+    let dropout = -0.02 * mean(&|dense| dense.dropout);
+    let width = -0.0008 * (mean(&|dense| f64::from(dense.width).log2()) - 3.5).powi(2);
     let depth = -0.001 * (blocks.len() as f64 - 3.0).powi(2);
-    let members = 0.0015 * (1.0 - 1.0 / f64::from(spec.ensemble.members));
-    let squared = if spec.loss.iter().any(|term| matches!(term, LossTerm::Mse(_))) { -0.002 } else { 0.0 };
-    0.020 + (rate + activation + norm + dropout + width + depth + members + squared).max(-0.03)
+    let squared = if spec.loss.iter().any(|term| matches!(term, LossTerm::Mse(_))) { 0.002 } else { 0.0 };
+    0.020 + (rate + activation + norm + dropout + width + depth + squared).max(-0.03)
 }
 
 /// A market: what eras and seeds add to the truth.
@@ -137,26 +139,16 @@ fn by_belief_alone(seed: u64) -> impl FnMut(&Lab) -> Spec {
     }
 }
 
-#[test]
-fn zz() {
-    for n in [15, 20, 30, 40] {
-        let f = |b: Breadth| {
-        let o: Vec<f64> = (0..20).map(|s| night(s, n, b, by_optimizer(s))).collect();
-        let a: Vec<f64> = (0..20).map(|s| night(s, n, b, by_belief_alone(s))).collect();
-        let c: Vec<f64> = (0..20).map(|s| night(s, n, b, by_chance(s))).collect();
-        let m = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-        let d = |v: &[f64], w: &[f64]| { let x: Vec<f64> = v.iter().zip(w).map(|(a, b)| a - b).collect(); let mm = m(&x); (mm, (x.iter().map(|y| (y - mm).powi(2)).sum::<f64>() / 19.0 / 20.0).sqrt()) };
-        eprintln!("{n} {b:?} opt {:.4} alone {:.4} chance {:.4}  o-a {:?} o-c {:?}", m(&o), m(&a), m(&c), d(&o, &a), d(&o, &c));
-        };
-        f(Breadth::Focused); f(Breadth::Narrow);
-    }
+const NIGHTS: u64 = 20;
+
+/// The nights of one way to propose, each of 20 trials.
+fn nights<P: FnMut(&Lab) -> Spec>(by: impl Fn(u64) -> P + Sync) -> Vec<f64> {
+    (0..NIGHTS).into_par_iter().map(|seed| night(seed, 20, Breadth::Focused, by(seed))).collect()
 }
 
-/// Mean and standard error of the difference over nights.
-fn advantage(nights: u64, trials: u32, breadth: Breadth) -> (f64, f64, usize) {
-    let differences: Vec<f64> = (0..nights)
-        .map(|seed| night(seed, trials, breadth, by_optimizer(seed)) - night(seed, trials, breadth, by_chance(seed)))
-        .collect();
+/// By how much the first nights beat the second: mean, its standard error, and how many did.
+fn advantage(first: &[f64], second: &[f64]) -> (f64, f64, usize) {
+    let differences: Vec<f64> = first.iter().zip(second).map(|(first, second)| first - second).collect();
     let count = differences.len() as f64;
     let mean = differences.iter().sum::<f64>() / count;
     let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / (count - 1.0);
@@ -164,10 +156,17 @@ fn advantage(nights: u64, trials: u32, breadth: Breadth) -> (f64, f64, usize) {
 }
 
 #[test]
-fn it_beats_chance_on_a_landscape_that_contradicts_what_it_believed() {
-    // Chance draws from the very same moves, so that only the learning differs.
-    let (mean, error, wins) = advantage(20, 20, Breadth::Focused);
-    assert!(mean > 0.0015 && mean > 2.5 * error && wins >= 14, "{mean:+.4} ± {error:.4}, {wins} of 20 nights");
+fn it_learns_and_so_beats_chance_where_all_that_it_believed_is_wrong() {
+    let (learned, believed) = (nights(by_optimizer), nights(by_belief_alone));
+    // Chance draws from the very same moves.
+    let chance = nights(by_chance);
+    for (control, name) in [(&chance, "chance"), (&believed, "belief alone")] {
+        let (mean, error, wins) = advantage(&learned, control);
+        assert!(
+            mean > 0.002 && mean > 3.0 * error && wins >= 14,
+            "{name}: {mean:+.4} ± {error:.4}, {wins} of {NIGHTS}"
+        );
+    }
 }
 
 #[test]
@@ -235,8 +234,8 @@ fn proposals_stay_near_the_baselines_cost() {
     let ratios: Vec<f64> = (0..40)
         .map(|seed| crate::spec::cost::estimate(&by_optimizer(seed)(&lab), &lab.facts).flops / baseline)
         .collect();
-    let far = ratios.iter().filter(|ratio| **ratio > 5.0).count();
-    assert!(far <= 2, "{far} of 40 cost over five times the baseline: {ratios:.1?}");
+    let far = ratios.iter().filter(|ratio| **ratio > 4.0).count();
+    assert!(far <= 2, "{far} of 40 cost over four times the baseline: {ratios:.1?}");
 }
 
 #[test]

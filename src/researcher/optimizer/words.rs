@@ -23,6 +23,8 @@ fn name(path: &str) -> String {
         "clip_norm" => "gradient clipping at norm".into(),
         "batch_rows" => "batch rows".into(),
         "members" => "ensemble members".into(),
+        "power" => "power of the decay".into(),
+        "end_factor" => "last share of the rate".into(),
         "beta1" => "β₁".into(),
         "beta2" => "β₂".into(),
         other => other.replace('_', " "),
@@ -89,6 +91,8 @@ pub(super) fn turned(path: &str, from: &Value, to: &Value, place: &Where) -> Str
         ("schedule", to) => format!("{} schedule of the rate", value(to)),
         ("ensemble.aggregate", to) => format!("ensemble by {}", value(to)),
         ("optimizer" | "loss", to) => format!("{} in place of {}", value(to), value(from)),
+        ("training.patience", Value::Null) => "no early stopping".into(),
+        ("training.patience", to) if *from == Value::Null => format!("early stopping after {} epochs", value(to)),
         (_, Value::Null) => format!("no {}{at}", name(path).trim_end_matches(" at norm")),
         (_, to) if *from == Value::Null => format!("{} {}{at}", name(path), value(to)),
         (_, to) => format!("{} {} → {}{at}", name(path), value(from), value(to)),
@@ -129,6 +133,7 @@ pub(super) fn evidence(dimension: &str, sign: i8) -> String {
     }
     let verb = if sign > 0 { "raised" } else { "lowered" };
     match dimension {
+        "network.dense.bias" => format!("switched the bias {}", if sign > 0 { "on" } else { "off" }),
         "network.depth" => format!("{} blocks", if sign > 0 { "added" } else { "removed" }),
         "network.residual" => format!("made the net {} residual", if sign > 0 { "more" } else { "less" }),
         "network.taper" => format!("made the net {} towards its end", if sign > 0 { "wider" } else { "narrower" }),
@@ -183,6 +188,8 @@ mod tests {
                 "output penalty 2.5e-5 → 5e-5",
             ),
             (turned("schedule", &text("constant"), &text("one_cycle"), &Where::Only), "one cycle schedule of the rate"),
+            (turned("training.patience", &Value::Int(5), &Value::Null, &Where::Only), "no early stopping"),
+            (evidence("network.dense.bias", -1), "switched the bias off"),
             (scaled("network[0].dense.width", 2.0), "every width ×2"),
             (scaled("network[0].dense.width", 0.5), "every width ÷2"),
             (evidence("network.dense.width", 1), "raised the width"),

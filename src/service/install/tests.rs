@@ -1,3 +1,5 @@
+//! Units: written, left alone when unchanged, and verified by systemd where it is there.
+
 use super::*;
 
 fn facts(folder: &Path) -> ServiceFacts {

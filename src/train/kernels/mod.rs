@@ -104,7 +104,7 @@ pub(super) trait Kernels: Backend {
 }
 
 #[cfg(feature = "cuda")]
-impl<F, I> Kernels for burn::backend::Cuda<F, I> where burn::backend::Cuda<F, I>: Backend {}
+impl Kernels for burn::backend::Cuda<f32, i32> {}
 
 /// [`Kernels::normalized`] of Burn's own operations.
 pub(super) fn composed_normalized<B: Backend>(

@@ -1,13 +1,13 @@
 //! What a running session is doing at this moment, in a small file for `status` to read. It holds nothing that is not
 //! derived or passing: losing it loses nothing.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::lab::{Lab, atomic};
+use super::atomic;
+use super::layout::Lab;
 
 /// The file's content.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,43 +50,39 @@ pub struct Live {
 /// How often the file is written at most.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-fn path(lab: &Lab) -> PathBuf {
-    lab.state().join("live.json")
-}
-
 /// Reads what a session said last; None if there is nothing readable.
 pub fn read(lab: &Lab) -> Option<Live> {
-    serde_json::from_slice(&std::fs::read(path(lab)).ok()?).ok()
+    serde_json::from_slice(&std::fs::read(lab.live()).ok()?).ok()
 }
 
 /// Writes the file.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     lab: Lab,
     /// What it says.
-    pub(super) live: Live,
+    pub(crate) live: Live,
     written: Option<Instant>,
 }
 
 impl Writer {
-    pub(super) fn new(lab: &Lab, live: Live) -> Self {
+    pub(crate) fn new(lab: &Lab, live: Live) -> Self {
         Self { lab: lab.clone(), live, written: None }
     }
 
     /// Writes it now.
-    pub(super) fn write(&mut self) {
+    pub(crate) fn write(&mut self) {
         self.written = Some(Instant::now());
         self.live.updated = Some(Timestamp::now());
         let written = serde_json::to_vec(&self.live)
             .map_err(|error| error.to_string())
-            .and_then(|text| atomic::replace(&path(&self.lab), &text).map_err(|error| error.to_string()));
+            .and_then(|text| atomic::replace(&self.lab.live(), &text).map_err(|error| error.to_string()));
         if let Err(error) = written {
             tracing::debug!(%error, "the live state could not be written");
         }
     }
 
     /// Writes it if that was a while ago.
-    pub(super) fn write_soon(&mut self) {
+    pub(crate) fn write_soon(&mut self) {
         if self.written.is_none_or(|written| written.elapsed() >= AT_MOST_EVERY) {
             self.write();
         }

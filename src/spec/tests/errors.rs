@@ -1,0 +1,178 @@
+//! Bad specs: (text, every error as it is printed).
+
+use super::refused;
+use crate::spec::{DataFacts, Spec};
+
+const DENSE_FIELDS: &str = "width, norm, activation, dropout, init, bias";
+const SPEC_FIELDS: &str = "version, features, targets, network, loss, optimizer, schedule, training, ensemble";
+
+/// Checks what is printed for a text, line by line.
+fn says(text: &str, wanted: &[&str]) {
+    let found = refused(text).to_string();
+    assert_eq!(found.lines().collect::<Vec<_>>(), wanted, "for\n{text}");
+}
+
+/// The same with a good network before the text, which then begins on line 2.
+fn says_of_rest(rest: &str, wanted: &[&str]) {
+    says(&format!("network: [{{ dense: {{ width: 8 }} }}]\n{rest}\n"), wanted);
+}
+
+#[test]
+fn numbers_out_of_range_and_of_the_wrong_kind() {
+    says(
+        "network:\n  - dense: { width: 0 }\n",
+        &["model.yaml:2:21: network[0].dense.width: 0 is out of range: 1 to 4096"],
+    );
+    says(
+        "network:\n  - dense: { width: eight, bias: 1 }\n",
+        &[
+            "model.yaml:2:21: network[0].dense.width: found the text \"eight\", wanted a whole number from 1 to 4096",
+            "model.yaml:2:34: network[0].dense.bias: found the number 1, wanted true or false",
+        ],
+    );
+    says_of_rest(
+        "optimizer: { adamw: { lr: 2 } }",
+        &["model.yaml:2:27: optimizer.adamw.lr: 2 is out of range: 0.0000001 to 1"],
+    );
+    says_of_rest(
+        "training: { patience: 1.5 }",
+        &["model.yaml:2:23: training.patience: found the number 1.5, wanted a whole number from 1 to 1000"],
+    );
+    says_of_rest("version: 2", &["model.yaml:2:10: version: 2 is out of range: 1 to 1"]);
+    says_of_rest(
+        "optimizer: { adamw: { clip_norm: never } }",
+        &["model.yaml:2:34: optimizer.adamw.clip_norm: found the text \"never\", wanted a number from 0.0001 to 1000"],
+    );
+}
+
+#[test]
+fn unknown_words_come_with_what_is_allowed_and_the_nearest() {
+    says(
+        "network:\n  - dense: { width: 8, activation: gelo }\n",
+        &[
+            "model.yaml:2:36: network[0].dense.activation: `gelo` is not known here; allowed: relu, gelu, silu, mish, selu, \
+           elu, leaky_relu, tanh, softplus, identity. Did you mean `gelu`?",
+        ],
+    );
+    says(
+        "network:\n  - dense: { widht: 8 }\n",
+        &[
+            &format!(
+                "model.yaml:2:14: network[0].dense.widht: unknown field; allowed: {DENSE_FIELDS}. Did you mean `width`?"
+            ),
+            "model.yaml:2:12: network[0].dense.width: missing; it has no default",
+        ],
+    );
+    says(
+        "network:\n  - dens: { width: 8 }\n",
+        &["model.yaml:2:5: network[0]: `dens` is not known here; allowed: dense, residual. Did you mean `dense`?"],
+    );
+    says_of_rest(
+        "optimiser: adamw",
+        &[&format!("model.yaml:2:1: optimiser: unknown field; allowed: {SPEC_FIELDS}. Did you mean `optimizer`?")],
+    );
+    says_of_rest(
+        "schedule: cosin",
+        &["model.yaml:2:11: schedule: `cosin` is not known here; allowed: constant, polynomial, cosine, one_cycle. \
+           Did you mean `cosine`?"],
+    );
+    says_of_rest(
+        "schedule: { cosine: {}, warm_up_epochs: 1 }",
+        &["model.yaml:2:25: schedule: `warm_up_epochs` is not known here; allowed: constant, polynomial, cosine, \
+           one_cycle; beside it: warmup_epochs. Did you mean `warmup_epochs`?"],
+    );
+}
+
+#[test]
+fn wrong_shapes() {
+    says("[]", &[&format!("model.yaml:1:1: found a list of 0, wanted a map with {SPEC_FIELDS}")]);
+    says("version: 1", &["model.yaml:1:1: network: missing; it has no default"]);
+    says("network: []", &["model.yaml:1:10: network: 0 items, wanted 1 to 32"]);
+    says("network: dense", &["model.yaml:1:10: network: found the text \"dense\", wanted a list"]);
+    says("network: [dense]", &["model.yaml:1:11: network[0].dense.width: missing; it has no default"]);
+    says("network: [{}]", &["model.yaml:1:11: network[0]: nothing is chosen; one of dense, residual"]);
+    says(
+        "network: [{ dense: { width: 8 }, residual: [{ dense: { width: 8 } }] }]",
+        &["model.yaml:1:34: network[0]: `dense` and `residual` stand together; choose one"],
+    );
+    says_of_rest("loss: { mse: {} }", &["model.yaml:2:7: loss: found a map, wanted a list"]);
+    says_of_rest("optimizer: [adamw]", &["model.yaml:2:12: optimizer: found a list of 1, wanted one of adamw, sgd"]);
+    says_of_rest(
+        "features: { sets: serenity }",
+        &["model.yaml:2:19: features.sets: found the text \"serenity\", wanted `all` or a list of feature set names"],
+    );
+    says_of_rest("features: { sets: [a, b, a] }", &["model.yaml:2:26: features.sets[2]: `a` stands twice"]);
+    says_of_rest(
+        "targets: { weighting: { fixed: { a: 0 } } }",
+        &["model.yaml:2:32: targets.weighting.fixed: at least one weight must be above 0"],
+    );
+}
+
+#[test]
+fn rules_between_fields() {
+    says_of_rest(
+        "loss: [{ output_l2: {} }]",
+        &["model.yaml:2:1: loss: no term looks at a target; add pearson, mse or mae"],
+    );
+    says_of_rest(
+        "loss:\n  - mse: {}\n  - mse: { weight: 2 }",
+        &["model.yaml:4:5: loss[1]: the same term stands twice; add the weights up"],
+    );
+    says_of_rest(
+        "training: { epochs: 5 }\nschedule: { constant: {}, warmup_epochs: 5 }",
+        &["model.yaml:3:27: schedule.warmup_epochs: the warm-up of 5 epochs never ends: training.epochs is 5"],
+    );
+    says_of_rest(
+        "training: { epochs: 5 }\nschedule: { polynomial: { epochs: 51 } }",
+        &["model.yaml:3:27: schedule.polynomial.epochs: 51 is over ten times training.epochs (5)"],
+    );
+    says_of_rest(
+        "targets: { train_on: [ender, cyrus], weighting: { fixed: { ender: 1, cyruss: 1 } } }",
+        &[
+            "model.yaml:2:51: targets.weighting.fixed: no weight for `cyrus`, which is trained on",
+            "model.yaml:2:51: targets.weighting.fixed: `cyruss` is not trained on. Did you mean `cyrus`?",
+        ],
+    );
+    let wide = format!("network:\n{}", "  - residual: [{ dense: { width: 8 } }, { dense: { width: 8 } }]\n".repeat(22));
+    says(&wide, &["model.yaml:1:1: network: 66 blocks; at most 64"]);
+}
+
+#[test]
+fn all_mistakes_of_all_parts_come_at_once_in_the_order_of_the_language() {
+    let text = "version: 1\nnetwork:\n  - dense: { width: 9999, dropout: 2 }\n  - residual: []\nloss: [{ mae: { weight: -1 } }]\n\
+                training: { epochs: 0 }\nensemble: { aggregate: median }\n";
+    says(
+        text,
+        &[
+            "model.yaml:3:21: network[0].dense.width: 9999 is out of range: 1 to 4096",
+            "model.yaml:3:36: network[0].dense.dropout: 2 is out of range: 0 to 0.9",
+            "model.yaml:4:15: network[1].residual: 0 items, wanted 1 to 8",
+            "model.yaml:5:25: loss[0].mae.weight: -1 is out of range: 0.000001 to 100",
+            "model.yaml:6:21: training.epochs: 0 is out of range: 1 to 1000",
+            "model.yaml:7:24: ensemble.aggregate: `median` is not known here; allowed: mean, rank_mean.",
+        ],
+    );
+}
+
+#[test]
+fn names_that_the_data_lacks_come_with_the_nearest() {
+    let facts = DataFacts {
+        feature_sets: vec![("serenity".into(), 95), ("wisdom".into(), 140)],
+        features: 235,
+        targets: vec!["target_ender_20".into(), "target_ender_60".into()],
+        rows: 1000,
+        folds: 4,
+        seeds: 3,
+    };
+    let text = "features: { sets: [wisdom, serenitiy] }\ntargets: { train_on: [target_ender_6] }\n\
+                network: [{ dense: { width: 8, norm: batch } }]\ntraining: { batch_rows: 32 }\n";
+    let spec = Spec::parse(text, "model.yaml").expect("valid by itself");
+    let found = spec.check_data(&facts).expect_err("the data has other names").to_string();
+    let wanted = [
+        "spec: features.sets: the protocol has no feature set `serenitiy`; it has serenity, wisdom. Did you mean `serenity`?",
+        "spec: targets.train_on: the protocol has no training target `target_ender_6`; it has target_ender_20, \
+         target_ender_60. Did you mean `target_ender_60`?",
+        "spec: training.batch_rows: batch norm over 32 rows is mostly noise; use 64 or more",
+    ];
+    assert_eq!(found.lines().collect::<Vec<_>>(), wanted);
+}

@@ -1,0 +1,99 @@
+//! Every knob of every spec can be turned over its whole range, and the diff says exactly what was turned.
+
+use proptest::prelude::{ProptestConfig, TestCaseError, prop_assert, prop_assert_eq, proptest};
+
+use super::random;
+use crate::spec::knobs::{self, Domain, Knob};
+use crate::spec::{Spec, Value, diff};
+
+/// The ends of a knob's range, every word of a choice, and off where it can be off.
+fn settings(knob: &Knob) -> Vec<Value> {
+    let mut settings = match &knob.domain {
+        Domain::Int { min, max, .. } => vec![Value::Int(*min), Value::Int(*max), Value::Float(*max as f64)],
+        Domain::Float { min, max, .. } => vec![Value::Float(*min), Value::Float(*max)],
+        Domain::Bool => vec![Value::Bool(true), Value::Bool(false)],
+        Domain::Choice(words) => words.iter().cloned().map(Value::Text).collect(),
+    };
+    if knob.optional {
+        settings.push(Value::Null);
+    }
+    settings
+}
+
+/// Rules between fields: the only reason why a knob may not go to an end of its range.
+fn is_between_fields(path: &str) -> bool {
+    path == "loss"
+        || path == "schedule.warmup_epochs"
+        || path == "schedule.polynomial.epochs"
+        || (path.starts_with("loss[") && path.ends_with(']'))
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    match (a.number(), b.number()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+fn turned(spec: &Spec, knob: &Knob, value: Value) -> Result<(), TestCaseError> {
+    let what = format!("{} = {value}", knob.path);
+    let turned = match knobs::with(spec, &knob.path, value.clone()) {
+        Ok(turned) => turned,
+        Err(errors) => {
+            for error in &errors.errors {
+                prop_assert!(is_between_fields(&error.path), "{what}: {errors}");
+            }
+            return Ok(());
+        }
+    };
+    let now = knobs::knobs(&turned).into_iter().find(|other| other.path == knob.path);
+    prop_assert!(now.is_some_and(|now| same(&now.value, &value)), "{what} is not what the knob then says");
+    let paths: Vec<String> = diff::changes(spec, &turned).into_iter().map(|change| change.path).collect();
+    if same(&knob.value, &value) {
+        prop_assert!(paths.is_empty(), "{what} changed {paths:?}");
+        prop_assert_eq!(&turned, spec);
+    } else if matches!(&knob.domain, Domain::Choice(_)) {
+        // A union's kind takes its fields with it.
+        prop_assert!(!paths.is_empty() && paths.iter().all(|path| path.starts_with(&knob.path)), "{what}: {paths:?}");
+    } else {
+        prop_assert_eq!(paths, vec![knob.path.clone()], "{}", what);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn knobs_turn_over_their_whole_range(spec in random::spec()) {
+        for knob in knobs::knobs(&spec) {
+            for value in settings(&knob) {
+                turned(&spec, &knob, value)?;
+            }
+        }
+    }
+
+    #[test]
+    fn beyond_its_range_a_knob_is_refused_at_its_path(spec in random::spec()) {
+        for knob in knobs::knobs(&spec) {
+            let beyond = match &knob.domain {
+                Domain::Int { max, .. } => Value::Int(max + 1),
+                Domain::Float { max, .. } => Value::Float(max * 1.01),
+                Domain::Bool => Value::Int(1),
+                Domain::Choice(_) => Value::Text("no_such_word".into()),
+            };
+            let errors = knobs::with(&spec, &knob.path, beyond).expect_err("beyond the range");
+            prop_assert!(errors.errors.iter().any(|error| error.path.starts_with(&knob.path)), "{}: {errors}", knob.path);
+        }
+    }
+}
+
+#[test]
+fn what_stands_beside_a_schedule_survives_a_change_of_its_kind() {
+    let text = "network: [{ dense: { width: 8 } }]\nschedule: { cosine: { end_factor: 0.5 }, warmup_epochs: 2 }\n";
+    let spec = Spec::parse(text, "test").expect("valid");
+    let turned = knobs::with(&spec, "schedule", Value::Text("one_cycle".into())).expect("valid");
+    assert_eq!(turned.schedule.beside.warmup_epochs, 2.0);
+    assert!(knobs::with(&spec, "network[1].dense.width", Value::Int(4)).is_err(), "there is no second block");
+    assert!(knobs::with(&spec, "network[0]", Value::Int(4)).is_err(), "a block is no knob");
+}

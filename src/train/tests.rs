@@ -1,0 +1,81 @@
+//! Training against what was not written here (PyTorch's numbers, closed forms), and the promises that it makes.
+
+mod learning;
+mod masks;
+mod promises;
+mod size;
+mod torch;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use prepare::{DataPaths, Evaluation, Harness, Protocol, build};
+
+use super::{CellResult, Choice, TrainError, Trainer};
+use crate::spec::Spec;
+
+/// A small market in a folder of its own.
+struct Market {
+    folder: tempfile::TempDir,
+    protocol: Protocol,
+}
+
+/// 24 features, two targets, one benchmark column; `rows` stocks in each of `eras` eras.
+fn protocol(eras: usize, rows: usize, folds: usize, embargo: u32) -> String {
+    format!(
+        "version: 1\ndata:\n  synthetic:\n    seed: 7\n    sizes:\n      eras: {eras}\n      rows: {rows}\n      \
+         sets: [{{name: serenity, features: 16}}, {{name: wisdom, features: 8}}]\n      \
+         targets: [target_ender_20, target_ender_60]\n      benchmark: [v52_lgbm_ender20]\n\
+         features: {{sets: [wisdom, serenity]}}\n\
+         targets: {{train_on: [target_ender_60, target_ender_20], score_on: target_ender_20}}\n\
+         benchmark: {{columns: [v52_lgbm_ender20]}}\neras: {{stride: 4}}\n\
+         folds: {{count: {folds}, embargo: {embargo}}}\nseeds: [42, 17, 73]\nholdout: {{eras: 4, embargo: {embargo}}}\n\
+         objective: {{preset: numerai-2026-01}}\n"
+    )
+}
+
+impl Market {
+    fn new(yaml: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let protocol = Protocol::parse(yaml, Path::new("protocol.yaml")).expect("a valid protocol");
+        let paths = DataPaths {
+            lab: folder.path().to_owned(),
+            raw: folder.path().join("raw"),
+            packed: folder.path().join("packed"),
+        };
+        build(&protocol, &paths, &mut |_| {}).expect("the data builds");
+        Self { folder, protocol }
+    }
+
+    fn small() -> Self {
+        Self::new(&protocol(40, 60, 3, 16))
+    }
+
+    fn harness(&self) -> Harness {
+        Harness::open(&self.protocol, &self.folder.path().join("packed")).expect("the data opens")
+    }
+
+    /// Trains a spec; cells come sorted by seed and fold.
+    fn train(&self, spec: &Spec, seeds: &[u64], threads: usize) -> Result<Vec<CellResult>, TrainError> {
+        let trainer = Trainer::new(self.harness(), Choice::Cpu, Some(threads)).expect("a CPU");
+        let mut cells = trainer.train(spec, seeds, &AtomicBool::new(false), &|_| {})?;
+        cells.sort_by_key(|cell| (cell.score.seed, cell.score.fold));
+        Ok(cells)
+    }
+
+    /// The payout of a spec under one seed.
+    fn payout(&self, spec: &Spec) -> f64 {
+        let cells = self.train(spec, &[42], 2).expect("it trains");
+        let scores: Vec<_> = cells.iter().map(|cell| cell.score.clone()).collect();
+        Evaluation::from_cells(&scores, &self.protocol.objective).expect("it is scored").payout
+    }
+}
+
+fn spec(text: &str) -> Spec {
+    Spec::parse(text, "test").expect("a valid spec")
+}
+
+/// The bits of every prediction: equal only where the numbers are the same to the last digit.
+fn bits(cells: &[CellResult]) -> Vec<u32> {
+    cells.iter().flat_map(|cell| &cell.predictions).map(|prediction| prediction.to_bits()).collect()
+}

@@ -1,0 +1,241 @@
+//! Nets, losses, optimizers, running statistics and schedules against PyTorch (tests/fixtures/make_training.py), both as
+//! fused for the CPU and as composed of Burn's own operations.
+
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use serde::Deserialize;
+
+use crate::spec::Spec;
+use crate::train::forward::{Learning, Pass, Predicting, Running, forward};
+use crate::train::kernels::{Dropout, composed_biased, composed_normalized};
+use crate::train::layers::{DenseLayer, Net, NormLayer};
+use crate::train::loss::{Truth, loss, target_weights};
+use crate::train::optimizer::Stepper;
+use crate::train::schedule::factor;
+
+type Matrix = Vec<Vec<f64>>;
+type Tracked = Tensor<Autodiff<Flex>, 3>;
+
+#[derive(Deserialize)]
+struct Fixture {
+    nets: Vec<NetCase>,
+    optimizers: Vec<OptimizerCase>,
+    running: Vec<RunningCase>,
+    schedules: Vec<ScheduleCase>,
+}
+
+#[derive(Deserialize)]
+struct NetCase {
+    name: String,
+    spec: String,
+    rows: usize,
+    parts: usize,
+    features: Matrix,
+    targets: Vec<Vec<Option<f64>>>,
+    params: Vec<Matrix>,
+    outputs: Matrix,
+    loss: f64,
+    gradients: Vec<Matrix>,
+}
+
+#[derive(Deserialize)]
+struct OptimizerCase {
+    name: String,
+    optimizer: String,
+    factors: Vec<f64>,
+    replicas: Vec<Replica>,
+}
+
+#[derive(Deserialize)]
+struct Replica {
+    start: Vec<Matrix>,
+    gradients: Vec<Vec<Matrix>>,
+    after: Vec<Vec<Matrix>>,
+}
+
+#[derive(Deserialize)]
+struct RunningCase {
+    spec: String,
+    params: Vec<Matrix>,
+    batches: Vec<Matrix>,
+    mean: Vec<f64>,
+    variance: Vec<f64>,
+    features: Matrix,
+    outputs: Matrix,
+}
+
+#[derive(Deserialize)]
+struct ScheduleCase {
+    schedule: String,
+    epochs: u32,
+    steps_per_epoch: usize,
+    factors: Vec<f64>,
+}
+
+fn fixture() -> Fixture {
+    serde_json::from_str(include_str!("../../../tests/fixtures/training.json")).expect("a fixture that can be read")
+}
+
+/// Matrices of one shape as `[replica, row, column]`.
+fn stack<B: Backend>(matrices: &[&Matrix]) -> Tensor<B, 3> {
+    let shape = [matrices.len(), matrices[0].len(), matrices[0][0].len()];
+    let values: Vec<f32> =
+        matrices.iter().flat_map(|matrix| matrix.iter().flatten()).map(|value| *value as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), &B::Device::default())
+}
+
+/// The same matrix for two replicas.
+fn twice<B: Backend>(matrix: &Matrix) -> Tensor<B, 3> {
+    stack(&[matrix, matrix])
+}
+
+fn host<B: Backend>(tensor: Tensor<B, 3>) -> Vec<f64> {
+    tensor.into_data().iter::<f32>().map(f64::from).collect()
+}
+
+/// Each half or the whole of `found` against `wanted`. Ours is single precision, PyTorch's double: the tolerance is in
+/// units of the array's largest number, some hundred roundings of 6e-8.
+fn near(found: &[f64], wanted: &[f64], tolerance: f64, what: &str) {
+    assert!(!wanted.is_empty() && found.len().is_multiple_of(wanted.len()), "{what}: {} numbers", found.len());
+    let size = wanted.iter().fold(1e-2_f64, |most, value| most.max(value.abs()));
+    for (index, found) in found.iter().enumerate() {
+        let wanted = wanted[index % wanted.len()];
+        assert!((found - wanted).abs() <= tolerance * size, "{what}, number {index}: {found}, PyTorch has {wanted}");
+    }
+}
+
+fn flat(matrix: &Matrix) -> Vec<f64> {
+    matrix.iter().flatten().copied().collect()
+}
+
+/// What follows a matrix product, of Burn's own operations wherever the CPU fuses them.
+struct Composed<'a>(Learning<'a, Flex>);
+
+impl Pass<Autodiff<Flex>> for Composed<'_> {
+    fn tail(&mut self, dense: &DenseLayer, params: &[Tracked], x: Tracked) -> Tracked {
+        let biased = |x: Tracked| match dense.bias {
+            Some(bias) => x + params[bias].clone(),
+            None => x,
+        };
+        match &dense.norm {
+            Some(NormLayer { scale, shift, running: Some(_) }) => {
+                let (scale, shift) = (params[*scale].clone(), params[*shift].clone());
+                composed_normalized(biased(x), scale, shift, dense.activation, None).0
+            }
+            None if dense.bias.is_some() => {
+                let bias = params[dense.bias.expect("just seen")].clone();
+                composed_biased(x, bias, dense.activation, None)
+            }
+            _ => self.0.tail(dense, params, x),
+        }
+    }
+}
+
+fn check_net(case: &NetCase, composed: bool) {
+    let spec = Spec::parse(&case.spec, &case.name).expect("the fixture's spec is valid");
+    let targets = case.targets[0].len();
+    let net = Net::of(&spec, case.features[0].len(), targets);
+    let shapes: Vec<_> = net.params.iter().map(|param| (param.rows, param.cols)).collect();
+    let theirs: Vec<_> = case.params.iter().map(|param| (param.len(), param[0].len())).collect();
+    assert_eq!(shapes, theirs, "{}: parameters are numbered as the fixture has them", case.name);
+
+    let params: Vec<Tracked> = case.params.iter().map(|param| twice(param).require_grad()).collect();
+    let mut no_dropout = |rate: f64| Dropout::new(rate, Vec::new());
+    let pass = Learning { dropout: &mut no_dropout, seen: net.running.iter().map(|_| None).collect() };
+    let x = twice(&case.features);
+    let outputs = if composed {
+        forward(&net, &params, x, &mut Composed(pass))
+    } else {
+        let mut pass = pass;
+        forward(&net, &params, x, &mut pass)
+    };
+    let there = |value: &Option<f64>| if value.is_some() { 1.0 } else { 0.0 };
+    let mask: Matrix = case.targets.iter().map(|row| row.iter().map(there).collect()).collect();
+    let known: Matrix = case.targets.iter().map(|row| row.iter().map(|value| value.unwrap_or(0.0)).collect()).collect();
+    let missing = mask.iter().flatten().any(|value| *value == 0.0);
+    let truth = Truth { targets: twice(&known), mask: missing.then(|| twice(&mask)), parts: case.parts };
+    let uniform = stack(&[&vec![vec![1.0 / targets as f64; targets]]]);
+    let weights = target_weights(&spec, &net, &params, &uniform);
+    let total = loss(&spec, &net, &params, &outputs, &truth, &weights);
+    let what = |part: &str| format!("{} ({}), {part}", case.name, if composed { "composed" } else { "fused" });
+    assert_eq!(outputs.dims(), [2, case.rows, targets]);
+    near(&host(outputs.inner()), &flat(&case.outputs), 1e-5, &what("outputs"));
+    near(&host(total.clone().inner()), &[case.loss], 1e-5, &what("loss"));
+    let mut gradients = total.sum().backward();
+    for (index, (param, wanted)) in params.iter().zip(&case.gradients).enumerate() {
+        let found = param.grad_remove(&mut gradients).map(host).unwrap_or_else(|| vec![0.0; flat(wanted).len()]);
+        near(&found, &flat(wanted), 5e-5, &what(&format!("gradient of parameter {index}")));
+    }
+}
+
+#[test]
+fn outputs_losses_and_gradients_are_pytorchs() {
+    let cases = fixture().nets;
+    assert!(cases.len() > 20);
+    for case in &cases {
+        check_net(case, false);
+        check_net(case, true);
+    }
+}
+
+#[test]
+fn steps_of_the_optimizers_are_pytorchs_and_each_replica_is_clipped_by_its_own_norm() {
+    for case in fixture().optimizers {
+        let text = format!("network: [{{ dense: {{ width: 4 }} }}]\noptimizer: {}\n", case.optimizer);
+        let spec = Spec::parse(&text, &case.name).expect("valid");
+        let [one, other] = case.replicas.as_slice() else { panic!("two replicas") };
+        let pair = |a: &[Matrix], b: &[Matrix]| -> Vec<Tensor<Flex, 3>> {
+            a.iter().zip(b).map(|(a, b)| stack(&[a, b])).collect()
+        };
+        let mut params = pair(&one.start, &other.start);
+        let mut stepper = Stepper::<Flex>::new(&spec.optimizer, params.len());
+        for (step, factor) in case.factors.iter().enumerate() {
+            let gradients = pair(&one.gradients[step], &other.gradients[step]).into_iter().map(Some).collect();
+            stepper.step(&mut params, gradients, *factor);
+            for (index, param) in params.iter().enumerate() {
+                let wanted = [flat(&one.after[step][index]), flat(&other.after[step][index])].concat();
+                // A few roundings a step.
+                near(&host(param.clone()), &wanted, 1e-6 * (step + 1) as f64, &format!("{}, step {step}", case.name));
+            }
+        }
+    }
+}
+
+#[test]
+fn batch_norms_running_statistics_and_predictions_are_pytorchs() {
+    for case in fixture().running {
+        let spec = Spec::parse(&case.spec, "fixture").expect("valid");
+        let net = Net::of(&spec, case.features[0].len(), case.outputs[0].len());
+        let tracked: Vec<Tracked> = case.params.iter().map(twice).collect();
+        let mut running = vec![Running::<Flex>::new(2, 4, &Default::default())];
+        for batch in &case.batches {
+            let mut no_dropout = |rate: f64| Dropout::new(rate, Vec::new());
+            let mut pass = Learning { dropout: &mut no_dropout, seen: vec![None] };
+            let outputs = forward(&net, &tracked, twice(batch), &mut pass);
+            assert_eq!(outputs.dims()[1], batch.len());
+            running[0].follow(pass.seen[0].take().expect("the layer has a batch norm"), batch.len());
+        }
+        near(&host(running[0].mean.clone()), &case.mean, 1e-5, "running mean");
+        near(&host(running[0].variance.clone()), &case.variance, 1e-5, "running variance");
+        let params: Vec<Tensor<Flex, 3>> = case.params.iter().map(twice).collect();
+        let outputs = forward(&net, &params, twice(&case.features), &mut Predicting(&running));
+        near(&host(outputs), &flat(&case.outputs), 1e-5, "predictions");
+    }
+}
+
+#[test]
+fn schedules_are_pytorchs() {
+    for case in fixture().schedules {
+        let text = format!(
+            "network: [{{ dense: {{ width: 4 }} }}]\nschedule: {}\ntraining: {{ epochs: {} }}\n",
+            case.schedule, case.epochs
+        );
+        let spec = Spec::parse(&text, "fixture").expect("valid");
+        assert_eq!(case.factors.len(), case.epochs as usize * case.steps_per_epoch);
+        for (step, wanted) in case.factors.iter().enumerate() {
+            let found = factor(&spec.schedule, step, case.steps_per_epoch, case.epochs);
+            // Both double precision; PyTorch's are products of many steps.
+            assert!((found - wanted).abs() < 1e-9, "{} at {step}: {found}, PyTorch has {wanted}", case.schedule);
+        }
+    }
+}
