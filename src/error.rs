@@ -24,7 +24,7 @@ pub enum Error {
         /// Which one.
         who: String,
         /// What happened.
-        source: ResearcherError,
+        source: Box<ResearcherError>,
     },
     /// Training.
     #[error(transparent)]

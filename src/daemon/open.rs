@@ -141,12 +141,12 @@ fn researchers(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<(Resea
         settings.kind = kind;
     }
     let templates = Templates::with_overrides(&prompt_overrides(lab)?)
-        .map_err(|kind| Error::Researcher { who: "prompts".into(), source: kind.free() })?;
+        .map_err(|kind| Error::Researcher { who: "prompts".into(), source: Box::new(kind.free()) })?;
     let researcher = Researcher::new(&settings, templates.clone())
-        .map_err(|source| Error::Researcher { who: kind_name(settings.kind).into(), source })?;
+        .map_err(|source| Error::Researcher { who: kind_name(settings.kind).into(), source: Box::new(source) })?;
     settings.kind = Kind::Optimizer;
     let fallback = Researcher::new(&settings, templates)
-        .map_err(|source| Error::Researcher { who: "optimizer".into(), source })?;
+        .map_err(|source| Error::Researcher { who: "optimizer".into(), source: Box::new(source) })?;
     Ok((researcher, fallback))
 }
 

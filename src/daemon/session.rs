@@ -260,8 +260,8 @@ impl Session<'_> {
 
     /// Appends to the ledger and keeps the derived facts in step.
     pub(super) fn record(&mut self, event: Event) -> Result<()> {
-        self.ledger.append(Timestamp::now(), event.clone())?;
-        self.history.apply(&event);
+        let entry = self.ledger.append(Timestamp::now(), event)?;
+        self.history.apply(&entry.event);
         Ok(())
     }
 

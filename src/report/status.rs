@@ -275,11 +275,11 @@ fn trials_per_hour(entries: &[Entry]) -> Option<f64> {
 /// warnings are gone with it.
 fn outage(entries: &[Entry]) -> Option<String> {
     let begun = entries.iter().rposition(|entry| matches!(entry.event, Event::SessionStarted { .. }))?;
-    let failures = entries[begun..].iter().filter_map(|entry| match &entry.event {
+    let mut failures = entries[begun..].iter().filter_map(|entry| match &entry.event {
         Event::ResearcherFailed { researcher, error, .. } if researcher != "optimizer" => Some((researcher, error)),
         _ => None,
     });
-    let (count, (researcher, error)) = (failures.clone().count(), failures.last()?);
+    let (count, (researcher, error)) = (failures.clone().count(), failures.next_back()?);
     Some(format!(
         "{researcher} failed {count} {} in the last session, and the optimizer stood in for it; the last time: {}",
         if count == 1 { "time" } else { "times" },

@@ -63,7 +63,7 @@ fn walk(value: &Value, shape: &Shape, path: &str, optional: bool, found: &mut Ve
         Shape::Float { min, max, log } => knob(Domain::Float { min, max, log }, value.clone()),
         Shape::Bool => knob(Domain::Bool, value.clone()),
         Shape::Choice(words) => {
-            knob(Domain::Choice(words.iter().map(|(word, _)| (*word).to_owned()).collect()), value.clone())
+            knob(Domain::Choice(words.iter().map(|(word, _)| (*word).to_owned()).collect()), value.clone());
         }
         Shape::Optional(inner) => walk(value, &inner, path, true, found),
         Shape::List { item, .. } => {

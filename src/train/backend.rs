@@ -55,7 +55,7 @@ impl Device {
         let cpu = Self::Cpu { threads: threads.unwrap_or(cores).max(1) };
         match choice {
             Choice::Cpu => Ok(cpu),
-            Choice::Cuda => cuda().map_err(|error| error),
+            Choice::Cuda => cuda(),
             Choice::Auto => Ok(cuda().unwrap_or(cpu)),
         }
     }

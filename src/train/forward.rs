@@ -3,7 +3,7 @@
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::kernels::{Dropout, EPSILON, Kernels, Moments, activate, drop};
+use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, activate, drop};
 use super::layers::{DenseLayer, Layer, Net, NormLayer};
 
 /// The share of the newest batch in batch norm's running statistics, as in PyTorch.
@@ -50,12 +50,12 @@ impl<B: Kernels> Pass<B> for Predicting<'_, B> {
                     None => mean.clone(),
                 };
                 let factor = params[*scale].clone() * (variance.clone() + EPSILON).sqrt().recip();
-                let offset = params[*shift].clone() - mean * factor.clone();
-                B::affine(x, Some(factor), offset, dense.activation)
+                let moves = Affine { scaled: Some((mean, factor)), offset: params[*shift].clone() };
+                B::affine(x, moves, dense.activation)
             }
             Some(norm) => activate(dense.activation, layer_norm(norm, params, add(x, bias))),
             None => match bias {
-                Some(bias) => B::affine(x, None, bias, dense.activation),
+                Some(bias) => B::affine(x, Affine { scaled: None, offset: bias }, dense.activation),
                 None => activate(dense.activation, x),
             },
         }

@@ -207,7 +207,7 @@ impl Shared<'_, '_> {
             }
             let range = start..(start + group).min(self.replicas.len());
             let trained = train_group::<B>(self.context, &self.replicas[range.clone()], device, &|| {
-                (self.report)(Progress::Epoch)
+                (self.report)(Progress::Epoch);
             });
             if let Err(failure) = trained.and_then(|predictions| self.hand_in(range, &predictions)) {
                 lock(&self.state).failure.get_or_insert(failure);

@@ -73,8 +73,10 @@ fn unknown_words_come_with_what_is_allowed_and_the_nearest() {
     );
     says_of_rest(
         "schedule: cosin",
-        &["model.yaml:2:11: schedule: `cosin` is not known here; allowed: constant, polynomial, cosine, one_cycle. \
-           Did you mean `cosine`?"],
+        &[
+            "model.yaml:2:11: schedule: `cosin` is not known here; allowed: constant, polynomial, cosine, one_cycle; beside it: warmup_epochs. \
+           Did you mean `cosine`?",
+        ],
     );
     says_of_rest(
         "schedule: { cosine: {}, warm_up_epochs: 1 }",
@@ -149,7 +151,7 @@ fn all_mistakes_of_all_parts_come_at_once_in_the_order_of_the_language() {
             "model.yaml:4:15: network[1].residual: 0 items, wanted 1 to 8",
             "model.yaml:5:25: loss[0].mae.weight: -1 is out of range: 0.000001 to 100",
             "model.yaml:6:21: training.epochs: 0 is out of range: 1 to 1000",
-            "model.yaml:7:24: ensemble.aggregate: `median` is not known here; allowed: mean, rank_mean.",
+            "model.yaml:7:24: ensemble.aggregate: `median` is not known here; allowed: mean, rank_mean. Did you mean `mean`?",
         ],
     );
 }

@@ -35,7 +35,7 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn turned(spec: &Spec, knob: &Knob, value: Value) -> Result<(), TestCaseError> {
+fn turned(spec: &Spec, knob: &Knob, value: &Value) -> Result<(), TestCaseError> {
     let what = format!("{} = {value}", knob.path);
     let turned = match knobs::with(spec, &knob.path, value.clone()) {
         Ok(turned) => turned,
@@ -47,9 +47,9 @@ fn turned(spec: &Spec, knob: &Knob, value: Value) -> Result<(), TestCaseError> {
         }
     };
     let now = knobs::knobs(&turned).into_iter().find(|other| other.path == knob.path);
-    prop_assert!(now.is_some_and(|now| same(&now.value, &value)), "{what} is not what the knob then says");
+    prop_assert!(now.is_some_and(|now| same(&now.value, value)), "{what} is not what the knob then says");
     let paths: Vec<String> = diff::changes(spec, &turned).into_iter().map(|change| change.path).collect();
-    if same(&knob.value, &value) {
+    if same(&knob.value, value) {
         prop_assert!(paths.is_empty(), "{what} changed {paths:?}");
         prop_assert_eq!(&turned, spec);
     } else if matches!(&knob.domain, Domain::Choice(_)) {
@@ -68,7 +68,7 @@ proptest! {
     fn knobs_turn_over_their_whole_range(spec in random::spec()) {
         for knob in knobs::knobs(&spec) {
             for value in settings(&knob) {
-                turned(&spec, &knob, value)?;
+                turned(&spec, &knob, &value)?;
             }
         }
     }

@@ -32,7 +32,7 @@ fn name() -> impl Strategy<Value = String> {
         4 => "[a-z][a-z0-9_]{0,14}",
         1 => "\\PC{1,8}",
         1 => any::<String>().prop_filter("a name", |text| !text.is_empty()),
-        2 => select(&odd[..]).prop_map(str::to_owned),
+        2 => select(odd.to_vec()).prop_map(str::to_owned),
     ]
 }
 

@@ -11,8 +11,8 @@ use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 
 use super::curves::is_known;
-use super::slices::{Mask, backward, forward, mend, moments};
-use super::{Dropout, EPSILON, Kernels, Moments, activate, composed_biased, composed_normalized};
+use super::slices::{Mask, Units, backward, forward, mend, moments};
+use super::{Affine, Dropout, EPSILON, Kernels, Moments, composed_affine, composed_biased, composed_normalized};
 use crate::spec::Activation;
 
 type Plain = Tensor<Flex, 3>;
@@ -64,11 +64,11 @@ impl Kernels for Flex {
             tail: Tail { replicas, rows, units, curve, dropout: dropout.cloned() },
         };
         let mut y = vec![0.0; replicas * rows * units];
-        let ones = vec![1.0; units];
+        let (zeros, ones) = (vec![0.0; units], vec![1.0; units]);
         for replica in 0..replicas {
             let (all, own) = (state.tail.rows_of(replica), state.tail.units_of(replica));
-            let bias = &state.bias[own];
-            forward(&values(&state.x)[all.clone()], &mut y[all], &ones, bias, curve, state.tail.mask(replica));
+            let does = Units { centre: &zeros, factor: &ones, offset: &state.bias[own] };
+            forward(&values(&state.x)[all.clone()], &mut y[all], does, curve, state.tail.mask(replica));
         }
         let y = tensor(y, [replicas, rows, units]);
         let prepared = AddBias.prepare::<NoCheckpointing>([x.node.clone(), bias.node.clone()]);
@@ -79,23 +79,24 @@ impl Kernels for Flex {
         Tensor::from_primitive(TensorPrimitive::Float(y))
     }
 
-    fn affine(x: Plain, factor: Option<Plain>, offset: Plain, curve: Activation) -> Plain {
+    fn affine(x: Plain, moves: Affine<Self>, curve: Activation) -> Plain {
         if !is_known(curve) {
-            let x = match factor {
-                Some(factor) => x * factor,
-                None => x,
-            };
-            return activate(curve, x + offset);
+            return composed_affine(x, moves, curve);
         }
         let [replicas, rows, units] = x.dims();
         let x = contiguous(&x.into_primitive().tensor());
-        let offset = host(&offset.into_primitive().tensor());
-        let factor = factor.map_or_else(|| vec![1.0; offset.len()], |factor| host(&factor.into_primitive().tensor()));
+        let numbers = |tensor: Plain| host(&tensor.into_primitive().tensor());
+        let offset = numbers(moves.offset);
+        let (centre, factor) = match moves.scaled {
+            Some((centre, factor)) => (numbers(centre), numbers(factor)),
+            None => (vec![0.0; offset.len()], vec![1.0; offset.len()]),
+        };
         let tail = Tail { replicas, rows, units, curve, dropout: None };
         let mut y = vec![0.0; replicas * rows * units];
         for replica in 0..replicas {
             let (all, own) = (tail.rows_of(replica), tail.units_of(replica));
-            forward(&values(&x)[all.clone()], &mut y[all], &factor[own.clone()], &offset[own], curve, None);
+            let does = Units { centre: &centre[own.clone()], factor: &factor[own.clone()], offset: &offset[own] };
+            forward(&values(&x)[all.clone()], &mut y[all], does, curve, None);
         }
         plain(y, [replicas, rows, units])
     }
@@ -138,18 +139,20 @@ struct NormState {
 }
 
 impl NormState {
-    /// factor and offset of z = factor · x + offset, and 1 / √(variance + ε), for a replica's units.
-    fn affine(&self, replica: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    /// factor of z = factor · (x - mean) + shift, and 1 / √(variance + ε), for a replica's units.
+    fn factors(&self, replica: usize) -> (Vec<f32>, Vec<f32>) {
         let own = self.tail.units_of(replica);
         let spread: Vec<f32> = self.variance[own.clone()]
             .iter()
             .map(|variance| ((f64::from(*variance) + EPSILON).sqrt().recip()) as f32)
             .collect();
-        let factor: Vec<f32> =
-            self.scale[own.clone()].iter().zip(&spread).map(|(scale, spread)| scale * spread).collect();
-        let offset = self.shift[own.clone()].iter().zip(&self.mean[own]).zip(&factor);
-        let offset = offset.map(|((shift, mean), factor)| shift - mean * factor).collect();
-        (factor, offset, spread)
+        let factor = self.scale[own].iter().zip(&spread).map(|(scale, spread)| scale * spread).collect();
+        (factor, spread)
+    }
+
+    fn units<'a>(&'a self, replica: usize, factor: &'a [f32]) -> Units<'a> {
+        let own = self.tail.units_of(replica);
+        Units { centre: &self.mean[own.clone()], factor, offset: &self.shift[own] }
     }
 }
 
@@ -161,8 +164,9 @@ fn normalize(mut state: NormState) -> (FlexTensor, NormState) {
         let (mean, variance) = moments(&values(&state.x)[all.clone()], units);
         state.mean.extend(mean);
         state.variance.extend(variance);
-        let (factor, offset, _) = state.affine(replica);
-        forward(&values(&state.x)[all.clone()], &mut y[all], &factor, &offset, curve, state.tail.mask(replica));
+        let (factor, _) = state.factors(replica);
+        let does = state.units(replica, &factor);
+        forward(&values(&state.x)[all.clone()], &mut y[all], does, curve, state.tail.mask(replica));
     }
     (tensor(y, [replicas, rows, units]), state)
 }
@@ -181,24 +185,22 @@ impl Backward<Flex, 3> for Normalize {
         let (mut d_scale, mut d_shift) = (Vec::new(), Vec::new());
         for replica in 0..replicas {
             let all = state.tail.rows_of(replica);
-            let (factor, offset, spread) = state.affine(replica);
+            let (factor, spread) = state.factors(replica);
+            let does = state.units(replica, &factor);
             let x = &values(&state.x)[all.clone()];
-            let (sum, sum_x) =
-                backward(x, &mut gradient[all.clone()], &factor, &offset, curve, state.tail.mask(replica));
-            let mean = &state.mean[state.tail.units_of(replica)];
+            let (sum, sum_x) = backward(x, &mut gradient[all.clone()], does, curve, state.tail.mask(replica));
             let (mut slope, mut constant) = (Vec::with_capacity(units), Vec::with_capacity(units));
             for unit in 0..units {
                 // With x̂ = (x - mean) · spread: Σ g·x̂, and dx = factor · (g - Σg/n - x̂ · Σ(g·x̂)/n).
-                let (mean, spread) = (f64::from(mean[unit]), f64::from(spread[unit]));
-                let sum_hat = (sum_x[unit] - mean * sum[unit]) * spread;
+                let (spread, count) = (f64::from(spread[unit]), rows as f64);
+                let sum_hat = sum_x[unit] * spread;
                 d_scale.push(sum_hat as f32);
                 d_shift.push(sum[unit] as f32);
-                let (factor, count) = (f64::from(factor[unit]), rows as f64);
-                let tilt = -factor * sum_hat / count * spread;
-                slope.push(tilt as f32);
-                constant.push((-factor * sum[unit] / count - tilt * mean) as f32);
+                let factor = f64::from(factor[unit]);
+                slope.push((-factor * sum_hat / count * spread) as f32);
+                constant.push((-factor * sum[unit] / count) as f32);
             }
-            mend(&mut gradient[all], x, &factor, &slope, &constant);
+            mend(&mut gradient[all], x, Units { offset: &constant, ..does }, &slope);
         }
         let [x, scale, shift] = ops.parents;
         if let Some(node) = x {
@@ -231,13 +233,13 @@ impl Backward<Flex, 2> for AddBias {
         let state = ops.state;
         let Tail { replicas, rows, units, curve, .. } = state.tail;
         let mut gradient = owned(gradients.consume::<Flex>(&ops.node));
-        let ones = vec![1.0; units];
+        let (zeros, ones) = (vec![0.0; units], vec![1.0; units]);
         let mut d_bias = Vec::new();
         for replica in 0..replicas {
             let all = state.tail.rows_of(replica);
-            let bias = &state.bias[state.tail.units_of(replica)];
+            let does = Units { centre: &zeros, factor: &ones, offset: &state.bias[state.tail.units_of(replica)] };
             let x = &values(&state.x)[all.clone()];
-            let (sum, _) = backward(x, &mut gradient[all], &ones, bias, curve, state.tail.mask(replica));
+            let (sum, _) = backward(x, &mut gradient[all], does, curve, state.tail.mask(replica));
             d_bias.extend(sum.iter().map(|sum| *sum as f32));
         }
         let [x, bias] = ops.parents;

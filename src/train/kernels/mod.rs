@@ -88,19 +88,27 @@ pub(super) trait Kernels: Backend {
         composed_biased(x, bias, curve, dropout)
     }
 
-    /// activation(x · factor + offset), without gradients: what predicting needs of both of the above.
-    fn affine(
-        x: Tensor<Self, 3>,
-        factor: Option<Tensor<Self, 3>>,
-        offset: Tensor<Self, 3>,
-        curve: Activation,
-    ) -> Tensor<Self, 3> {
-        let x = match factor {
-            Some(factor) => x * factor,
-            None => x,
-        };
-        activate(curve, x + offset)
+    /// activation(factor · (x - centre) + offset), without gradients: what predicting needs of both of the above.
+    fn affine(x: Tensor<Self, 3>, moves: Affine<Self>, curve: Activation) -> Tensor<Self, 3> {
+        composed_affine(x, moves, curve)
     }
+}
+
+/// What happens to a unit's numbers before the activation when predicting; every tensor is `[replica, 1, unit]`.
+pub(super) struct Affine<B: Backend> {
+    /// Centre and factor; None: 0 and 1.
+    pub(super) scaled: Option<(Tensor<B, 3>, Tensor<B, 3>)>,
+    /// What is added.
+    pub(super) offset: Tensor<B, 3>,
+}
+
+/// [`Kernels::affine`] of Burn's own operations.
+fn composed_affine<B: Backend>(x: Tensor<B, 3>, moves: Affine<B>, curve: Activation) -> Tensor<B, 3> {
+    let x = match moves.scaled {
+        Some((centre, factor)) => (x - centre) * factor,
+        None => x,
+    };
+    activate(curve, x + moves.offset)
 }
 
 #[cfg(feature = "cuda")]

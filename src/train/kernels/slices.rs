@@ -122,96 +122,108 @@ fn add_up(part: &[f32], total: &mut [f64]) {
     }
 }
 
-/// y = mask · activation(factor · x + offset), by unit.
-pub(super) fn forward(x: &[f32], y: &mut [f32], factor: &[f32], offset: &[f32], kind: Activation, mask: Option<Mask>) {
+/// What a unit does to its numbers before the activation: factor · (x - centre) + offset. Centring first loses no digits where
+/// the mean is large beside the spread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Units<'a> {
+    pub(super) centre: &'a [f32],
+    pub(super) factor: &'a [f32],
+    pub(super) offset: &'a [f32],
+}
+
+/// y = mask · activation(factor · (x - centre) + offset), by unit.
+pub(super) fn forward(x: &[f32], y: &mut [f32], units: Units<'_>, kind: Activation, mask: Option<Mask>) {
     match mask {
-        Some(mask) => for_curve!(kind, forward_masked(x, y, factor, offset, mask)),
-        None => for_curve!(kind, forward_plain(x, y, factor, offset)),
+        Some(mask) => for_curve!(kind, forward_masked(x, y, units, mask)),
+        None => for_curve!(kind, forward_plain(x, y, units)),
     }
 }
 
 dispatched! {
     /// [`forward`] with dropout.
-    forward_masked = forward_masked_body<C>(x: &[f32], y: &mut [f32], factor: &[f32], offset: &[f32], mask: Mask)
+    forward_masked = forward_masked_body<C>(x: &[f32], y: &mut [f32], units: Units<'_>, mask: Mask)
 }
 
 #[inline(always)]
-fn forward_masked_body<C: Curve>(x: &[f32], y: &mut [f32], factor: &[f32], offset: &[f32], mask: Mask) {
-    let units = factor.len();
-    for (index, (x, y)) in x.chunks_exact(units).zip(y.chunks_exact_mut(units)).enumerate() {
-        let start = (index * units) as u32;
-        for (unit, (((x, y), factor), offset)) in x.iter().zip(y).zip(factor).zip(offset).enumerate() {
-            *y = C::value(x * factor + offset) * mask.at(start.wrapping_add(unit as u32));
+fn forward_masked_body<C: Curve>(x: &[f32], y: &mut [f32], units: Units<'_>, mask: Mask) {
+    let Units { centre, factor, offset } = units;
+    let width = factor.len();
+    for (index, (x, y)) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).enumerate() {
+        let start = (index * width) as u32;
+        let each = x.iter().zip(y).zip(centre).zip(factor).zip(offset);
+        for (unit, ((((x, y), centre), factor), offset)) in each.enumerate() {
+            *y = C::value((x - centre) * factor + offset) * mask.at(start.wrapping_add(unit as u32));
         }
     }
 }
 
 dispatched! {
     /// [`forward`] without dropout.
-    forward_plain = forward_plain_body<C>(x: &[f32], y: &mut [f32], factor: &[f32], offset: &[f32])
+    forward_plain = forward_plain_body<C>(x: &[f32], y: &mut [f32], units: Units<'_>)
 }
 
 #[inline(always)]
-fn forward_plain_body<C: Curve>(x: &[f32], y: &mut [f32], factor: &[f32], offset: &[f32]) {
-    let units = factor.len();
-    for (x, y) in x.chunks_exact(units).zip(y.chunks_exact_mut(units)) {
-        for (((x, y), factor), offset) in x.iter().zip(y).zip(factor).zip(offset) {
-            *y = C::value(x * factor + offset);
+fn forward_plain_body<C: Curve>(x: &[f32], y: &mut [f32], units: Units<'_>) {
+    let Units { centre, factor, offset } = units;
+    let width = factor.len();
+    for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+        for ((((x, y), centre), factor), offset) in x.iter().zip(y).zip(centre).zip(factor).zip(offset) {
+            *y = C::value((x - centre) * factor + offset);
         }
     }
 }
 
-/// The gradient before the activation, in place of the gradient after it, and its sums by unit: alone, and times x.
+/// The gradient before the activation, in place of the gradient after it, and its sums by unit: alone, and times
+/// (x - centre).
 ///
-/// `gradient` holds ∂L/∂y on entry and ∂L/∂z on return, z being factor · x + offset.
+/// `gradient` holds ∂L/∂y on entry and ∂L/∂z on return, z being factor · (x - centre) + offset.
 pub(super) fn backward(
     x: &[f32],
     gradient: &mut [f32],
-    factor: &[f32],
-    offset: &[f32],
+    units: Units<'_>,
     kind: Activation,
     mask: Option<Mask>,
 ) -> (Vec<f64>, Vec<f64>) {
     let drops = mask.is_some();
     let mask = mask.unwrap_or(Mask::ALL);
-    for_curve!(kind, backward_at(x, gradient, factor, offset, mask, drops))
+    for_curve!(kind, backward_at(x, gradient, units, mask, drops))
 }
 
 dispatched! {
     /// See [`backward`].
-    backward_at = backward_body<C>(x: &[f32], gradient: &mut [f32], factor: &[f32], offset: &[f32], mask: Mask, drops: bool) -> (Vec<f64>, Vec<f64>)
+    backward_at = backward_body<C>(x: &[f32], gradient: &mut [f32], units: Units<'_>, mask: Mask, drops: bool) -> (Vec<f64>, Vec<f64>)
 }
 
 #[inline(always)]
 fn backward_body<C: Curve>(
     x: &[f32],
     gradient: &mut [f32],
-    factor: &[f32],
-    offset: &[f32],
+    units: Units<'_>,
     mask: Mask,
     drops: bool,
 ) -> (Vec<f64>, Vec<f64>) {
-    let units = factor.len();
-    let (mut total, mut total_x) = (vec![0.0_f64; units], vec![0.0_f64; units]);
-    let (mut sum, mut sum_x) = (vec![0.0_f32; units], vec![0.0_f32; units]);
-    let blocks = x.chunks(units * ROWS_A_SUM).zip(gradient.chunks_mut(units * ROWS_A_SUM));
+    let Units { centre, factor, offset } = units;
+    let width = factor.len();
+    let (mut total, mut total_x) = (vec![0.0_f64; width], vec![0.0_f64; width]);
+    let (mut sum, mut sum_x) = (vec![0.0_f32; width], vec![0.0_f32; width]);
+    let blocks = x.chunks(width * ROWS_A_SUM).zip(gradient.chunks_mut(width * ROWS_A_SUM));
     for (block, (x, gradient)) in blocks.enumerate() {
         sum.fill(0.0);
         sum_x.fill(0.0);
-        for (index, (x, gradient)) in x.chunks_exact(units).zip(gradient.chunks_exact_mut(units)).enumerate() {
-            let start = ((block * ROWS_A_SUM + index) * units) as u32;
+        for (index, (x, gradient)) in x.chunks_exact(width).zip(gradient.chunks_exact_mut(width)).enumerate() {
+            let start = ((block * ROWS_A_SUM + index) * width) as u32;
             if drops {
                 for (unit, gradient) in gradient.iter_mut().enumerate() {
                     *gradient *= mask.at(start.wrapping_add(unit as u32));
                 }
             }
-            for (((((x, gradient), factor), offset), sum), sum_x) in
-                x.iter().zip(gradient).zip(factor).zip(offset).zip(&mut sum).zip(&mut sum_x)
-            {
-                let before = *gradient * C::slope(x * factor + offset);
+            let each = x.iter().zip(gradient).zip(centre).zip(factor).zip(offset).zip(&mut sum).zip(&mut sum_x);
+            for ((((((x, gradient), centre), factor), offset), sum), sum_x) in each {
+                let centred = x - centre;
+                let before = *gradient * C::slope(centred * factor + offset);
                 *gradient = before;
                 *sum += before;
-                *sum_x += before * x;
+                *sum_x += before * centred;
             }
         }
         add_up(&sum, &mut total);
@@ -220,24 +232,25 @@ fn backward_body<C: Curve>(
     (total, total_x)
 }
 
-/// gradient ← factor · gradient + slope · x + constant, by unit: what is left of a batch norm's backward pass.
-pub(super) fn mend(gradient: &mut [f32], x: &[f32], factor: &[f32], slope: &[f32], constant: &[f32]) {
-    mend_at::<Identity>(gradient, x, factor, slope, constant);
+/// gradient ← factor · gradient + slope · (x - centre) + constant, by unit: what is left of a batch norm's backward pass.
+/// `units.offset` holds the constants.
+pub(super) fn mend(gradient: &mut [f32], x: &[f32], units: Units<'_>, slope: &[f32]) {
+    mend_at::<Identity>(gradient, x, units, slope);
 }
 
 dispatched! {
     /// See [`mend`]. (The curve is not used.)
-    mend_at = mend_body<C>(gradient: &mut [f32], x: &[f32], factor: &[f32], slope: &[f32], constant: &[f32])
+    mend_at = mend_body<C>(gradient: &mut [f32], x: &[f32], units: Units<'_>, slope: &[f32])
 }
 
 #[inline(always)]
-fn mend_body<C: Curve>(gradient: &mut [f32], x: &[f32], factor: &[f32], slope: &[f32], constant: &[f32]) {
-    let units = factor.len();
-    for (gradient, x) in gradient.chunks_exact_mut(units).zip(x.chunks_exact(units)) {
-        for ((((gradient, x), factor), slope), constant) in
-            gradient.iter_mut().zip(x).zip(factor).zip(slope).zip(constant)
-        {
-            *gradient = *gradient * factor + x * slope + constant;
+fn mend_body<C: Curve>(gradient: &mut [f32], x: &[f32], units: Units<'_>, slope: &[f32]) {
+    let Units { centre, factor, offset } = units;
+    let width = factor.len();
+    for (gradient, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+        let each = gradient.iter_mut().zip(x).zip(centre).zip(factor).zip(slope).zip(offset);
+        for (((((gradient, x), centre), factor), slope), constant) in each {
+            *gradient = *gradient * factor + (x - centre) * slope + constant;
         }
     }
 }

@@ -1,0 +1,14 @@
+//! The program from outside: real sessions in temporary labs, the git command line as the independent check.
+
+mod architecture;
+mod contract;
+mod determinism;
+mod endpoint;
+mod help;
+mod kills;
+mod lab;
+mod lock;
+mod openai;
+mod person;
+mod refusals;
+mod session;
