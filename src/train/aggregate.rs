@@ -82,7 +82,9 @@ mod tests {
     fn an_outputs_scale_does_not_change_what_it_counts() {
         let outputs = [1.0, 100.0, 2.0, 300.0, 3.0, 200.0];
         let scaled: Vec<f32> = outputs.iter().enumerate().map(|(i, v)| if i % 2 == 0 { v * 7.0 } else { *v }).collect();
-        let (a, b) = (combine_targets(&outputs, &[0.5, 0.5], &[0..3]), combine_targets(&scaled, &[0.5, 0.5], &[0..3]));
+        let one_era = std::slice::from_ref(&(0..3));
+        let combine = |outputs: &[f32]| combine_targets(outputs, &[0.5, 0.5], one_era);
+        let (a, b) = (combine(&outputs), combine(&scaled));
         assert!(a.iter().zip(&b).all(|(x, y)| (x - y).abs() < 1e-6), "{a:?} {b:?}");
         // (−1.2247, 0, 1.2247) and (−1.2247, 1.2247, 0), halved and added.
         let expected = [-1.224_744_9, 0.612_372_4, 0.612_372_4];
