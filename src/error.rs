@@ -74,9 +74,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Lab(LabError::Held { .. }) => exit::HELD,
-            Self::Lab(_) | Self::Spec(_) | Self::Configuration(_) => exit::LAB,
+            Self::Lab(_) | Self::Spec(_) | Self::Configuration(_) | Self::File { .. } => exit::LAB,
             Self::Harness(error) if error.is_configuration() => exit::LAB,
-            Self::Harness(_) | Self::File { .. } => exit::DATA,
+            Self::Harness(_) => exit::DATA,
             Self::Researcher { .. } => exit::RESEARCHER,
             Self::Worker(WorkerError::Failed { kind: FailureKind::Lab, .. }) => exit::LAB,
             Self::Worker(WorkerError::Failed { kind: FailureKind::Data, .. }) => exit::DATA,

@@ -1,15 +1,16 @@
 //! From a protocol to packed data: obtain the files, check them, pack them. Run it as often as you like.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::folds::{FoldPlan, plan};
-use crate::manifest::{Manifest, VERSION};
+use crate::manifest::{Manifest, SourceFile, VERSION};
 use crate::pack::pack;
 use crate::protocol::{DataSource, Protocol, SyntheticPreset};
 use crate::source::{Source, fingerprint};
 use crate::storage::{folder_beside, read_json, replace_folder};
-use crate::synthetic::{SYNTHETIC_FILE, SyntheticRecord, is_current, write_market};
+use crate::synthetic::{SYNTHETIC_FILE, SyntheticRecord, current, write_unless};
 
 /// Where a lab keeps its data.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ pub struct DataPaths {
 pub enum Progress<'a> {
     /// A step begins.
     Step(&'a str),
-    /// Rows (or, for the made-up market, eras) of a step that are done, of how many.
+    /// Rows (for the made-up market eras, for its check bytes) of a step that are done, of how many.
     Rows {
         /// The step.
         step: &'a str,
@@ -38,37 +39,66 @@ pub enum Progress<'a> {
     },
 }
 
+/// Hears of progress; [`Error::Stopped`] ends the build.
+type Tell<'a> = dyn FnMut(Progress<'_>) -> Result<()> + 'a;
+
 /// Obtains the data that the protocol names and packs it, unless that has been done already.
 ///
 /// Everything is written into a folder beside its final place and renamed when it is complete: a crash leaves either
-/// what was there before, or nothing, and the next build starts over.
+/// what was there before, or nothing, and the next build starts over. `progress` is called often, and ends the build
+/// by `Break`.
 ///
 /// # Errors
-/// When a file is missing, damaged or does not hold what it should; when the folds cannot be cut; on a full disk.
-pub fn build(protocol: &Protocol, paths: &DataPaths, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Manifest> {
-    let (folder, parts) = obtain(protocol, paths, progress)?;
-    let sources = fingerprint(&folder, &parts)?;
-    let data_key = protocol.data_key();
-    if let Ok(manifest) = Manifest::read(&paths.packed)
-        && manifest.data_key == data_key
-        && manifest.sources == sources
-        && complete(&paths.packed, &manifest)
-        && let Ok(eras) = plan(&manifest.retained_eras(), &protocol.folds, &protocol.holdout)
-        && eras.holdout_embargoed == manifest.holdout_embargoed
-    {
+/// When a file is missing, damaged or does not hold what it should; when the folds cannot be cut; on a full disk;
+/// [`Error::Stopped`] when `progress` ends it.
+pub fn build(
+    protocol: &Protocol,
+    paths: &DataPaths,
+    progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Result<Manifest> {
+    let mut tell = |now: Progress<'_>| match progress(now) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::Stopped),
+    };
+    match &protocol.data {
+        DataSource::Files { folder, version, parts } => {
+            build_from(protocol, paths, &paths.lab.join(folder).join(version), parts, &mut tell)
+        }
+        DataSource::Synthetic { preset, seed } => {
+            make_market(protocol, preset, *seed, &paths.raw, &mut tell)?;
+            build_from(protocol, paths, &paths.raw, &["train".to_owned()], &mut tell)
+                .map_err(|error| error.of_made_market(&paths.raw))
+        }
+    }
+}
+
+/// Packs the files of a folder, unless that has been done already.
+fn build_from(
+    protocol: &Protocol,
+    paths: &DataPaths,
+    folder: &Path,
+    parts: &[String],
+    tell: &mut Tell<'_>,
+) -> Result<Manifest> {
+    let mut sources = fingerprint(folder, parts)?;
+    if let Some(manifest) = packed_already(protocol, paths, &sources) {
         return Ok(manifest);
     }
-    progress(Progress::Step("reading eras"));
-    let source = Source::open(protocol, &folder, &parts, &mut |done, total| {
-        progress(Progress::Rows { step: "reading eras", done, total });
+    if let DataSource::Synthetic { preset, seed } = &protocol.data {
+        mend_market(protocol, preset, *seed, folder, tell)?;
+        sources = fingerprint(folder, parts)?;
+    }
+    tell(Progress::Step("reading eras"))?;
+    let source = Source::open(protocol, folder, parts, &mut |done, total| {
+        tell(Progress::Rows { step: "reading eras", done, total })
     })?;
-    let (retained, unlabelled_eras) = retain(protocol, &source, &folder)?;
+    let (retained, unlabelled_eras) = retain(protocol, &source, folder)?;
     let plan = plan(&retained, &protocol.folds, &protocol.holdout)?;
     check_benchmark(&source, &plan)?;
-    progress(Progress::Step("packing"));
+    tell(Progress::Step("packing"))?;
     let partial = folder_beside(&paths.packed)?;
     let packed = pack(protocol, &source, &plan, partial.path(), &mut |done, total| {
-        progress(Progress::Rows { step: "packing", done, total });
+        tell(Progress::Rows { step: "packing", done, total })
     })?;
     let best = match &protocol.data {
         DataSource::Synthetic { .. } => read_json::<SyntheticRecord>(&folder.join(SYNTHETIC_FILE))?.best,
@@ -76,7 +106,7 @@ pub fn build(protocol: &Protocol, paths: &DataPaths, progress: &mut dyn FnMut(Pr
     };
     let mut manifest = Manifest {
         version: VERSION,
-        data_key,
+        data_key: protocol.data_key(),
         data_hash: String::new(),
         sources,
         features: source.features,
@@ -97,31 +127,26 @@ pub fn build(protocol: &Protocol, paths: &DataPaths, progress: &mut dyn FnMut(Pr
     Ok(manifest)
 }
 
-/// The folder and the parts to read; a made-up market is written first if it is not there.
-fn obtain(
-    protocol: &Protocol,
-    paths: &DataPaths,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(PathBuf, Vec<String>)> {
-    match &protocol.data {
-        DataSource::Files { folder, version, parts } => Ok((paths.lab.join(folder).join(version), parts.clone())),
-        DataSource::Synthetic { preset, seed } => {
-            make_market(protocol, preset, *seed, &paths.raw, progress)?;
-            Ok((paths.raw.clone(), vec!["train".to_owned()]))
-        }
-    }
+/// The manifest of what is packed, if that is what this protocol makes of these files.
+fn packed_already(protocol: &Protocol, paths: &DataPaths, sources: &[SourceFile]) -> Option<Manifest> {
+    let manifest = Manifest::read(&paths.packed).ok()?;
+    let fits = manifest.data_key == protocol.data_key()
+        && manifest.sources == sources
+        && complete(&paths.packed, &manifest)
+        && plan(&manifest.retained_eras(), &protocol.folds, &protocol.holdout)
+            .is_ok_and(|eras| eras.holdout_embargoed == manifest.holdout_embargoed);
+    fits.then_some(manifest)
 }
 
+/// Makes the market unless it is there.
 fn make_market(
     protocol: &Protocol,
     preset: &SyntheticPreset,
     seed: u64,
     raw: &Path,
-    progress: &mut dyn FnMut(Progress<'_>),
+    tell: &mut Tell<'_>,
 ) -> Result<()> {
-    let sizes = preset.sizes();
-    let score_on = &protocol.targets.score_on;
-    if is_current(raw, &sizes, seed, score_on) {
+    if current(raw, &preset.sizes(), seed, &protocol.targets.score_on).is_some() {
         return Ok(());
     }
     let occupied = raw.is_dir()
@@ -134,10 +159,38 @@ fn make_market(
             "move them elsewhere and name that folder under `data.files` in the protocol",
         ));
     }
-    progress(Progress::Step("making the market"));
+    remake_market(protocol, preset, seed, raw, tell)
+}
+
+/// Makes the market anew if its files, about to be read, are no longer what was written.
+fn mend_market(
+    protocol: &Protocol,
+    preset: &SyntheticPreset,
+    seed: u64,
+    raw: &Path,
+    tell: &mut Tell<'_>,
+) -> Result<()> {
+    tell(Progress::Step("checking the market"))?;
+    if let Some(record) = current(raw, &preset.sizes(), seed, &protocol.targets.score_on)
+        && record
+            .is_intact(raw, &mut |done, total| tell(Progress::Rows { step: "checking the market", done, total }))?
+    {
+        return Ok(());
+    }
+    remake_market(protocol, preset, seed, raw, tell)
+}
+
+fn remake_market(
+    protocol: &Protocol,
+    preset: &SyntheticPreset,
+    seed: u64,
+    raw: &Path,
+    tell: &mut Tell<'_>,
+) -> Result<()> {
+    tell(Progress::Step("making the market"))?;
     let partial = folder_beside(raw)?;
-    write_market(&sizes, seed, score_on, partial.path(), &mut |done, total| {
-        progress(Progress::Rows { step: "making the market", done, total });
+    write_unless(&preset.sizes(), seed, &protocol.targets.score_on, partial.path(), &mut |done, total| {
+        tell(Progress::Rows { step: "making the market", done, total })
     })?;
     replace_folder(partial, raw)
 }

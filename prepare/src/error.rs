@@ -79,7 +79,7 @@ pub enum Error {
         /// What the system answered.
         source: std::io::Error,
     },
-    /// A parquet file could not be decoded or encoded.
+    /// A file of the data is missing or empty, or could not be decoded or encoded.
     #[error("{}: {message}{}", .path.display(), with_hint(.hint))]
     Parquet {
         /// The file.
@@ -97,6 +97,9 @@ pub enum Error {
         /// Why.
         message: String,
     },
+    /// Whoever asked for the build wants it no longer.
+    #[error("stopped; nothing was changed")]
+    Stopped,
 }
 
 impl Error {
@@ -126,6 +129,22 @@ impl Error {
         hint: impl Into<String>,
     ) -> Error {
         Error::Data { path: path.to_owned(), place: place.into(), message: message.into(), hint: hint.into() }
+    }
+
+    pub(crate) fn damaged(path: &Path, message: impl Into<String>, hint: impl Into<String>) -> Error {
+        Error::Parquet { path: path.to_owned(), message: message.into(), hint: hint.into() }
+    }
+
+    /// The same error, of a file that this program makes itself: what to do about it is not to obtain it again.
+    pub(crate) fn of_made_market(self, folder: &Path) -> Error {
+        match self {
+            Error::Parquet { path, message, hint } if !hint.is_empty() => {
+                let hint =
+                    format!("this program makes the file itself: remove {}, and it is made anew", folder.display());
+                Error::Parquet { path, message, hint }
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn score(what: impl Into<String>, message: impl Into<String>) -> Error {

@@ -66,26 +66,39 @@ impl Lock {
     /// [`Error::Lock`], which says what differs.
     pub fn check(&self, protocol: &Protocol, manifest: &Manifest) -> Result<()> {
         let now = Lock::new(protocol, manifest);
-        let differences: Vec<String> = [
+        agree(&[
             ("the protocol", &self.protocol_hash, &now.protocol_hash),
             ("the data", &self.data_hash, &now.data_hash),
             ("the harness", &self.harness_hash, &now.harness_hash),
-        ]
-        .into_iter()
+        ])
+    }
+
+    /// Checks the protocol alone, before any data is touched.
+    ///
+    /// # Errors
+    /// [`Error::Lock`], if it is another one.
+    pub fn check_protocol(&self, protocol: &Protocol) -> Result<()> {
+        agree(&[("the protocol", &self.protocol_hash, &protocol.hash())])
+    }
+}
+
+/// Refuses pairs (what, locked, now) that differ.
+fn agree(pairs: &[(&str, &String, &String)]) -> Result<()> {
+    let differences: Vec<String> = pairs
+        .iter()
         .filter(|(_, locked, now)| locked != now)
         .map(|(what, locked, now)| format!("{what} has changed (locked {locked}, now {now})"))
         .collect();
-        if differences.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Lock {
-            path: PathBuf::from(IN_LAB),
-            message: differences.join("; "),
-            hint: "restore what was locked; or run `autoresearch prepare` and measure the baseline anew, because \
-                   earlier scores can no longer be compared"
-                .into(),
-        })
+    if differences.is_empty() {
+        return Ok(());
     }
+    Err(Error::Lock {
+        path: PathBuf::from(IN_LAB),
+        message: differences.join("; "),
+        hint: "restore what was locked; or run `autoresearch prepare` and measure the baseline anew, because \
+                   earlier scores can no longer be compared"
+            .into(),
+    })
 }
 
 /// Hash of this crate's own source, taken when it was compiled: 16 hex digits.

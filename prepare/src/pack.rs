@@ -21,6 +21,8 @@ use crate::storage::HashedFile;
 const MISSING: u8 = 2;
 /// Marks a missing cell until it has been counted.
 const NULL: u8 = u8::MAX;
+/// Feature columns that are decoded at a time: between them one may stop.
+const COLUMNS: usize = 256;
 /// Least share of an era's rows that must have a benchmark prediction, as the score demands.
 const LEAST_BENCHMARK: f64 = 0.8;
 
@@ -50,13 +52,14 @@ pub(crate) fn benchmark_mean(columns: impl Iterator<Item = f64>) -> f64 {
     total / count
 }
 
-/// Packs the eras of a fold plan into an existing, empty folder.
+/// Packs the eras of a fold plan into an existing, empty folder. Calls `rows_done`, whose error ends it, several times
+/// for each slice of rows.
 pub(crate) fn pack(
     protocol: &Protocol,
     source: &Source,
     plan: &FoldPlan,
     folder: &Path,
-    rows_done: &mut dyn FnMut(u64, u64),
+    rows_done: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<Packed> {
     let holdout = folder.join(HOLDOUT);
     std::fs::create_dir(&holdout).map_err(Error::io(&holdout, "create"))?;
@@ -75,9 +78,9 @@ pub(crate) fn pack(
     let mut done = 0;
     for part in &source.parts {
         for slice in part.rows.slices(SLICE) {
-            packer.slice(part, &slice)?;
+            packer.slice(part, &slice, &mut || rows_done(done as u64, total as u64))?;
             done += slice.len();
-            rows_done(done as u64, total as u64);
+            rows_done(done as u64, total as u64)?;
         }
         packer.check_joined(part)?;
     }
@@ -99,7 +102,7 @@ struct Packer<'a> {
 
 impl Packer<'_> {
     /// Packs the retained eras' rows of a slice of a file.
-    fn slice(&mut self, part: &Part, slice: &Range<usize>) -> Result<()> {
+    fn slice(&mut self, part: &Part, slice: &Range<usize>, go_on: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let runs: Vec<(u32, Range<usize>)> = part
             .eras
             .iter()
@@ -113,10 +116,9 @@ impl Packer<'_> {
         let targets = &self.protocol.targets;
         let mut names: Vec<&str> = vec!["id", &targets.score_on];
         names.extend(targets.train_on.iter().map(String::as_str));
-        let feature_start = names.len();
-        names.extend(self.features.iter().map(String::as_str));
         let columns = part.rows.read(&names, slice.clone())?;
-        let benchmark = self.benchmark(part, &runs)?;
+        go_on()?;
+        let benchmark = self.benchmark(part, &runs, go_on)?;
         let ids = columns.texts(0);
         let score = self.target(part, slice, &columns, 1, &targets.score_on)?;
         let labels: Vec<Vec<f32>> = targets
@@ -125,7 +127,7 @@ impl Packer<'_> {
             .enumerate()
             .map(|(index, name)| self.target(part, slice, &columns, 2 + index, name))
             .collect::<Result<_>>()?;
-        let bins = self.bins(part, slice, &columns, feature_start)?;
+        let bins = self.bins(part, slice, go_on)?;
         for (era, rows) in runs {
             let rows = rows.start - slice.start..rows.end - slice.start;
             let counts = self.joined.entry(era).or_insert((0, 0));
@@ -154,12 +156,18 @@ impl Packer<'_> {
             self.missing.target_cells += labels.iter().filter(|value| value.is_nan()).count() as u64;
             let writers = if self.holdout_eras.contains(&era) { &mut self.holdout } else { &mut self.open };
             writers.write(era, &ids[rows.clone()], &matrix, &labels, &score[rows], &means)?;
+            go_on()?;
         }
         Ok(())
     }
 
     /// Benchmark means by id, for the eras of some runs.
-    fn benchmark(&self, part: &Part, runs: &[(u32, Range<usize>)]) -> Result<HashMap<String, f32>> {
+    fn benchmark(
+        &self,
+        part: &Part,
+        runs: &[(u32, Range<usize>)],
+        go_on: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<HashMap<String, f32>> {
         let names: Vec<&str> =
             ["id"].into_iter().chain(self.protocol.benchmark.columns.iter().map(String::as_str)).collect();
         let wanted: Vec<&Range<usize>> = runs.iter().filter_map(|(era, _)| part.benchmark_eras.get(era)).collect();
@@ -170,6 +178,7 @@ impl Packer<'_> {
         // Eras ascend in both files, so the wanted ones lie within one range of rows.
         for start in (first.start..last.end).step_by(SLICE) {
             let slice = start..last.end.min(start + SLICE);
+            go_on()?;
             let columns = part.benchmark.read(&names, slice.clone())?;
             let ids = columns.texts(0);
             let values: Vec<Vec<f64>> = (1..names.len()).map(|index| columns.numbers(index)).collect();
@@ -212,21 +221,30 @@ impl Packer<'_> {
     }
 
     /// Feature bins by column; missing cells are marked.
-    fn bins(&self, part: &Part, slice: &Range<usize>, columns: &Columns, start: usize) -> Result<Vec<Vec<u8>>> {
-        self.features
-            .par_iter()
-            .enumerate()
-            .map(|(index, name)| {
-                columns.bins(start + index, NULL).map_err(|(row, found)| {
-                    Error::data(
-                        part.rows.path(),
-                        format!("column `{name}`, row {}", slice.start + row),
-                        format!("found {found}; features are the integers 0 to 4, or missing"),
-                        "",
-                    )
+    fn bins(&self, part: &Part, slice: &Range<usize>, go_on: &mut dyn FnMut() -> Result<()>) -> Result<Vec<Vec<u8>>> {
+        let mut bins = Vec::with_capacity(self.features.len());
+        for features in self.features.chunks(COLUMNS) {
+            go_on()?;
+            let names: Vec<&str> = features.iter().map(String::as_str).collect();
+            let columns = part.rows.read(&names, slice.clone())?;
+            let read: Vec<Vec<u8>> = names
+                .par_iter()
+                .enumerate()
+                .map(|(index, name)| {
+                    columns.bins(index, NULL).map_err(|(row, found)| {
+                        Error::data(
+                            part.rows.path(),
+                            format!("column `{name}`, row {}", slice.start + row),
+                            format!("found {found}; features are the integers 0 to 4, or missing"),
+                            "",
+                        )
+                    })
                 })
-            })
-            .collect()
+                .collect::<Result<_>>()?;
+            bins.extend(read);
+        }
+        go_on()?;
+        Ok(bins)
     }
 
     /// Every packed era must have enough benchmark predictions to be scored.

@@ -42,7 +42,7 @@ impl ParquetTable {
         let file = File::open(path).map_err(Error::io(path, "open"))?;
         let bytes = file.metadata().map_err(Error::io(path, "read"))?.len();
         if bytes == 0 {
-            return Err(Error::schema(path, "the file is empty", "download it again"));
+            return Err(Error::damaged(path, "the file is empty", "download it again"));
         }
         let read = guarded(path, || {
             let mut reader = ParquetReader::new(file);
@@ -64,7 +64,7 @@ impl ParquetTable {
         let groups = metadata.row_groups.iter().map(|group| group.num_rows()).collect();
         let table = ParquetTable { path: path.to_owned(), columns, metadata, groups };
         if table.rows() == 0 {
-            return Err(Error::schema(path, "the file has no rows", "download it again"));
+            return Err(Error::damaged(path, "the file has no rows", "download it again"));
         }
         Ok(table)
     }

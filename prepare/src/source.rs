@@ -80,7 +80,7 @@ impl Source {
         protocol: &Protocol,
         folder: &Path,
         parts: &[String],
-        rows_done: &mut dyn FnMut(u64, u64),
+        rows_done: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Source> {
         let (features, feature_sets) = read_features(&folder.join("features.json"), &protocol.features.sets)?;
         let mut opened: Vec<Part> = Vec::new();
@@ -90,7 +90,8 @@ impl Source {
             check_columns(protocol, &features, &rows, &benchmark)?;
             let after = opened.last().and_then(|part| part.eras.last()).map(|run| run.era);
             let eras = index_eras(&rows, Some(&protocol.targets.score_on), after, rows_done)?;
-            let benchmark_eras = index_eras(&benchmark, None, None, &mut |_, _| {})?
+            let all = rows.rows() as u64;
+            let benchmark_eras = index_eras(&benchmark, None, None, &mut |_, _| rows_done(all, all))?
                 .into_iter()
                 .map(|run| (run.era, run.rows))
                 .collect();
@@ -120,7 +121,7 @@ fn benchmark_file(folder: &Path, part: &str) -> PathBuf {
 
 fn missing(path: &Path, source: std::io::Error) -> Error {
     if source.kind() == std::io::ErrorKind::NotFound {
-        return Error::schema(
+        return Error::damaged(
             path,
             "there is no such file",
             "download it, for example with numerapi, or correct `data.files` in the protocol",
@@ -197,7 +198,7 @@ fn index_eras(
     table: &ParquetTable,
     label: Option<&str>,
     after: Option<u32>,
-    rows_done: &mut dyn FnMut(u64, u64),
+    rows_done: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<Vec<EraRun>> {
     let columns: Vec<&str> = ["era"].into_iter().chain(label).collect();
     let mut runs: Vec<EraRun> = Vec::new();
@@ -234,7 +235,7 @@ fn index_eras(
                 }
             }
         }
-        rows_done(slice.end as u64, table.rows() as u64);
+        rows_done(slice.end as u64, table.rows() as u64)?;
     }
     Ok(runs)
 }

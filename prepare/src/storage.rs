@@ -1,7 +1,7 @@
 //! Files of packed data: written once with a running hash, then mapped into memory; small files replaced whole.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -44,6 +44,24 @@ impl HashedFile {
         let file = self.writer.into_inner().map_err(|error| Error::io(&self.path, "write")(error.into_error()))?;
         file.sync_all().map_err(Error::io(&self.path, "sync"))?;
         Ok(FileHash { name: self.name, bytes: self.bytes, blake3: self.hasher.finalize().to_hex().to_string() })
+    }
+}
+
+/// Size and hash of a file, read through. Calls `bytes_done`, whose error ends it, with the bytes of each piece read.
+pub(crate) fn hash_file(folder: &Path, name: &str, bytes_done: &mut dyn FnMut(u64) -> Result<()>) -> Result<FileHash> {
+    let path = folder.join(name);
+    let mut file = File::open(&path).map_err(Error::io(&path, "open"))?;
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = 0;
+    let mut piece = vec![0; 4 << 20];
+    loop {
+        let length = file.read(&mut piece).map_err(Error::io(&path, "read"))?;
+        if length == 0 {
+            return Ok(FileHash { name: name.to_owned(), bytes, blake3: hasher.finalize().to_hex().to_string() });
+        }
+        hasher.update(&piece[..length]);
+        bytes += length as u64;
+        bytes_done(length as u64)?;
     }
 }
 

@@ -152,9 +152,9 @@ fn weak(name: &'static str, text: String) -> Check {
 }
 
 fn notebook(checks: &mut Vec<Check>, lab: &Lab) {
-    let Some(notebook) =
-        take(checks, "notebook", Notebook::open(lab), |notebook| format!("branch {}", notebook.branch()))
-    else {
+    // Not opened for writing: that is for the holder of the lab's lock, who may be at work.
+    let looked = Notebook::view(lab).and_then(|notebook| notebook.check().map(|()| notebook));
+    let Some(notebook) = take(checks, "notebook", looked, |notebook| format!("branch {}", notebook.branch())) else {
         return;
     };
     take(checks, "model.yaml", notebook.refuse_dirty_model(), |()| "committed".into());
@@ -210,4 +210,44 @@ fn model(checks: &mut Vec<Check>, lab: &Lab, config: &Config, harness: Option<&H
         Ok(spec)
     });
     take(checks, "spec", spec, |spec| format!("valid, hash {}", spec.hash()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::lab::notebook::support::TestLab;
+
+    fn examined(lab: &TestLab) -> Vec<(Health, String)> {
+        let mut checks = Vec::new();
+        notebook(&mut checks, &lab.lab());
+        checks.into_iter().map(|check| (check.health, check.text)).collect()
+    }
+
+    #[test]
+    fn the_git_lock_of_a_session_at_work_is_left_alone() {
+        let lab = TestLab::new();
+        let session = lab.root().join(".git").join(format!("autoresearch-index-{}", "a".repeat(40)));
+        let lock = lab.root().join(".git/index.lock");
+        fs::write(&session, "").expect("written");
+        fs::hard_link(&session, &lock).expect("locked");
+        assert_eq!(examined(&lab), [(Health::Ok, "branch main".into()), (Health::Ok, "committed".into())]);
+        assert!(session.exists() && lock.exists());
+    }
+
+    #[test]
+    fn what_stands_in_a_nights_way_is_said() {
+        let lab = TestLab::new();
+        lab.write("model.yaml", "version: 1\n# mine\n");
+        let found = examined(&lab);
+        assert!(found[0].0 == Health::Ok && found[1].0 == Health::Failed, "{found:?}");
+        fs::write(lab.root().join(".git/MERGE_HEAD"), lab.git(&["rev-parse", "HEAD"])).expect("written");
+        let found = examined(&lab);
+        assert!(found[0].0 == Health::Failed && found[0].1.contains("a merge is under way"), "{found:?}");
+        fs::remove_file(lab.root().join(".git/MERGE_HEAD")).expect("removed");
+        lab.git(&["switch", "-q", "--detach"]);
+        let found = examined(&lab);
+        assert!(found[0].0 == Health::Failed && found[0].1.contains("HEAD is detached"), "{found:?}");
+    }
 }

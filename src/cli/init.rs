@@ -8,6 +8,7 @@ use prepare::Preset;
 
 use super::{Context, out};
 use crate::error::Result;
+use crate::lab::error::shell;
 use crate::lab::init::create;
 
 /// Make a new lab.
@@ -42,7 +43,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
         out::line(&format!("  left as it was: {name}"));
     }
     out::line("next:");
-    out::line(&format!("  cd {}", arguments.dir.display()));
+    out::line(&format!("  cd {}", shell(&arguments.dir)));
     if arguments.preset == Preset::Numerai {
         out::line("  put Numerai's files where prepare/protocol.yaml says, then: autoresearch prepare");
     }

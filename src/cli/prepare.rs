@@ -1,5 +1,7 @@
 //! `autoresearch prepare`
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 use prepare::{DataPaths, Lock, Protocol};
 
@@ -32,6 +34,7 @@ pub(super) fn run(context: &Context<'_>, _: &Arguments) -> Result<()> {
                 Update::Preparing { step: step.to_owned(), rows: Some((done, total)) }
             }
         });
+        ControlFlow::Continue(())
     })?;
     screen.clear();
     let lock = Lock::new(&protocol, &manifest);

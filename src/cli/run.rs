@@ -76,18 +76,39 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
 
 async fn session(lab: Lab, options: &Options, screen: &mut Screen) -> Result<Ending> {
     let (asked, stop) = watch::channel(false);
-    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
-    for stream in signals {
-        let mut stream = stream.map_err(|error| Error::Internal(format!("signals cannot be handled: {error}")))?;
-        let asked = asked.clone();
-        tokio::spawn(async move {
-            while stream.recv().await.is_some() {
+    hear_signals(asked)?;
+    let mut say = |update| screen.show(&update);
+    match open(lab, options, &mut say, stop).await {
+        Ok(session) => session.run().await,
+        // Asked to stop before there was a session: an end in order.
+        Err(Error::Harness(prepare::Error::Stopped)) => {
+            let reason = "asked to stop while the data was prepared; nothing was changed".into();
+            Ok(Ending { reason, trained: 0, seconds: 0.0 })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Hears SIGTERM and Ctrl-C on a thread of its own, so that they are heard while the session is busy with git or data.
+fn hear_signals(asked: watch::Sender<bool>) -> Result<()> {
+    let failed = |error: std::io::Error| Error::Internal(format!("signals cannot be handled: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let _inside = runtime.enter();
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    drop(_inside);
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            loop {
+                let heard = tokio::select! { heard = terminate.recv() => heard, heard = interrupt.recv() => heard };
+                if heard.is_none() {
+                    return;
+                }
                 asked.send_replace(true);
             }
         });
-    }
-    let mut say = |update| screen.show(&update);
-    open(lab, options, &mut say, stop).await?.run().await
+    });
+    Ok(())
 }
 
 #[cfg(test)]

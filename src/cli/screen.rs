@@ -65,7 +65,7 @@ impl Screen {
                 self.trials = *trials;
                 self.wait("starting");
                 self.line(&format!("notebook {branch}; training on {device}; {researcher} proposes"));
-                self.line("trial  verdict      payout      gain      time  what was tried, and why it ended so");
+                self.line("trial  verdict      payout      gain seeds      time  what was tried, and why it ended so");
             }
             Update::Phase { name, why } => self.line(&format!("       phase {name}: {why}")),
             Update::Proposing { trial } => self.wait(&format!("{trial:06} asking the researcher")),

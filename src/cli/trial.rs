@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use prepare::Protocol;
+use prepare::{Lock, Protocol};
 use serde::Serialize;
 
 use super::diff::spec_file;
@@ -52,6 +52,15 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let spec = spec_file(&arguments.spec)?;
     let predictions = arguments.predictions.as_ref().map(std::path::absolute).transpose();
     let predictions = predictions.map_err(|source| Error::File { path: "--predictions".into(), source })?;
+    if let Some(folder) = predictions.as_deref().and_then(std::path::Path::parent).filter(|folder| !folder.is_dir()) {
+        return Err(Error::Usage(format!(
+            "--predictions: the folder {} does not exist; make it first",
+            folder.display()
+        )));
+    }
+    if lab.protocol_lock().exists() {
+        Lock::read(&lab.protocol_lock())?.check_protocol(&protocol)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

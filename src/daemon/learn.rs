@@ -33,7 +33,12 @@ impl Session<'_> {
             if let Some(commit) = self.notebook.commit_person_edits(jiff::Timestamp::now())? {
                 self.record(Event::PersonEdited { files: commit.files })?;
             }
-            let mut rules = self.papers()?.rules_text;
+            let fresh = self.papers()?;
+            if !fresh.rules_are_fresh {
+                // The person is not done with the file; what was learned is learned again after the next trial.
+                return Ok(());
+            }
+            let mut rules = fresh.rules_text;
             for rule in &learned {
                 self.note(format!("learned a rule: {} ({})", rule.name, rule.reason));
                 if !rules.ends_with("\n\n") {
@@ -48,7 +53,9 @@ impl Session<'_> {
 
     /// The researcher's own synthesis, if it writes one and it is fit to replace the old text.
     async fn synthesized(&mut self, record: &TrialRecord, papers: &super::propose::Papers) -> Result<Option<String>> {
-        if matches!(self.researcher, Researcher::Optimizer(_)) || !record.verdict.was_trained() {
+        // Before there is an incumbent (a baseline that failed) there is nothing to synthesize.
+        let worth_a_call = record.verdict.was_trained() && self.history.incumbent().is_some();
+        if matches!(self.researcher, Researcher::Optimizer(_)) || !worth_a_call {
             return Ok(None);
         }
         let nowhere = PhaseSettings {

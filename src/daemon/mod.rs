@@ -11,6 +11,7 @@ mod learn;
 mod notify;
 mod open;
 mod propose;
+mod refresh;
 mod session;
 mod train;
 pub mod update;

@@ -1,5 +1,6 @@
 //! Opening a session: the lab's lock, its configuration, its data, its notebook, recovery, and a worker that is ready.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -53,7 +54,7 @@ pub async fn open<'s>(
     // What a person must mend comes first, while nothing is changed yet.
     let config = Config::read(&lab)?;
     let (researcher, fallback) = researchers(&lab, &config, options.researcher)?;
-    super::propose::rules(&lab)?;
+    let rules = super::propose::rules(&lab)?;
     // Ready before the data is there: preparing it may take longer than systemd waits for a start.
     let mut notify = Notify::default();
     notify.ready();
@@ -62,7 +63,7 @@ pub async fn open<'s>(
     if notebook.is_elsewhere()? {
         notebook.refuse_dirty_model()?;
     }
-    let (data_hash, new_lock) = data(&lab, &protocol, &mut |update| {
+    let (data_hash, new_lock) = data(&lab, &protocol, &stop, &mut |update| {
         notify.progress();
         say(update);
     })?;
@@ -76,9 +77,7 @@ pub async fn open<'s>(
     let worker_settings = worker_settings(&lab, &config);
     let worker = Worker::start(worker_settings.clone()).await?;
     let greeting = worker.greeting().clone();
-    let trials = [options.trials, config.budget.session_trials].into_iter().flatten().min();
-    let hours = config.budget.session_hours.map(|hours| now + jiff::SignedDuration::from_secs_f64(hours * 3600.0));
-    let until = [options.until, hours].into_iter().flatten().min();
+    let limits = limits(options, &config, now);
     ledger.append(
         now,
         Event::SessionStarted {
@@ -95,13 +94,18 @@ pub async fn open<'s>(
         pid: std::process::id(),
         session_started: Some(now),
         doing: "starting".into(),
-        trials,
-        until,
+        trials: limits.trials,
+        until: limits.until,
         device: greeting.device.clone(),
         researcher: researcher.name().into(),
         ..Live::default()
     };
-    say(Update::Session { branch, device: greeting.device.clone(), researcher: researcher.name().into(), trials });
+    say(Update::Session {
+        branch,
+        device: greeting.device.clone(),
+        researcher: researcher.name().into(),
+        trials: limits.trials,
+    });
     let mut session = Session {
         live: Writer::new(&lab, live),
         budget: budget(&config, &worker_settings),
@@ -120,7 +124,10 @@ pub async fn open<'s>(
         worker_settings,
         facts: greeting.facts,
         device: greeting.device,
-        limits: Limits { trials, until },
+        limits,
+        options: options.clone(),
+        rules,
+        empty_phases: 0,
         trained: 0,
         trial_seconds: Vec::new(),
         untrained_in_a_row: 0,
@@ -134,8 +141,17 @@ pub async fn open<'s>(
     Ok(session)
 }
 
+/// When the session ends by itself: the nearer of what the person asked for and what the configuration allows.
+pub(super) fn limits(options: &Options, config: &Config, started: Timestamp) -> Limits {
+    let hours = config.budget.session_hours.map(|hours| started + jiff::SignedDuration::from_secs_f64(hours * 3600.0));
+    Limits {
+        trials: [options.trials, config.budget.session_trials].into_iter().flatten().min(),
+        until: [options.until, hours].into_iter().flatten().min(),
+    }
+}
+
 /// The researcher that proposes, and the optimizer that does while it cannot.
-fn researchers(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<(Researcher, Researcher)> {
+pub(super) fn researchers(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<(Researcher, Researcher)> {
     let mut settings = config.researcher.clone();
     if let Some(kind) = asked {
         settings.kind = kind;
@@ -150,10 +166,21 @@ fn researchers(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<(Resea
     Ok((researcher, fallback))
 }
 
-/// Sees to it that the data is there. Returns its hash, and the lock's text if that is new and has to be committed.
-fn data(lab: &Lab, protocol: &Protocol, say: &mut dyn FnMut(Update)) -> Result<(String, Option<Vec<u8>>)> {
+/// Sees to it that the data is there, unless `stop` turns true. Returns its hash, and the lock's text if that is new
+/// and has to be committed.
+fn data(
+    lab: &Lab,
+    protocol: &Protocol,
+    stop: &watch::Receiver<bool>,
+    say: &mut dyn FnMut(Update),
+) -> Result<(String, Option<Vec<u8>>)> {
     let paths = DataPaths { lab: lab.root().to_path_buf(), raw: lab.raw_data(), packed: lab.packed_data() };
     lab.make_state()?;
+    let path = lab.protocol_lock();
+    let locked = if path.exists() { Some(Lock::read(&path)?) } else { None };
+    if let Some(locked) = &locked {
+        locked.check_protocol(protocol)?;
+    }
     let manifest = prepare::build(protocol, &paths, &mut |progress| {
         say(match progress {
             prepare::Progress::Step(step) => Update::Preparing { step: step.to_owned(), rows: None },
@@ -161,12 +188,11 @@ fn data(lab: &Lab, protocol: &Protocol, say: &mut dyn FnMut(Update)) -> Result<(
                 Update::Preparing { step: step.to_owned(), rows: Some((done, total)) }
             }
         });
+        if *stop.borrow() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    let path = lab.protocol_lock();
-    if path.exists() {
-        Lock::read(&path)?.check(protocol, &manifest)?;
-    } else {
-        Lock::new(protocol, &manifest).write(&path)?;
+    match locked {
+        Some(locked) => locked.check(protocol, &manifest)?,
+        None => Lock::new(protocol, &manifest).write(&path)?,
     }
     let text = std::fs::read(&path).map_err(|error| crate::lab::LabError::io("read it", &path, error))?;
     Ok((manifest.data_hash, Some(text)))

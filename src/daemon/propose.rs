@@ -37,6 +37,8 @@ pub(super) struct Papers {
     pub(super) learnings: String,
     pub(super) rules_text: String,
     pub(super) rules: Rules,
+    /// Whether they are what the file says now.
+    pub(super) rules_are_fresh: bool,
     pub(super) summary: String,
 }
 
@@ -139,15 +141,22 @@ impl Session<'_> {
         Ok(answer.map_or_else(|| Flow::End("asked to stop".into()), Flow::On))
     }
 
-    /// Reads the lab's papers anew. A do_not_retry.toml that cannot be read ends the session: what a person forbade must
-    /// not be tried because of a typing mistake.
-    pub(super) fn papers(&self) -> Result<Papers> {
-        let (rules_text, rules) = rules(&self.lab)?;
+    /// Reads the lab's papers anew. While do_not_retry.toml cannot be read (an edit half saved), the rules as they were stay
+    /// in force: what a person forbade must not be tried because of a typing mistake, and the night must not end of one.
+    pub(super) fn papers(&mut self) -> Result<Papers> {
+        let fresh = rules(&self.lab);
+        let rules_are_fresh = fresh.is_ok();
+        match fresh {
+            Ok(fresh) => self.rules = fresh,
+            Err(error) => self.warn(format!("{error}; going on with the rules as they were")),
+        }
+        let (rules_text, rules) = self.rules.clone();
         Ok(Papers {
             program: read(&self.lab.program())?,
             learnings: read(&self.lab.learnings())?,
             rules_text,
             rules,
+            rules_are_fresh,
             summary: super::learn::protocol_summary(&self.protocol, &self.facts),
         })
     }

@@ -5,6 +5,7 @@ use prepare::Protocol;
 use tokio::sync::watch;
 
 use super::notify::Notify;
+use super::open::Options;
 use super::propose::Candidate;
 use super::update::Update;
 use crate::error::{Error, Result};
@@ -14,7 +15,8 @@ use crate::lab::{Lab, LabLock, Ledger, Notebook};
 use crate::research::event::Event;
 use crate::research::history::History;
 use crate::research::phases::{PhaseMove, next_phase};
-use crate::research::settings::PhaseSettings;
+use crate::research::rules::Rules;
+use crate::research::settings::{PhaseSettings, WhenConverged};
 use crate::research::trial::{TrialRecord, Verdict};
 use crate::researcher::Researcher;
 use crate::spec::cost::Budget;
@@ -50,10 +52,14 @@ const MOST_UNTRAINED: u32 = 8;
 pub struct Session<'s> {
     pub(super) lab: Lab,
     pub(super) config: Config,
+    /// What the person asked for at the start.
+    pub(super) options: Options,
     pub(super) protocol: Protocol,
     /// prepare/protocol.lock, for the baseline's commit.
     pub(super) protocol_lock: Option<Vec<u8>>,
     pub(super) data_hash: String,
+    /// do_not_retry.toml as it could last be read.
+    pub(super) rules: (String, Rules),
     pub(super) notebook: Notebook,
     pub(super) ledger: Ledger,
     pub(super) history: History,
@@ -69,6 +75,8 @@ pub struct Session<'s> {
     pub(super) trained: u32,
     pub(super) trial_seconds: Vec<f64>,
     pub(super) untrained_in_a_row: u32,
+    /// Phases in a row in which nobody had anything to propose.
+    pub(super) empty_phases: usize,
     pub(super) crashes_in_a_row: u32,
     pub(super) live: Writer,
     pub(super) notify: Notify,
@@ -115,14 +123,17 @@ impl Session<'_> {
     }
 
     async fn body(&mut self) -> Result<String> {
-        if let Flow::End(reason) = self.baseline().await? {
-            return Ok(reason);
-        }
         loop {
             if let Some(reason) = self.limit_reached() {
                 return Ok(reason);
             }
-            self.refresh_lab()?;
+            self.refresh_lab().await?;
+            // The first time round it is clean: a session on a model.yaml with open changes is refused.
+            if !self.model_is_dirty()?
+                && let Flow::End(reason) = self.baseline().await?
+            {
+                return Ok(reason);
+            }
             let phase = match self.choose_phase()? {
                 Flow::On(phase) => phase,
                 Flow::End(reason) => return Ok(reason),
@@ -141,8 +152,11 @@ impl Session<'_> {
                     Flow::On(record) => record,
                 },
             };
+            let record = self.respect_the_persons_model(record)?;
             self.conclude(record).await?;
-            self.housekeep()?;
+            if let Flow::End(reason) = self.housekeep()? {
+                return Ok(reason);
+            }
         }
     }
 
@@ -169,12 +183,11 @@ impl Session<'_> {
         match self.measure_baseline(spec, hash, why).await? {
             Flow::End(reason) => Ok(Flow::End(reason)),
             Flow::On(record) => {
-                let failed = record.verdict != Verdict::Keep;
-                let reason = record.reason.clone();
-                if failed {
+                let (verdict, reason) = (record.verdict, record.reason.clone());
+                self.conclude(record).await?;
+                if verdict != Verdict::Keep {
                     return Err(Error::Training(format!("the baseline in model.yaml could not be trained: {reason}")));
                 }
-                self.conclude(record).await?;
                 Ok(Flow::On(()))
             }
         }
@@ -193,21 +206,6 @@ impl Session<'_> {
         None
     }
 
-    /// Takes in what a person changed: configuration, brief, rules. Their edits become a commit of theirs.
-    fn refresh_lab(&mut self) -> Result<()> {
-        match Config::read(&self.lab) {
-            Ok(config) => self.config = config,
-            // A half-saved or mistaken edit must not end the night: the last good configuration stays in force.
-            Err(error) => self.warn(format!("{error}; going on with the configuration as it was")),
-        }
-        let now = Timestamp::now();
-        if let Some(commit) = self.notebook.commit_person_edits(now)? {
-            self.note(format!("took in a person's edit of {}", commit.files.join(", ")));
-            self.record(Event::PersonEdited { files: commit.files })?;
-        }
-        Ok(())
-    }
-
     fn choose_phase(&mut self) -> Result<Flow<PhaseSettings>> {
         let step = next_phase(&self.history, &self.config.phases, self.config.plateau, self.config.when_converged);
         match step {
@@ -224,38 +222,48 @@ impl Session<'_> {
     fn enter_phase(&mut self, phase: String, why: String) -> Result<()> {
         tracing::info!(phase, why, "entering a phase");
         (self.say)(Update::Phase { name: phase.clone(), why: why.clone() });
-        self.untrained_in_a_row = 0;
         self.record(Event::PhaseEntered { phase, why })
     }
 
-    /// The phase has nothing more to offer: on to the next, or the end if this was the last.
+    /// The phase has nothing more to offer: on to the next. After the last one comes what the configuration says; the
+    /// session ends in any case once no phase has anything to offer.
     fn leave_phase(&mut self, phase: &PhaseSettings, why: &str) -> Result<Flow<()>> {
+        self.empty_phases += 1;
         match self.phase_after(&phase.name) {
-            Some(next) => self.enter_phase(next, why.to_owned()).map(Flow::On),
-            None => Ok(Flow::End(format!("nothing is left to try: {why}"))),
+            Some(next) if self.empty_phases < self.config.phases.len() => {
+                self.enter_phase(next, why.to_owned()).map(Flow::On)
+            }
+            _ => Ok(Flow::End(format!("nothing is left to try: {why}"))),
         }
     }
 
+    /// The phase behind one, by the configuration's order and its `when_converged`.
     fn phase_after(&self, name: &str) -> Option<String> {
         let index = self.config.phases.iter().position(|phase| phase.name == name)?;
-        self.config.phases.get(index + 1).map(|next| next.name.clone())
+        let next = match self.config.when_converged {
+            WhenConverged::Continue => (index + 1) % self.config.phases.len(),
+            WhenConverged::Stop => index + 1,
+        };
+        self.config.phases.get(next).map(|next| next.name.clone())
     }
 
     /// What is due between trials: giving up on what cannot work, and moving on from what only repeats itself.
-    fn housekeep(&mut self) -> Result<()> {
+    fn housekeep(&mut self) -> Result<Flow<()>> {
+        self.empty_phases = 0;
         if self.crashes_in_a_row >= MOST_CRASHES {
             let last = self.history.trials().last().map(|record| record.reason.clone()).unwrap_or_default();
             return Err(Error::Training(format!("{MOST_CRASHES} trials in a row crashed, the last one: {last}")));
         }
-        if self.untrained_in_a_row >= MOST_UNTRAINED {
-            let why = format!("{} proposals in a row could not be trained", self.untrained_in_a_row);
-            let current = self.history.phase().unwrap_or_default();
-            let next = self.phase_after(current).or_else(|| self.config.phases.first().map(|phase| phase.name.clone()));
-            if let Some(next) = next {
-                self.enter_phase(next, why)?;
-            }
+        if self.untrained_in_a_row == 0 || !self.untrained_in_a_row.is_multiple_of(MOST_UNTRAINED) {
+            return Ok(Flow::On(()));
         }
-        Ok(())
+        let why = format!("{} proposals in a row could not be trained", self.untrained_in_a_row);
+        let rounds = self.untrained_in_a_row / MOST_UNTRAINED;
+        let next = self.phase_after(self.history.phase().unwrap_or_default());
+        match next.filter(|_| rounds as usize <= self.config.phases.len()) {
+            Some(next) => self.enter_phase(next, why).map(Flow::On),
+            None => Ok(Flow::End(why)),
+        }
     }
 
     /// Appends to the ledger and keeps the derived facts in step.

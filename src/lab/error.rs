@@ -10,14 +10,14 @@ pub enum LabError {
     /// The folder holds no lab.
     #[error(
         "{}: not a lab (it has no autoresearch.yaml); make one with `autoresearch init {}`, or name one with --lab DIR",
-        .path.display(), .path.display()
+        .path.display(), shell(.path)
     )]
     NotALab {
         /// The folder.
         path: PathBuf,
     },
     /// A new lab was asked for where there is one.
-    #[error("{}: is a lab already; nothing was changed. Start its loop with `autoresearch --lab {} run`", .path.display(), .path.display())]
+    #[error("{}: is a lab already; nothing was changed. Start its loop with `autoresearch --lab {} run`", .path.display(), shell(.path))]
     AlreadyALab {
         /// The folder.
         path: PathBuf,
@@ -245,6 +245,15 @@ impl LabError {
     }
 }
 
+/// A path as a person can paste it into a shell's command: in quotes where it needs them.
+pub fn shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    // It would be taken for an option, in quotes too.
+    let text = if text.starts_with('-') { format!("./{text}") } else { text };
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,@:%".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 fn place(line: usize, column: usize) -> String {
     if line == 0 { String::new() } else { format!(":{line}:{column}") }
 }
@@ -280,7 +289,7 @@ fn remedy(error: &io::Error) -> &'static str {
 
 fn git_remedy(error: &git2::Error, path: &Path) -> String {
     if error.code() == git2::ErrorCode::Owner {
-        return format!("; if you trust it, say so with `git config --global --add safe.directory {}`", path.display());
+        return format!("; if you trust it, say so with `git config --global --add safe.directory {}`", shell(path));
     }
     if says_full(error) {
         return "; free some space and start again, nothing is lost".into();
@@ -301,6 +310,22 @@ mod tests {
         assert!(words.starts_with("/lab/runs/ledger.jsonl: cannot write it"), "{words}");
         assert!(words.contains("free some space"), "{words}");
         assert!(!LabError::NotALab { path: "/x".into() }.is_disk_full());
+    }
+
+    #[test]
+    fn commands_can_be_pasted() {
+        for (path, pasted) in [
+            ("/data/my-lab_2/é", "/data/my-lab_2/é"),
+            ("/data/my lab", "'/data/my lab'"),
+            ("it's $HOME", r"'it'\''s $HOME'"),
+            ("~/lab", "'~/lab'"),
+            ("-lab", "./-lab"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell(Path::new(path)), pasted);
+        }
+        let error = LabError::AlreadyALab { path: "/my lab".into() };
+        assert!(error.to_string().ends_with("`autoresearch --lab '/my lab' run`"), "{error}");
     }
 
     #[test]

@@ -10,9 +10,10 @@ mod person;
 mod read;
 mod tree;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorCode, Repository, RepositoryOpenFlags, RepositoryState};
+use git2::{ErrorCode, Oid, Repository, RepositoryOpenFlags, RepositoryState};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -24,6 +25,8 @@ pub use read::Page;
 
 /// Where the session's branches are.
 const BRANCHES: &str = "refs/heads/autoresearch/";
+/// Priority of an object store in memory: above those of libgit2's own, which are 1 and 2.
+const BEFORE_THE_DISK: i32 = 100;
 
 /// The git repository of a lab.
 pub struct Notebook {
@@ -42,30 +45,50 @@ impl Notebook {
     /// No repository, a bare one, one whose top is elsewhere; a merge or rebase under way, a detached HEAD, an index
     /// that another git process holds or that cannot be read: each with the way out.
     pub fn open(lab: &Lab) -> Result<Self, LabError> {
-        let mut notebook = Self::view(lab)?;
+        let mut notebook = Self::with(open_repository(lab.root())?, lab);
         notebook.repairs.extend(index::put_in_order(&notebook.repository, &notebook.root)?);
-        notebook.check_state()?;
-        index::check_free(&notebook.repository)?;
+        notebook.check()?;
         notebook.branch = notebook.head_branch()?;
         Ok(notebook)
     }
 
-    /// Opens the notebook for those who only look, whatever state it is in.
+    /// Opens the notebook for those who only look, whatever state it is in. Nothing on the disk is changed, neither now
+    /// nor by what is asked of it later: objects made for a comparison stay in memory.
     ///
     /// # Errors
     /// No repository, a bare one, one whose top is elsewhere.
     pub fn view(lab: &Lab) -> Result<Self, LabError> {
         let repository = open_repository(lab.root())?;
+        repository
+            .odb()
+            .and_then(|objects| objects.add_new_mempack_backend(BEFORE_THE_DISK).map(drop))
+            .map_err(|error| LabError::git("open the repository", lab.root(), error))?;
+        Ok(Self::with(repository, lab))
+    }
+
+    /// Whether the loop could commit to it, as far as can be said without changing anything. What a killed process of
+    /// ours left, or a live one has in hand, does not count: [`Notebook::open`] clears it away.
+    ///
+    /// # Errors
+    /// A merge or rebase under way, a detached HEAD, an index that another git process holds or that cannot be read:
+    /// each with the way out.
+    pub fn check(&self) -> Result<(), LabError> {
+        self.check_state()?;
+        index::check_free(&self.repository)?;
+        self.head_branch().map(drop)
+    }
+
+    fn with(repository: Repository, lab: &Lab) -> Self {
         let mut notebook =
             Self { repository, root: lab.root().to_path_buf(), branch: String::new(), repairs: Vec::new() };
         // Empty where HEAD is detached: then there is none.
         notebook.branch = notebook.head_branch().unwrap_or_default();
-        Ok(notebook)
+        notebook
     }
 
     /// Brings HEAD onto a branch `autoresearch/…`, and returns the branch's short name. One that HEAD is on already is
     /// kept. Else a new one is made where HEAD is: `autoresearch/TAG`, or today's date without a tag, or either with
-    /// `-2`, `-3`, … if it is taken. Index and work tree are not touched. In a repository without any commit, the
+    /// `-2`, `-3`, … if it is taken, or if another work tree of the repository is on it. Index and work tree are not touched. In a repository without any commit, the
     /// lab's own files become the first one.
     ///
     /// # Errors
@@ -118,15 +141,39 @@ impl Notebook {
         let name = loop {
             let suffix = if number == 1 { String::new() } else { format!("-{number}") };
             let name = format!("{BRANCHES}{wanted}{suffix}");
-            match self.repository.reference(&name, head, false, "autoresearch: session begins") {
-                Ok(_) => break name,
-                Err(error) if error.code() == ErrorCode::Exists => number += 1,
-                Err(error) => return Err(failed(error)),
+            if !self.is_checked_out(&name)
+                && self.make_branch(&name, head, "autoresearch: session begins").map_err(failed)?
+            {
+                break name;
             }
+            number += 1;
         };
         // Both names stand for the same commit, so that neither index nor work tree changes.
         self.repository.set_head(&name).map_err(failed)?;
         Ok(name)
+    }
+
+    /// Makes a branch; false if there is one of that name, which stays as it is.
+    ///
+    /// Not by `Repository::reference` without force: where libgit2 looks for an existing branch then, it does not see
+    /// the loose ones of the common repository from a linked work tree, and would write over them. The comparison
+    /// with the old value looks into the right folder, and under the branch's lock.
+    fn make_branch(&self, name: &str, at: Oid, log: &str) -> Result<bool, git2::Error> {
+        match self.repository.reference_matching(name, at, true, Oid::ZERO_SHA1, log) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether HEAD of any work tree of the repository is on this branch, which may have no commit yet.
+    fn is_checked_out(&self, name: &str) -> bool {
+        let common = self.repository.commondir();
+        let linked = fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten().map(|entry| entry.path());
+        linked.chain([common.to_path_buf()]).any(|folder| {
+            fs::read_to_string(folder.join("HEAD"))
+                .is_ok_and(|head| head.strip_prefix("ref:").is_some_and(|found| found.trim() == name))
+        })
     }
 
     /// Refuses a repository in which something else is half done.
@@ -216,7 +263,7 @@ fn open_repository(root: &Path) -> Result<Repository, LabError> {
     if repository.is_bare() {
         return Err(LabError::BareRepository { path: root.to_path_buf() });
     }
-    match repository.workdir().map(|top| std::fs::canonicalize(top).unwrap_or_else(|_| top.to_path_buf())) {
+    match repository.workdir().map(|top| fs::canonicalize(top).unwrap_or_else(|_| top.to_path_buf())) {
         Some(top) if top == root => Ok(repository),
         Some(top) => Err(LabError::NotRepositoryRoot { lab: root.to_path_buf(), repository: top }),
         None => Err(LabError::BareRepository { path: root.to_path_buf() }),
@@ -224,7 +271,7 @@ fn open_repository(root: &Path) -> Result<Repository, LabError> {
 }
 
 /// An object's name as people quote it.
-fn short(id: &git2::Oid) -> String {
+fn short(id: &Oid) -> String {
     id.to_string().chars().take(10).collect()
 }
 

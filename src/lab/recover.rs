@@ -192,7 +192,7 @@ fn commit_ended_trial(
     notebook.commit(&TrialCommit { message, files: paths, when })?;
     ledger.append(now, Event::TrialCommitted { trial: record.trial })?;
     let what = format!(
-        "trial {} had come to its verdict ({}) when the program died; its commit was made now",
+        "trial {} had come to its verdict ({}), but its commit was missing; its commit was made now",
         record.folder(),
         record.verdict
     );

@@ -67,8 +67,10 @@ pub struct Line {
     pub title: String,
     /// Its payout.
     pub payout: Option<f64>,
-    /// Gain over the incumbent of then.
+    /// Gain over the incumbent of then, over the same seeds.
     pub delta: Option<f64>,
+    /// Seeds that it was trained under; one means that it fell at the screen.
+    pub seeds: usize,
     /// Seconds.
     pub wall_seconds: f64,
     /// Why.
@@ -86,6 +88,8 @@ pub struct Near {
     pub delta: f64,
     /// How sure that was.
     pub p_value: f64,
+    /// Over how many seeds.
+    pub seeds: usize,
 }
 
 /// Everything that `status` tells.
@@ -186,7 +190,8 @@ pub fn status(found: Found<'_>) -> Status {
     let usage = history.usage();
     let mut verdicts: std::collections::BTreeMap<&'static str, u32> =
         Verdict::ALL.iter().map(|verdict| (verdict.word(), 0)).collect();
-    for record in history.trials().iter().filter(|record| record.incumbent.is_some()) {
+    let judged = |record: &&TrialRecord| record.incumbent.is_some() || record.verdict != Verdict::Keep;
+    for record in history.trials().iter().filter(judged) {
         *verdicts.entry(record.verdict.word()).or_default() += 1;
     }
     let keeps = verdicts.get("keep").copied().unwrap_or(0);
@@ -226,7 +231,7 @@ fn incumbent(record: &TrialRecord) -> Option<Incumbent> {
 }
 
 fn near(miss: NearMiss) -> Near {
-    Near { trial: miss.trial, title: miss.title, delta: miss.delta, p_value: miss.p_value }
+    Near { trial: miss.trial, title: miss.title, delta: miss.delta, p_value: miss.p_value, seeds: miss.seeds }
 }
 
 /// A trial on one line.
@@ -237,6 +242,7 @@ pub fn line(record: &TrialRecord) -> Line {
         title: record.proposal.title.clone(),
         payout: record.payout(),
         delta: record.judgement.as_ref().map(|judged| judged.delta),
+        seeds: record.measurement.as_ref().map_or(0, |measured| measured.scores.seeds.len()),
         wall_seconds: record.wall_seconds,
         reason: record.reason.clone(),
     }

@@ -27,13 +27,15 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A trial on one line: `000042 keep      0.01820 +0.00130  24 s  GELU in every block`.
+/// A trial on one line: `000042 keep  0.01820 +0.00130  3  24 s  GELU in every block`. The 3 are seeds: scores under one
+/// seed alone are noisier, and compared with the incumbent under that seed.
 pub fn trial_line(line: &Line) -> String {
     let style = verdict_style(line.verdict);
     let payout = line.payout.map_or_else(|| format!("{:>9}", "-"), |payout| format!("{payout:>9.5}"));
     let delta = line.delta.map_or_else(|| format!("{:>9}", ""), |delta| format!("{delta:>+9.5}"));
+    let seeds = if line.seeds == 0 { String::new() } else { line.seeds.to_string() };
     format!(
-        "{:06} {style}{:<9}{style:#} {payout} {delta} {:>9}  {}",
+        "{:06} {style}{:<9}{style:#} {payout} {delta} {seeds:>5} {:>9}  {}",
         line.trial,
         line.verdict.word(),
         duration(line.wall_seconds),
@@ -88,7 +90,7 @@ pub fn status_text(status: &Status) -> String {
         row("tokens", format!("{} in, {} out{cost}", status.tokens.input, status.tokens.output));
     }
     if !status.last_trials.is_empty() {
-        out.push_str(&format!("\n{bold}last trials   verdict   payout      gain      time{bold:#}\n"));
+        out.push_str(&format!("\n{bold}trial    verdict      payout      gain seeds      time {bold:#}\n"));
         for line in &status.last_trials {
             out.push_str(&format!("  {}\n", trial_line(line)));
         }
@@ -97,10 +99,12 @@ pub fn status_text(status: &Status) -> String {
         out.push_str(&format!("\n{bold}near misses{bold:#}\n"));
         for near in &status.best_near_misses {
             out.push_str(&format!(
-                "  {:06} {:+.5} (p {:.2})  {}\n",
+                "  {:06} {:+.5} (p {:.2}, {} seed{})  {}\n",
                 near.trial,
                 near.delta,
                 near.p_value,
+                near.seeds,
+                if near.seeds == 1 { "" } else { "s" },
                 one_line(&near.title, 70)
             ));
         }

@@ -27,7 +27,7 @@ pub struct NearMiss {
     pub spec: String,
 }
 
-/// The closest discards against the present incumbent, best first: by p-value, then by difference, then the older one.
+/// The closest discards against the present incumbent, best first: by seeds, then by p-value, then by difference, then the older one.
 /// None were close whose difference was not above zero.
 pub fn near_misses(history: &History, limit: usize) -> Vec<NearMiss> {
     let Some(incumbent) = history.incumbent() else { return Vec::new() };
@@ -49,7 +49,11 @@ pub fn near_misses(history: &History, limit: usize) -> Vec<NearMiss> {
             })
         })
         .collect();
-    found.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then(b.delta.total_cmp(&a.delta)).then(a.trial.cmp(&b.trial)));
+    // A p-value of one seed knows nothing of the noise between seeds: those that fell at the screen come after.
+    found.sort_by(|a, b| {
+        let by_seeds = b.seeds.cmp(&a.seeds);
+        by_seeds.then(a.p_value.total_cmp(&b.p_value)).then(b.delta.total_cmp(&a.delta)).then(a.trial.cmp(&b.trial))
+    });
     found.truncate(limit);
     found
 }

@@ -75,12 +75,19 @@ impl Piece for Weights {
             refuse(errors, node, path, format!("found {}, wanted a map from {what} to weight", node.describe()));
             return None;
         };
-        let mut weights = Vec::new();
-        for (key, value) in entries.iter().take(MAX_NAMES) {
-            let name = key.text().unwrap_or_default().to_owned();
-            let weight = f64::read(value, &super::piece::float(0.0, 1e6), &join(path, &name), errors);
-            weights.push((name, weight.unwrap_or(0.0)));
+        if entries.len() > MAX_NAMES {
+            refuse(errors, node, path, format!("{} weights, at most {MAX_NAMES}", entries.len()));
+            return None;
         }
+        let read: Vec<Option<(String, f64)>> = entries
+            .iter()
+            .map(|(key, value)| {
+                let name = key.text().unwrap_or_default().to_owned();
+                let weight = f64::read(value, &super::piece::float(0.0, 1e6), &join(path, &name), errors)?;
+                Some((name, weight))
+            })
+            .collect();
+        let mut weights = read.into_iter().collect::<Option<Vec<_>>>()?;
         if weights.iter().all(|(_, weight)| *weight == 0.0) {
             refuse(errors, node, path, "at least one weight must be above 0".into());
             return None;

@@ -143,7 +143,9 @@ impl<'h> FoldData<'h> {
 pub(super) struct BatchPlan {
     /// Rows a batch.
     pub(super) rows: usize,
-    /// Runs of rows of one era each that a batch consists of; 1 for mixed rows.
+    /// Whether a batch consists of runs of rows of one era each, as a loss per era needs; else its rows are mixed.
+    pub(super) per_era: bool,
+    /// How many such runs; 1 for mixed rows.
     pub(super) parts: usize,
     /// Batches an epoch.
     pub(super) steps: usize,
@@ -157,14 +159,14 @@ impl BatchPlan {
         if !per_era {
             let smallest = folds.iter().map(FoldData::learn_rows).min().unwrap_or(0);
             let rows = wanted.min(smallest).max(1);
-            return Self { rows, parts: 1, steps: (smallest / rows).max(1) };
+            return Self { rows, per_era, parts: 1, steps: (smallest / rows).max(1) };
         }
         let eras = || folds.iter().flat_map(|fold| &fold.learn);
         let part = eras().map(|era| era.rows.len()).min().unwrap_or(1).min(wanted).clamp(1, MOST_PART_ROWS);
         let count = |fold: &FoldData<'_>| fold.learn.iter().map(|era| era.rows.len() / part).sum::<usize>();
         let parts_there = folds.iter().map(count).min().unwrap_or(1).max(1);
         let parts = (wanted / part).clamp(1, parts_there);
-        Self { rows: parts * part, parts, steps: (parts_there / parts).max(1) }
+        Self { rows: parts * part, per_era, parts, steps: (parts_there / parts).max(1) }
     }
 }
 
@@ -197,7 +199,7 @@ impl Sampler {
     pub(super) fn shuffle(&mut self, fold: &FoldData<'_>, plan: &BatchPlan) {
         self.order.clear();
         let part = plan.rows / plan.parts;
-        if plan.parts == 1 {
+        if !plan.per_era {
             for (era, rows) in fold.learn.iter().enumerate() {
                 self.order.extend((0..rows.rows.len() as u32).map(|row| (era as u32, row)));
             }

@@ -226,7 +226,7 @@ impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
 
     /// Scores the watched eras and remembers the best weights. True when every replica has lost its patience.
     fn watch(&mut self, epoch: u32, patience: u32) -> bool {
-        let weights = self.target_weights();
+        let weights = self.target_weights(&self.weights);
         let mut better = vec![false; self.replicas.len()];
         for (index, replica) in self.replicas.iter().enumerate() {
             if self.stopped[index] {
@@ -291,18 +291,17 @@ impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
     }
 
     /// What each target counts, by replica.
-    fn target_weights(&self) -> Vec<Vec<f32>> {
+    fn target_weights(&self, weights: &Weights<B>) -> Vec<Vec<f32>> {
         let fixed =
             Tensor::<B, 3>::from_data(TensorData::new(self.fixed.clone(), [1, 1, self.fixed.len()]), self.device);
-        let params = &self.best.as_ref().unwrap_or(&self.weights).params;
-        let all = to_host(target_weights(self.context.spec, &self.context.net, params, &fixed));
+        let all = to_host(target_weights(self.context.spec, &self.context.net, &weights.params, &fixed));
         let each = self.fixed.len();
         (0..self.replicas.len()).map(|index| all[(index * each) % all.len()..][..each].to_vec()).collect()
     }
 
     fn predict(mut self, epochs: u32) -> Result<Vec<Prediction>, TrainError> {
-        let weights = self.target_weights();
         let best = self.best.take().unwrap_or_else(|| self.weights.clone());
+        let weights = self.target_weights(&best);
         let mut predictions = Vec::new();
         for (index, (replica, weights)) in self.replicas.iter().zip(weights).enumerate() {
             let outputs = self.outputs(index, &best, &self.context.folds[replica.fold].test);

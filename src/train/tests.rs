@@ -6,6 +6,7 @@ mod promises;
 mod size;
 mod torch;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -43,7 +44,7 @@ impl Market {
             raw: folder.path().join("raw"),
             packed: folder.path().join("packed"),
         };
-        build(&protocol, &paths, &mut |_| {}).expect("the data builds");
+        build(&protocol, &paths, &mut |_| ControlFlow::Continue(())).expect("the data builds");
         Self { folder, protocol }
     }
 

@@ -156,8 +156,8 @@ where
                 // One thread a replica: matrix products inside must not spread over the cores that other replicas use.
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
                 match pool {
-                    Ok(pool) if B::name(device).contains("flex") => pool.install(|| shared.work::<B>(device, group)),
-                    _ => shared.work::<B>(device, group),
+                    Ok(pool) => pool.install(|| shared.work::<B>(device, group)),
+                    Err(_) => shared.work::<B>(device, group),
                 }
             });
         }

@@ -17,7 +17,7 @@ use crate::spec::DataFacts;
 use crate::train::Choice;
 
 /// How a worker is started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WorkerSettings {
     /// The protocol's file.
     pub protocol: PathBuf,

@@ -96,7 +96,7 @@ fn a_wrong_spec_is_told_all_its_mistakes_at_once() {
         3,
         &["unknown.yaml: features.sets: ", "serenety", "serenity"],
     );
-    refused(&lab, &["check", "/nowhere/model.yaml"], 4, &["/nowhere/model.yaml"]);
+    refused(&lab, &["check", "/nowhere/model.yaml"], 3, &["/nowhere/model.yaml"]);
     // As the lab's own model it is refused as well.
     lab.write("model.yaml", bad);
     lab.commit("wrong");
@@ -236,9 +236,11 @@ training: { epochs: 20, batch_rows: 128, patience: 20 }
     lab.run(&["trial", &lab.path("model.yaml").display().to_string()]).exits(6);
     assert_eq!(lab.read("model.yaml"), wild);
     assert_eq!(lab.git(&["fsck", "--strict", "--full", "--no-dangling"]), "");
-    assert_eq!(lab.status()["trials"], 0);
+    // The failure is a page of the notebook like any other.
+    assert_eq!(lab.status()["verdicts"]["crash"], 1);
+    assert!(lab.git(&["log", "-1", "--format=%s"]).starts_with("crash 000000: baseline"));
     lab.is_deserted();
-    // A person mends it, and the next start begins at 0.
+    // A person mends it, and the next start measures what they wrote.
     lab.write("model.yaml", QUICK);
     lab.commit("a calmer one");
     lab.run(&["run", "--trials", "1"]).exits(0);

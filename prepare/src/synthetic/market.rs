@@ -61,6 +61,16 @@ pub fn simulate(
     score_on: &str,
     sink: &mut dyn FnMut(MarketEra) -> Result<()>,
 ) -> Result<()> {
+    simulate_weeks(sizes, seed, score_on, &mut |era| era.map_or(Ok(()), &mut *sink))
+}
+
+/// As [`simulate`], and hands over `None` for every week that passes, so that one may stop.
+pub(super) fn simulate_weeks(
+    sizes: &MarketSizes,
+    seed: u64,
+    score_on: &str,
+    sink: &mut dyn FnMut(Option<MarketEra>) -> Result<()>,
+) -> Result<()> {
     let laws = Laws::draw(sizes, seed, score_on);
     let mut blocks: Vec<Block> = (0..sizes.rows)
         .step_by(BLOCK)
@@ -80,12 +90,13 @@ pub fn simulate(
         }
         while pending.front().is_some_and(|first| first.complete(&laws, week)) {
             if let Some(first) = pending.pop_front() {
-                sink(first.finish())?;
+                sink(Some(first.finish()))?;
             }
         }
         if pending.is_empty() && next.peek().is_none() {
             return Ok(());
         }
+        sink(None)?;
         let strength = strengths.step();
         blocks.par_iter_mut().for_each(|block| block.step(&laws, &strength));
         week += 1;

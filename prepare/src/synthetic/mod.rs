@@ -15,7 +15,7 @@ use crate::protocol::SyntheticPreset;
 
 pub use market::{MarketEra, simulate};
 pub use write::write_market;
-pub(crate) use write::{SYNTHETIC_FILE, SyntheticRecord, is_current};
+pub(crate) use write::{SYNTHETIC_FILE, SyntheticRecord, current, write_unless};
 
 /// Numerai's names of targets.
 const TARGET_NAMES: [&str; 20] = [

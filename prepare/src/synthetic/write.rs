@@ -10,13 +10,14 @@ use polars::prelude::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::market::NULL;
-use super::{MarketEra, MarketSizes, simulate};
+use super::market::{NULL, simulate_weeks};
+use super::{MarketEra, MarketSizes};
 use crate::error::{Error, Result};
 use crate::evaluate::EraScore;
+use crate::manifest::FileHash;
 use crate::metrics::{correlation_contribution, numerai_corr};
 use crate::parquet::parquet_error;
-use crate::storage::{read_json, write_json};
+use crate::storage::{hash_file, read_json, write_json};
 
 /// Name of the record beside the parquet files.
 pub(crate) const SYNTHETIC_FILE: &str = "synthetic.json";
@@ -24,6 +25,9 @@ pub(crate) const SYNTHETIC_FILE: &str = "synthetic.json";
 const GENERATOR: u32 = 1;
 /// Rows that are collected before a row group is written.
 const ROW_GROUP: usize = 32_768;
+const TRAIN: &str = "train.parquet";
+const BENCHMARK: &str = "train_benchmark_models.parquet";
+const FEATURES: &str = "features.json";
 
 /// What the market is, and what the best achievable prediction scores in each era (payout is left at 0: the record
 /// knows no objective).
@@ -33,18 +37,50 @@ pub(crate) struct SyntheticRecord {
     seed: u64,
     score_on: String,
     sizes: MarketSizes,
+    /// The files beside the record, as they were written.
+    files: Vec<FileHash>,
     /// Scores of the true signal.
     pub(crate) best: Vec<EraScore>,
 }
 
-/// True when the folder holds the market of these sizes, seed and scoring target, whole.
-pub(crate) fn is_current(folder: &Path, sizes: &MarketSizes, seed: u64, score_on: &str) -> bool {
+impl SyntheticRecord {
+    /// Whether the files are still what was written. Calls `progress` with (bytes read, bytes in all).
+    ///
+    /// # Errors
+    /// Those of `progress`.
+    pub(crate) fn is_intact(&self, folder: &Path, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<bool> {
+        let total = self.files.iter().map(|file| file.bytes).sum();
+        let mut done = 0;
+        for file in &self.files {
+            let found = hash_file(folder, &file.name, &mut |bytes| {
+                done += bytes;
+                progress(done, total)
+            });
+            match found {
+                Ok(found) if found == *file => {}
+                // What cannot be read is as good as damaged.
+                Ok(_) | Err(Error::Io { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The record of a folder that holds the market of these sizes, seed and scoring target, with all files in their sizes.
+pub(crate) fn current(folder: &Path, sizes: &MarketSizes, seed: u64, score_on: &str) -> Option<SyntheticRecord> {
     // The record is written last, and the folder appears under its name only when it is complete.
-    read_json::<SyntheticRecord>(&folder.join(SYNTHETIC_FILE)).is_ok_and(|record| {
-        record.generator == GENERATOR && record.seed == seed && record.score_on == score_on && record.sizes == *sizes
-    }) && ["train.parquet", "train_benchmark_models.parquet", "features.json"]
-        .iter()
-        .all(|name| folder.join(name).is_file())
+    let record = read_json::<SyntheticRecord>(&folder.join(SYNTHETIC_FILE)).ok()?;
+    let asked = record.generator == GENERATOR
+        && record.seed == seed
+        && record.score_on == score_on
+        && record.sizes == *sizes
+        && record.files.iter().map(|file| file.name.as_str()).eq([TRAIN, BENCHMARK, FEATURES]);
+    let whole = |file: &FileHash| {
+        let metadata = File::open(folder.join(&file.name)).and_then(|file| file.metadata());
+        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == file.bytes)
+    };
+    (asked && record.files.iter().all(whole)).then_some(record)
 }
 
 /// Writes `train.parquet`, `train_benchmark_models.parquet`, `features.json` and `synthetic.json` into an existing
@@ -59,15 +95,33 @@ pub fn write_market(
     folder: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<()> {
+    write_unless(sizes, seed, score_on, folder, &mut |done, total| {
+        progress(done, total);
+        Ok(())
+    })
+}
+
+/// As [`write_market`], unless `progress`, which is called for every week of the market, returns an error.
+pub(crate) fn write_unless(
+    sizes: &MarketSizes,
+    seed: u64,
+    score_on: &str,
+    folder: &Path,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<()> {
     let features = sizes.feature_names();
-    write_json(&folder.join("features.json"), &describe(sizes, &features))?;
-    let mut train = Table::create(&folder.join("train.parquet"), &train_columns(sizes, &features))?;
-    let mut benchmark = Table::create(&folder.join("train_benchmark_models.parquet"), &benchmark_columns(sizes))?;
+    write_json(&folder.join(FEATURES), &describe(sizes, &features))?;
+    let mut train = Table::create(&folder.join(TRAIN), &train_columns(sizes, &features))?;
+    let mut benchmark = Table::create(&folder.join(BENCHMARK), &benchmark_columns(sizes))?;
     let scored = sizes.targets.iter().position(|target| target == score_on);
     let mut best = Vec::new();
     let mut waiting: Vec<MarketEra> = Vec::new();
+    let total = sizes.eras as u64;
     let mut done = 0;
-    simulate(sizes, seed, score_on, &mut |era| {
+    simulate_weeks(sizes, seed, score_on, &mut |era| {
+        let Some(era) = era else {
+            return progress(done, total);
+        };
         if let Some(scored) = scored {
             best.push(score_signal(&era, scored)?);
         }
@@ -75,16 +129,24 @@ pub fn write_market(
         done += 1;
         if waiting.len() * sizes.rows >= ROW_GROUP {
             flush(&mut waiting, &features, sizes, scored, &mut train, &mut benchmark)?;
-            progress(done, sizes.eras as u64);
         }
-        Ok(())
+        progress(done, total)
     })?;
     flush(&mut waiting, &features, sizes, scored, &mut train, &mut benchmark)?;
-    progress(done, sizes.eras as u64);
     train.finish()?;
     benchmark.finish()?;
-    let record =
-        SyntheticRecord { generator: GENERATOR, seed, score_on: score_on.to_owned(), sizes: sizes.clone(), best };
+    let mut files = Vec::new();
+    for name in [TRAIN, BENCHMARK, FEATURES] {
+        files.push(hash_file(folder, name, &mut |_| progress(done, total))?);
+    }
+    let record = SyntheticRecord {
+        generator: GENERATOR,
+        seed,
+        score_on: score_on.to_owned(),
+        sizes: sizes.clone(),
+        files,
+        best,
+    };
     write_json(&folder.join(SYNTHETIC_FILE), &record)
 }
 

@@ -1,8 +1,12 @@
 //! Packed data is what the parquet files say, the same every time, and refused when it has changed.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
-use prepare::{DataSource, Error, Evaluation, Harness, Lock, MarketEra, MarketSizes, harness_hash, simulate_market};
+use prepare::{
+    DataSource, Error, Evaluation, Harness, Lock, Manifest, MarketEra, MarketSizes, Progress, build, harness_hash,
+    simulate_market,
+};
 
 use crate::support::{Lab, SMALL};
 
@@ -103,6 +107,106 @@ fn building_again_changes_nothing_and_a_lost_file_is_rebuilt() {
     std::fs::remove_dir_all(lab.path("packed")).expect("removable");
     lab.build().expect("builds");
     assert!(!lab.path(".packed.partial-killed").exists());
+}
+
+/// Builds until `step` has been heard of `times` times.
+fn stopped(lab: &Lab, step: &str, times: usize) -> Result<Manifest, Error> {
+    let mut heard = 0;
+    build(&lab.protocol, &lab.paths(), &mut |progress| {
+        let (Progress::Step(now) | Progress::Rows { step: now, .. }) = progress;
+        heard += usize::from(now == step);
+        if heard < times { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+}
+
+/// Names and contents of all files of a lab.
+fn contents(lab: &Lab) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![lab.folder.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                found.push((path.display().to_string(), Vec::new()));
+                folders.push(path);
+            } else {
+                found.push((path.display().to_string(), std::fs::read(&path).expect("readable")));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_stopped_build_leaves_what_was_there_and_the_next_one_completes() {
+    let lab = Lab::small();
+    let error = stopped(&lab, "making the market", 90).expect_err("stopped");
+    assert!(matches!(error, Error::Stopped) && !error.is_configuration(), "{error}");
+    assert_eq!(error.to_string(), "stopped; nothing was changed");
+    assert!(contents(&lab).is_empty(), "nothing was there before");
+    let first = lab.build().expect("builds");
+    let other = Lab { protocol: Lab::new(&SMALL.replace("seed: 7", "seed: 8")).protocol, folder: lab.folder };
+    let before = contents(&other);
+    assert!(matches!(stopped(&other, "making the market", 90), Err(Error::Stopped)));
+    assert_eq!(contents(&other), before);
+    let lab = Lab { protocol: Lab::new(&SMALL.replace("[wisdom, serenity]", "[wisdom]")).protocol, ..other };
+    for (step, times) in [("checking the market", 2), ("reading eras", 3), ("packing", 5)] {
+        assert!(matches!(stopped(&lab, step, times), Err(Error::Stopped)), "{step}");
+        assert_eq!(contents(&lab), before, "{step}");
+    }
+    assert_ne!(lab.build().expect("builds").features, first.features);
+    let lab = Lab { protocol: Lab::small().protocol, ..lab };
+    assert_eq!(lab.build().expect("builds").data_hash, first.data_hash);
+}
+
+#[test]
+fn a_damaged_market_is_made_anew() {
+    let lab = Lab::small();
+    let first = lab.build().expect("builds");
+    let whole = contents(&lab);
+    let raw = |name: &str| lab.path("raw").join(name);
+    for name in ["train.parquet", "train_benchmark_models.parquet", "features.json", "synthetic.json"] {
+        let content = std::fs::read(raw(name)).expect("readable");
+        let mut flipped = content.clone();
+        flipped[content.len() / 2] ^= 1;
+        for damaged in [Vec::new(), content[..content.len() / 2].to_vec(), flipped] {
+            if name == "synthetic.json" && damaged.len() == content.len() {
+                continue; // the record itself is not hashed
+            }
+            std::fs::write(raw(name), damaged).expect("writable");
+            assert_eq!(lab.build().expect("made anew").data_hash, first.data_hash, "{name}");
+            assert_eq!(std::fs::read(raw(name)).expect("readable"), content, "{name}");
+        }
+    }
+    std::fs::remove_file(raw("train.parquet")).expect("removable");
+    std::fs::create_dir(raw("train.parquet")).expect("a folder in its place");
+    assert_eq!(lab.build().expect("made anew").data_hash, first.data_hash);
+    let names = |files: Vec<(String, Vec<u8>)>| files.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(names(contents(&lab)), names(whole));
+}
+
+#[test]
+fn a_made_up_market_is_never_to_be_downloaded() {
+    let lab = Lab::small();
+    // Damage behind the build's back: after the check, before the reading.
+    for damage in ["cut", "emptied", "lost"] {
+        let path = lab.path("raw/train.parquet");
+        let built = build(&lab.protocol, &lab.paths(), &mut |progress| {
+            if matches!(progress, Progress::Step("reading eras")) {
+                match damage {
+                    "cut" => std::fs::write(&path, b"PAR1").expect("writable"),
+                    "emptied" => std::fs::write(&path, b"").expect("writable"),
+                    _ => std::fs::remove_file(&path).expect("removable"),
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        let text = built.expect_err("unreadable").to_string();
+        assert!(text.contains("train.parquet") && !text.contains("download"), "{text}");
+        assert!(damage == "lost" || text.contains("made anew"), "{text}");
+    }
+    lab.build().expect("made anew");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A small market, and small parquet files.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
@@ -54,7 +55,7 @@ impl Lab {
     }
 
     pub(crate) fn build(&self) -> Result<Manifest, Error> {
-        build(&self.protocol, &self.paths(), &mut |_: Progress<'_>| {})
+        build(&self.protocol, &self.paths(), &mut |_: Progress<'_>| ControlFlow::Continue(()))
     }
 
     pub(crate) fn harness(&self) -> Harness {

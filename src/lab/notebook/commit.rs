@@ -137,18 +137,21 @@ impl Notebook {
     }
 
     /// Moves the branch from `old` to `new`; false if it is not at `old` any more.
-    fn move_branch(&self, old: Option<Oid>, new: Oid, message: &str) -> Result<bool, LabError> {
+    pub(super) fn move_branch(&self, old: Option<Oid>, new: Oid, message: &str) -> Result<bool, LabError> {
         let subject = message.lines().next().unwrap_or_default();
         let moved = match old {
             Some(old) => {
-                self.repository.reference_matching(&self.branch, new, true, old, &format!("commit: {subject}"))
+                let log = format!("commit: {subject}");
+                match self.repository.reference_matching(&self.branch, new, true, old, &log) {
+                    Ok(_) => Ok(true),
+                    Err(error) if error.code() == ErrorCode::Modified => Ok(false),
+                    Err(error) => Err(error),
+                }
             }
-            None => self.repository.reference(&self.branch, new, false, &format!("commit (initial): {subject}")),
+            None => self.make_branch(&self.branch, new, &format!("commit (initial): {subject}")),
         };
-        match moved {
-            Ok(_) => {}
-            Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => return Ok(false),
-            Err(error) => return Err(self.git("move the branch", error)),
+        if !moved.map_err(|error| self.git("move the branch", error))? {
+            return Ok(false);
         }
         // Without this, a power cut can leave a branch that names nothing.
         let file = self.repository.commondir().join(&self.branch);

@@ -138,9 +138,7 @@ pub(super) fn put_in_order(repository: &Repository, root: &Path) -> Result<Vec<S
     let mut repairs = Vec::new();
     for (name, path) in ours(&folder)? {
         let lock = folder.join("index.lock");
-        if let (Ok(own), Ok(found)) = (fs::metadata(&path), fs::metadata(&lock))
-            && same_file(&own, &found)
-        {
+        if is_same(&path, &lock) {
             remove(&lock)?;
             repairs
                 .push("git's index was still locked by the commit that was interrupted; the lock was removed".into());
@@ -160,11 +158,13 @@ pub(super) fn put_in_order(repository: &Repository, root: &Path) -> Result<Vec<S
     Ok(repairs)
 }
 
-/// Waits a while until no other git process holds the index, and checks that it can be read.
+/// Waits a while until no other git process holds the index. A lock of ours is none: it goes with the commit that it
+/// was taken for, or at the next start.
 pub(super) fn check_free(repository: &Repository) -> Result<(), LabError> {
-    let lock = repository.path().join("index.lock");
+    let folder = repository.path();
+    let lock = folder.join("index.lock");
     let begun = Instant::now();
-    while lock.exists() {
+    while lock.exists() && !ours(folder)?.iter().any(|(_, path)| is_same(path, &lock)) {
         if begun.elapsed() > PATIENCE {
             return Err(LabError::IndexLocked { lock });
         }
@@ -287,6 +287,10 @@ fn remove(path: &Path) -> Result<(), LabError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(LabError::io("remove it", path, error)),
     }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((fs::metadata(one), fs::metadata(other)), (Ok(one), Ok(other)) if same_file(&one, &other))
 }
 
 fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {

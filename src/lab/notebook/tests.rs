@@ -385,6 +385,39 @@ fn a_linked_work_tree_is_a_lab_too() {
 }
 
 #[test]
+fn a_linked_work_tree_writes_over_no_branch() {
+    for packed in [false, true] {
+        let main = TestLab::new();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("linked");
+        main.git(&["worktree", "add", "-q", "-b", "side", path.to_str().expect("UTF-8")]);
+        main.write("notes.txt", "an earlier night's\n");
+        main.git(&["switch", "-q", "-c", "autoresearch/2026-03-01"]);
+        main.git(&["add", "notes.txt"]);
+        main.git(&["commit", "-q", "-m", "an earlier night"]);
+        if packed {
+            main.git(&["pack-refs", "--all"]);
+        }
+        let before = main.git(&["rev-parse", "autoresearch/2026-03-01"]);
+        // A branch without a commit, which only a HEAD tells of.
+        main.git(&["symbolic-ref", "HEAD", "refs/heads/autoresearch/2026-03-01-2"]);
+        let mut notebook = Notebook::open(&Lab::open(&path).expect("a lab")).expect("opened");
+        assert_ne!(main.git(&["rev-parse", "side"]), before);
+        assert_eq!(notebook.start(None, today(), now()).expect("begun"), "autoresearch/2026-03-01-3");
+        assert_eq!(main.git(&["rev-parse", "autoresearch/2026-03-01"]), before);
+        let own = main.git(&["rev-parse", "autoresearch/2026-03-01-3"]);
+        assert_eq!(own, main.git(&["rev-parse", "side"]));
+
+        // The first commit of a branch that came into being meanwhile.
+        notebook.branch = "refs/heads/autoresearch/2026-03-01".into();
+        let other = Oid::from_str(own.trim()).expect("a name");
+        assert!(!notebook.move_branch(None, other, "lab: first commit").expect("looked"));
+        assert_eq!(main.git(&["rev-parse", "autoresearch/2026-03-01"]), before);
+        main.fsck();
+    }
+}
+
+#[test]
 fn the_history_reads_as_pages() {
     let lab = TestLab::new();
     let mut notebook = lab.notebook();

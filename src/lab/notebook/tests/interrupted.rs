@@ -65,3 +65,37 @@ fn the_lock_of_somebody_else_stays() {
     crate::lab::notebook::index::put_in_order(&notebook.repository, lab.root()).expect("put in order");
     assert_eq!(fs::read_to_string(&lock).expect("read"), "somebody else's");
 }
+
+/// Every file of the git folder, and its bytes.
+fn git_files(lab: &TestLab) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut folders = vec![lab.root().join(".git")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("listed") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push((path.clone(), fs::read(&path).expect("read")));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn who_only_looks_changes_nothing() {
+    for branch_moved in [false, true] {
+        let (lab, _) = killed(branch_moved);
+        lab.write("model.yaml", "version: 1\n# a person's\n");
+        lab.write("program.md", "# A person's\n");
+        let before = git_files(&lab);
+        let notebook = Notebook::view(&lab.lab()).expect("viewed");
+        notebook.check().expect("a lock of ours is none");
+        assert!(notebook.model_is_dirty().expect("looked"));
+        assert_eq!(notebook.person_edits().expect("looked"), [PathBuf::from("program.md")]);
+        notebook.log(10).expect("read");
+        assert_eq!(git_files(&lab), before);
+    }
+}

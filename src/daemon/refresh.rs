@@ -1,0 +1,86 @@
+//! Between trials: what a person changed is taken in. Configuration, brief and rules are followed at once and committed as
+//! theirs; a model.yaml changed by hand is never overwritten.
+
+use jiff::Timestamp;
+
+use super::open::{budget, limits, researchers, worker_settings};
+use super::session::Session;
+use crate::error::Result;
+use crate::lab::config::Config;
+use crate::lab::layout::MODEL;
+use crate::research::event::Event;
+use crate::research::trial::{TrialRecord, Verdict};
+use crate::spec::Spec;
+
+impl Session<'_> {
+    /// Takes in configuration, brief and rules. Their edits become a commit of theirs.
+    pub(super) async fn refresh_lab(&mut self) -> Result<()> {
+        match Config::read(&self.lab) {
+            Ok(config) if config == self.config => {}
+            Ok(config) => self.follow(config).await,
+            // A half-saved or mistaken edit must not end the night: the last good configuration stays in force.
+            Err(error) => self.warn(format!("{error}; going on with the configuration as it was")),
+        }
+        if let Some(commit) = self.notebook.commit_person_edits(Timestamp::now())? {
+            self.note(format!("took in a person's edit of {}", commit.files.join(", ")));
+            self.record(Event::PersonEdited { files: commit.files })?;
+        }
+        Ok(())
+    }
+
+    /// Follows a new configuration: researcher, budgets, limits, device. (The branch's tag waits for the next session.)
+    async fn follow(&mut self, config: Config) {
+        match researchers(&self.lab, &config, self.options.researcher) {
+            Ok((researcher, fallback)) => (self.researcher, self.fallback) = (researcher, fallback),
+            Err(error) => {
+                self.warn(format!("{error}; going on with the configuration as it was"));
+                return;
+            }
+        }
+        let settings = worker_settings(&self.lab, &config);
+        if settings != self.worker_settings
+            && let Some(mut worker) = self.worker.take()
+        {
+            worker.kill().await;
+        }
+        self.budget = budget(&config, &settings);
+        self.limits = limits(&self.options, &config, self.started);
+        self.live.live.trials = self.limits.trials;
+        self.live.live.until = self.limits.until;
+        self.live.live.researcher = self.researcher.name().to_owned();
+        self.worker_settings = settings;
+        self.config = config;
+    }
+
+    /// Whether model.yaml has changes that are not committed. They are left alone, and said.
+    pub(super) fn model_is_dirty(&mut self) -> Result<bool> {
+        let dirty = self.notebook.model_is_dirty()?;
+        if dirty {
+            let warning = "model.yaml has changes of yours that are not committed: they are left alone, and until they are \
+                           committed or taken back no trial can be kept";
+            self.warn(warning.into());
+        }
+        Ok(dirty)
+    }
+
+    /// A keep against an incumbent that a person has replaced in the meantime is none: it becomes a discard, and the
+    /// person's model the next baseline.
+    pub(super) fn respect_the_persons_model(&mut self, mut record: TrialRecord) -> Result<TrialRecord> {
+        if record.verdict != Verdict::Keep || record.incumbent.is_none() {
+            return Ok(record);
+        }
+        let committed = self.notebook.file_at("HEAD", std::path::Path::new(MODEL))?.unwrap_or_default();
+        let committed = Spec::parse(&String::from_utf8_lossy(&committed), MODEL).ok().map(|spec| spec.hash());
+        let incumbent = self.history.incumbent().and_then(|incumbent| incumbent.spec_hash.clone());
+        if committed == incumbent && !self.model_is_dirty()? {
+            return Ok(record);
+        }
+        record.verdict = Verdict::Discard;
+        record.reason =
+            format!("model.yaml was changed by hand while this trained; against the model before: {}", record.reason);
+        if let Some(judgement) = &mut record.judgement {
+            judgement.keep = false;
+        }
+        Ok(record)
+    }
+}
