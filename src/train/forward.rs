@@ -54,10 +54,10 @@ impl<B: Kernels> Pass<B> for Predicting<'_, B> {
                 B::affine(x, moves, dense.activation)
             }
             Some(norm) => activate(dense.activation, layer_norm(norm, params, add(x, bias))),
-            None => match bias {
-                Some(bias) => B::affine(x, Affine { scaled: None, offset: bias }, dense.activation),
-                None => activate(dense.activation, x),
-            },
+            None => {
+                let offset = bias.unwrap_or_else(|| nothing(&x));
+                B::affine(x, Affine { scaled: None, offset }, dense.activation)
+            }
         }
     }
 }
@@ -90,10 +90,11 @@ impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
                 y
             }
             Some(norm) => drop(activate(dense.activation, layer_norm(norm, params, add(x, bias))), dropout.as_ref()),
-            None => match bias {
-                Some(bias) => B::biased(x, bias, dense.activation, dropout.as_ref()),
-                None => drop(activate(dense.activation, x), dropout.as_ref()),
-            },
+            None => {
+                // Without a bias it is the same operation with one that is 0 and is not learned.
+                let bias = bias.unwrap_or_else(|| nothing(&x));
+                B::biased(x, bias, dense.activation, dropout.as_ref())
+            }
         }
     }
 }
@@ -127,6 +128,12 @@ fn apply<B: Backend, P: Pass<B>>(
             }
         }
     }
+}
+
+/// A bias of 0 for a layer without one.
+fn nothing<B: Backend>(x: &Tensor<B, 3>) -> Tensor<B, 3> {
+    let [replicas, _, units] = x.dims();
+    Tensor::zeros([replicas, 1, units], &x.device())
 }
 
 fn add<B: Backend>(x: Tensor<B, 3>, bias: Option<Tensor<B, 3>>) -> Tensor<B, 3> {
