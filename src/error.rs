@@ -47,7 +47,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Something that should not happen.
-    #[error("internal error: {0}; please report it with the log in .autoresearch/logs")]
+    #[error("internal error: {0}; this is a bug of autoresearch, please report it")]
     Internal(String),
 }
 
