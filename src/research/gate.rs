@@ -205,7 +205,9 @@ pub fn judge(
     } else if found.delta < settings.min_effect {
         (false, format!("smaller than the minimum effect {}: {over}", settings.min_effect))
     } else if found.p_value < settings.alpha {
-        (true, format!("better than the incumbent: {over}, p {:.4} below {}", found.p_value, settings.alpha))
+        // Four digits of a tiny p-value would read as an impossible 0.
+        let p = if found.p_value < 1e-4 { "<0.0001".to_owned() } else { format!("{:.4}", found.p_value) };
+        (true, format!("better than the incumbent: {over}, p {p} below {}", settings.alpha))
     } else {
         (false, format!("not proven better: {over}, p {:.3} not below {}", found.p_value, settings.alpha))
     };
