@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{CellScore, EraScore};
 use crate::folds::{FoldPlan, plan};
 use crate::manifest::Manifest;
-use crate::metrics::{MetricError, correlation_contribution, correlation_of_ranks, numerai_corr};
+use crate::metrics::era_metrics;
 use crate::pack::{BENCHMARK, FEATURES, SCORE, TARGETS};
 use crate::protocol::Protocol;
 use crate::storage::MappedFile;
@@ -237,12 +237,10 @@ impl Harness {
         let predictions = wide(predictions);
         let target = wide(&self.score.floats()[span.rows.clone()]);
         let benchmark = wide(&self.benchmark()[span.rows.clone()]);
-        let text = |error: MetricError| error.to_string();
-        let corr = numerai_corr(&predictions, &target).map_err(text)?;
-        let bmc = correlation_contribution(&predictions, &benchmark, &target).map_err(text)?;
-        let with_benchmark = correlation_of_ranks(&predictions, &benchmark).map_err(text)?;
+        let found = era_metrics(&predictions, &benchmark, &target).map_err(|error| error.to_string())?;
+        let (corr, bmc) = (found.corr, found.contribution);
         let payout = self.protocol.objective.payout(corr, bmc);
-        Ok((EraScore { era: span.era, corr, bmc, payout }, with_benchmark))
+        Ok((EraScore { era: span.era, corr, bmc, payout }, found.corr_with_meta))
     }
 
     /// Spans of some eras, which ascend.

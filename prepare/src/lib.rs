@@ -31,7 +31,10 @@ pub use evaluate::{CellScore, EraScore, Evaluation, FoldScore, SeedScore};
 pub use folds::{Fold, FoldPlan, plan, purge};
 pub use lock::{Lock, harness_hash};
 pub use manifest::{AchievableScore, EraRows, FileHash, Manifest, MissingCounts, PackedPart};
-pub use metrics::{MetricError, correlation_contribution, correlation_of_ranks, numerai_corr, rank_gaussianize};
+pub use metrics::{
+    EraMetrics, MetricError, correlation_contribution, correlation_of_ranks, era_metrics, numerai_corr,
+    rank_gaussianize,
+};
 pub use protocol::{
     BenchmarkRules, DataSource, EraRules, FeatureRules, FoldRules, HoldoutRules, Objective, Preset, Protocol,
     SyntheticPreset, TargetRules, target_horizon_eras,

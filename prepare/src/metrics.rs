@@ -29,6 +29,42 @@ pub enum MetricError {
     },
 }
 
+/// The scores of one era.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EraMetrics {
+    /// [`numerai_corr`] of predictions and target.
+    pub corr: f64,
+    /// [`correlation_contribution`] of the predictions beyond the meta model.
+    pub contribution: f64,
+    /// [`correlation_of_ranks`] of predictions and meta model.
+    pub corr_with_meta: f64,
+}
+
+/// All scores of one era at once: each ranking, which is what they cost, is made once.
+///
+/// # Errors
+/// Those of each score alone.
+pub fn era_metrics(predictions: &[f64], meta: &[f64], target: &[f64]) -> Result<EraMetrics, MetricError> {
+    same_length(predictions, target)?;
+    same_length(predictions, meta)?;
+    if [predictions, meta, target].into_iter().flatten().any(|value| value.is_nan()) {
+        // Each score drops the rows that it lacks itself, and ranks what is left.
+        return Ok(EraMetrics {
+            corr: numerai_corr(predictions, target)?,
+            contribution: correlation_contribution(predictions, meta, target)?,
+            corr_with_meta: correlation_of_ranks(predictions, meta)?,
+        });
+    }
+    aligned(&[predictions])?;
+    let quantiles = quantiles(predictions.len());
+    let (p, m) = (gaussianize(predictions, &quantiles), gaussianize(meta, &quantiles));
+    Ok(EraMetrics {
+        corr: corr(&p, target, mean(target)),
+        contribution: contribution(&p, &m, target.to_vec()),
+        corr_with_meta: pearson(p, m),
+    })
+}
+
 /// CORR of one era: the Pearson correlation of gaussianized predictions and centred target, both to the power 1.5.
 ///
 /// The target is centred over all of its values before rows without a prediction are dropped. Constant predictions
@@ -38,12 +74,9 @@ pub enum MetricError {
 /// When the lengths differ, or fewer than 80 % of the rows have both values.
 pub fn numerai_corr(predictions: &[f64], target: &[f64]) -> Result<f64, MetricError> {
     same_length(predictions, target)?;
-    let centre = mean(target.iter().copied().filter(|value| !value.is_nan()));
+    let known: Vec<f64> = target.iter().copied().filter(|value| !value.is_nan()).collect();
     let rows = aligned(&[predictions, target])?;
-    let ranked = rank_gaussianize(&pick(predictions, &rows));
-    let x: Vec<f64> = ranked.into_iter().map(power).collect();
-    let y: Vec<f64> = rows.iter().map(|&row| power(target[row] - centre)).collect();
-    Ok(pearson(&x, &y))
+    Ok(corr(&rank_gaussianize(&pick(predictions, &rows)), &pick(target, &rows), mean(&known)))
 }
 
 /// Contribution of one era (MMC; BMC when `meta` is a benchmark): the covariance with the target of what is left of
@@ -59,14 +92,7 @@ pub fn correlation_contribution(predictions: &[f64], meta: &[f64], target: &[f64
     let rows = aligned(&[predictions, meta, target])?;
     let p = rank_gaussianize(&pick(predictions, &rows));
     let m = rank_gaussianize(&pick(meta, &rows));
-    let mut t = pick(target, &rows);
-    if t.iter().all(|value| (0.0..=1.0).contains(value)) {
-        t.iter_mut().for_each(|value| *value *= 4.0);
-    }
-    let centre = mean(t.iter().copied());
-    let share = dot(&p, &m) / dot(&m, &m);
-    let total: f64 = p.iter().zip(&m).zip(&t).map(|((p, m), t)| (p - m * share) * (t - centre)).sum();
-    Ok(total / rows.len() as f64)
+    Ok(contribution(&p, &m, pick(target, &rows)))
 }
 
 /// Pearson correlation of two gaussianized rankings: 1 when both order the rows alike. NaN when one is constant.
@@ -76,29 +102,97 @@ pub fn correlation_contribution(predictions: &[f64], meta: &[f64], target: &[f64
 pub fn correlation_of_ranks(left: &[f64], right: &[f64]) -> Result<f64, MetricError> {
     same_length(left, right)?;
     let rows = aligned(&[left, right])?;
-    Ok(pearson(&rank_gaussianize(&pick(left, &rows)), &rank_gaussianize(&pick(right, &rows))))
+    Ok(pearson(rank_gaussianize(&pick(left, &rows)), rank_gaussianize(&pick(right, &rows))))
 }
 
 /// Φ⁻¹((rank − ½) / n), where ties share their average rank. The values must not be NaN.
 pub fn rank_gaussianize(values: &[f64]) -> Vec<f64> {
-    let normal = Normal::standard();
-    let count = values.len() as f64;
-    let mut order: Vec<u32> = (0..values.len() as u32).collect();
-    order.sort_unstable_by(|&a, &b| values[a as usize].total_cmp(&values[b as usize]));
+    gaussianize(values, &quantiles(values.len()))
+}
+
+/// Φ⁻¹ at each rank of so many values without ties, ascending.
+fn quantiles(count: usize) -> Vec<f64> {
+    let mut out: Vec<f64> = (0..count.div_ceil(2)).map(|below| quantile(below as f64 + 1.0, count)).collect();
+    // The upper half mirrors the lower one.
+    out.extend_from_within(..count / 2);
+    out[count.div_ceil(2)..].reverse();
+    out[count.div_ceil(2)..].iter_mut().for_each(|score| *score = -*score);
+    out
+}
+
+fn quantile(rank: f64, count: usize) -> f64 {
+    Normal::standard().inverse_cdf((rank - 0.5) / count as f64)
+}
+
+/// `values` in place of whose ranks stand their `quantiles`.
+fn gaussianize(values: &[f64], quantiles: &[f64]) -> Vec<f64> {
+    let order = sorted(values.iter().zip(0..).map(|(&value, row)| (key(value), row)).collect());
     let mut out = vec![0.0; values.len()];
     let mut start = 0;
-    while start < order.len() {
-        // `==` rather than the total order, so that 0.0 and -0.0 tie as they do in pandas.
-        let value = values[order[start] as usize];
-        let tied = order[start..].iter().take_while(|&&row| values[row as usize] == value).count().max(1);
-        let rank = start as f64 + (tied as f64 + 1.0) / 2.0;
-        let score = normal.inverse_cdf((rank - 0.5) / count);
-        for &row in &order[start..start + tied] {
+    for run in order.chunk_by(|(a, _), (b, _)| a == b) {
+        let score = match run.len() {
+            1 => quantiles[start],
+            tied => quantile(start as f64 + (tied as f64 + 1.0) / 2.0, values.len()),
+        };
+        for &(_, row) in run {
             out[row as usize] = score;
         }
-        start += tied;
+        start += run.len();
     }
     out
+}
+
+/// A whole number that orders as the value does. 0.0 and -0.0 tie, as they do in pandas; bits that are 0 in every value,
+/// as in those that came from f32, are the same in every key.
+fn key(value: f64) -> u64 {
+    let magnitude = (value.to_bits() << 1 >> 1) as i64;
+    let signed = if value < 0.0 { -magnitude } else { magnitude };
+    signed as u64 ^ 1 << 63
+}
+
+/// Pairs of key and row in the order of their keys: a radix sort by bytes. Bytes that are the same everywhere are skipped.
+fn sorted(mut pairs: Vec<(u64, u32)>) -> Vec<(u64, u32)> {
+    let mut counts = [[0_u32; 256]; 8];
+    for (key, _) in &pairs {
+        for (count, byte) in counts.iter_mut().zip(key.to_le_bytes()) {
+            count[byte as usize] += 1;
+        }
+    }
+    let mut spare = pairs.clone();
+    for (byte, counts) in counts.iter().enumerate() {
+        if counts.iter().any(|&count| count as usize == pairs.len()) {
+            continue;
+        }
+        let mut next = [0_u32; 256];
+        for value in 1..256 {
+            next[value] = next[value - 1] + counts[value - 1];
+        }
+        for &(key, row) in &pairs {
+            let next = &mut next[usize::from((key >> (8 * byte)) as u8)];
+            spare[*next as usize] = (key, row);
+            *next += 1;
+        }
+        std::mem::swap(&mut pairs, &mut spare);
+    }
+    pairs
+}
+
+/// CORR of gaussianized predictions with a target that is centred by `centre`.
+fn corr(p: &[f64], target: &[f64], centre: f64) -> f64 {
+    let x = p.iter().copied().map(power).collect();
+    let y = target.iter().map(|value| power(value - centre)).collect();
+    pearson(x, y)
+}
+
+/// Contribution of gaussianized predictions beyond a gaussianized meta model.
+fn contribution(p: &[f64], m: &[f64], mut target: Vec<f64>) -> f64 {
+    if target.iter().all(|value| (0.0..=1.0).contains(value)) {
+        target.iter_mut().for_each(|value| *value *= 4.0);
+    }
+    center(&mut target);
+    let share = dot(p, m) / dot(m, m);
+    let left: Vec<f64> = p.iter().zip(m).map(|(p, m)| p - m * share).collect();
+    dot(&left, &target) / target.len() as f64
 }
 
 fn same_length(left: &[f64], right: &[f64]) -> Result<(), MetricError> {
@@ -123,31 +217,39 @@ fn pick(values: &[f64], rows: &[usize]) -> Vec<f64> {
 
 /// sign(x)·|x|^1.5.
 fn power(value: f64) -> f64 {
-    value.abs().powf(1.5).copysign(value)
+    value * value.abs().sqrt()
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut total, mut count) = (0.0, 0.0);
-    for value in values {
-        total += value;
-        count += 1.0;
-    }
-    total / count
+fn mean(values: &[f64]) -> f64 {
+    lanes(values, values, |value, _| value) / values.len() as f64
 }
 
 fn dot(x: &[f64], y: &[f64]) -> f64 {
-    x.iter().zip(y).map(|(x, y)| x * y).sum()
+    lanes(x, y, |x, y| x * y)
 }
 
-fn pearson(x: &[f64], y: &[f64]) -> f64 {
-    let (mean_x, mean_y) = (mean(x.iter().copied()), mean(y.iter().copied()));
-    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
-    for (x, y) in x.iter().zip(y) {
-        let (x, y) = (x - mean_x, y - mean_y);
-        xx += x * x;
-        yy += y * y;
-        xy += x * y;
+/// The sum of a term over all pairs, in eight sums side by side: one sum would wait for each addition.
+fn lanes(x: &[f64], y: &[f64], term: impl Fn(f64, f64) -> f64) -> f64 {
+    let (x_chunks, x_rest) = x.as_chunks::<8>();
+    let (y_chunks, y_rest) = y.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (x, y) in x_chunks.iter().zip(y_chunks) {
+        for (sum, (&x, &y)) in sums.iter_mut().zip(x.iter().zip(y)) {
+            *sum += term(x, y);
+        }
     }
-    let denominator = xx.sqrt() * yy.sqrt();
-    if denominator > 0.0 { xy / denominator } else { f64::NAN }
+    let rest: f64 = x_rest.iter().zip(y_rest).map(|(&x, &y)| term(x, y)).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+fn center(values: &mut [f64]) {
+    let mean = mean(values);
+    values.iter_mut().for_each(|value| *value -= mean);
+}
+
+fn pearson(mut x: Vec<f64>, mut y: Vec<f64>) -> f64 {
+    center(&mut x);
+    center(&mut y);
+    let denominator = dot(&x, &x).sqrt() * dot(&y, &y).sqrt();
+    if denominator > 0.0 { dot(&x, &y) / denominator } else { f64::NAN }
 }

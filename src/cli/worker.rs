@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use crate::error::{Error, Result};
-use crate::train::Choice;
+use crate::train::DeviceSettings;
 use crate::worker::child::serve;
 
 /// Train for a session (started by it, never by hand).
@@ -18,15 +18,11 @@ pub(super) struct Arguments {
     /// The folder of the packed data.
     #[arg(long)]
     packed: PathBuf,
-    /// The device.
-    #[arg(long, value_enum, default_value_t)]
-    device: Choice,
-    /// CPU threads.
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceSettings,
 }
 
 pub(super) fn run(_: &Context<'_>, arguments: &Arguments) -> Result<()> {
-    serve(&arguments.protocol, &arguments.packed, arguments.device, arguments.threads)
+    serve(&arguments.protocol, &arguments.packed, &arguments.device)
         .map_err(|error| Error::Internal(format!("the session is gone: {error}")))
 }

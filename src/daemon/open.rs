@@ -11,7 +11,7 @@ use super::notify::Notify;
 use super::session::{Limits, Session};
 use super::update::Update;
 use crate::error::{Error, Result};
-use crate::lab::config::{Config, Device};
+use crate::lab::config::{Config, Device, Precision as Wanted};
 use crate::lab::live::{Live, Writer};
 use crate::lab::{Lab, LabLock, Ledger, Notebook, recover};
 use crate::research::event::Event;
@@ -19,7 +19,7 @@ use crate::research::history::History;
 use crate::researcher::settings::Kind;
 use crate::researcher::{Researcher, Templates};
 use crate::spec::cost::Budget;
-use crate::train::Choice;
+use crate::train::{Choice, DeviceSettings, Precision};
 use crate::worker::supervisor::{Worker, WorkerSettings};
 
 /// What a person asks of a session.
@@ -232,12 +232,20 @@ pub(crate) fn worker_settings(lab: &Lab, config: &Config) -> WorkerSettings {
     WorkerSettings {
         protocol: lab.protocol(),
         packed: lab.packed_data(),
-        device: match config.device {
-            Device::Auto => Choice::Auto,
-            Device::Cpu => Choice::Cpu,
-            Device::Cuda => Choice::Cuda,
+        device: DeviceSettings {
+            device: match config.device {
+                Device::Auto => Choice::Auto,
+                Device::Cpu => Choice::Cpu,
+                Device::Cuda => Choice::Cuda,
+            },
+            threads: config.threads,
+            precision: config.precision.map(|precision| match precision {
+                Wanted::Fp32 => Precision::Fp32,
+                Wanted::Tf32 => Precision::Tf32,
+                Wanted::Bf16 => Precision::Bf16,
+            }),
+            gpu_memory_mb: config.gpu_memory_mb,
         },
-        threads: config.threads,
         log: lab.logs().join("worker.log"),
         memory_bytes: config.budget.memory_mb.map_or_else(|| machine_memory() / 5 * 4, |mb| mb << 20),
     }
@@ -246,7 +254,7 @@ pub(crate) fn worker_settings(lab: &Lab, config: &Config) -> WorkerSettings {
 /// What one trial may cost.
 pub(crate) fn budget(config: &Config, worker: &WorkerSettings) -> Budget {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let nets_at_once = worker.threads.unwrap_or(cores) as u64;
+    let nets_at_once = worker.device.threads.unwrap_or(cores) as u64;
     Budget {
         params: config.budget.parameters,
         replica_bytes: worker.memory_bytes / nets_at_once.max(1),

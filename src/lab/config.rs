@@ -55,6 +55,12 @@ pub struct Config {
     /// CPU threads of the worker; None: all cores.
     #[serde(default)]
     pub threads: Option<usize>,
+    /// How the operands of matrix products are rounded; None: the device's own way, fp32 on the CPU and tf32 on a GPU.
+    #[serde(default)]
+    pub precision: Option<Precision>,
+    /// MiB of a GPU's memory for the nets that train at once; None: 8 GiB.
+    #[serde(default)]
+    pub gpu_memory_mb: Option<u64>,
     /// The notebook's branch is `autoresearch/TAG`; None: today's date.
     #[serde(default)]
     pub tag: Option<String>,
@@ -102,6 +108,18 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU; its absence is an error.
     Cuda,
+}
+
+/// How the operands of matrix products are rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Not at all.
+    Fp32,
+    /// To 11 significant bits where a GPU's tensor cores multiply.
+    Tf32,
+    /// To 8 significant bits.
+    Bf16,
 }
 
 impl Default for Config {

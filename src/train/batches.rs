@@ -5,13 +5,19 @@ use std::ops::Range;
 use prepare::data::{EraSpan, Harness};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
 
 use super::TrainError;
+use super::kernels::buffers;
+use super::kernels::loops::features::{prefetch, scaled, unpack};
 use super::split::inner_split;
 use crate::spec::{LossTerm, Names, Spec, Within};
 
 /// Eras are cut into parts of at most this many rows where the loss is taken per era.
 const MOST_PART_ROWS: usize = 1024;
+
+/// How many rows before its turn a row is asked for.
+const AHEAD: usize = 12;
 
 /// The columns that a spec uses.
 #[derive(Clone, Debug)]
@@ -63,26 +69,47 @@ impl Columns {
         self.features.as_ref().map_or(self.feature_total, Vec::len)
     }
 
-    /// Appends one row's features as -1, -0.5, 0, 0.5, 1. `features` is the whole packed matrix.
-    pub(super) fn push_features(&self, features: &[u8], row: usize, out: &mut Vec<f32>) {
-        let row = &features[row * self.feature_total..][..self.feature_total];
-        let scaled = |value: u8| (f32::from(value) - 2.0) * 0.5;
+    /// One row of the whole packed matrix.
+    fn packed_row<'f>(&self, features: &'f [u8], row: usize) -> &'f [u8] {
+        &features[row * self.feature_total..][..self.feature_total]
+    }
+
+    /// Writes one row's features as -1, -0.5, 0, 0.5, 1. `features` is the whole packed matrix.
+    pub(super) fn write_features(&self, features: &[u8], row: usize, out: &mut [f32]) {
+        let row = self.packed_row(features, row);
         match &self.features {
-            None => out.extend(row.iter().map(|value| scaled(*value))),
-            Some(columns) => out.extend(columns.iter().map(|column| scaled(row[*column]))),
+            None => unpack(row, out),
+            Some(columns) => {
+                for (column, out) in columns.iter().zip(out) {
+                    *out = scaled(row[*column]);
+                }
+            }
         }
     }
 
-    /// Appends one row's targets minus 0.5, and its mask; a missing target is 0 with mask 0. True if one is missing.
-    fn push_targets(&self, labels: &[f32], row: usize, targets: &mut Vec<f32>, mask: &mut Vec<f32>) -> bool {
+    /// The used columns of every row, `[row, feature]`. `features` is the whole packed matrix.
+    pub(super) fn used(&self, features: &[u8]) -> Vec<u8> {
+        let Some(columns) = &self.features else { return features.to_vec() };
+        let mut used = vec![0; features.len() / self.feature_total.max(1) * columns.len()];
+        let rows = features.par_chunks_exact(self.feature_total.max(1));
+        rows.zip(used.par_chunks_exact_mut(columns.len().max(1))).for_each(|(row, out)| {
+            for (column, out) in columns.iter().zip(out) {
+                *out = row[*column];
+            }
+        });
+        used
+    }
+
+    /// Writes one row's targets minus 0.5, and its mask; a missing target is 0 with mask 0. True if one is missing.
+    pub(super) fn write_targets(&self, labels: &[f32], row: usize, targets: &mut [f32], mask: &mut [f32]) -> bool {
         let row = &labels[row * self.target_total..][..self.target_total];
         let mut missing = false;
-        for column in &self.targets {
+        for ((column, target), mask) in self.targets.iter().zip(targets).zip(mask) {
             let value = row[*column];
             let here = !value.is_nan();
             missing |= !here;
-            targets.push(if here { value - 0.5 } else { 0.0 });
-            mask.push(if here { 1.0 } else { 0.0 });
+            *target = if here { value - 0.5 } else { 0.0 };
+            *mask = if here { 1.0 } else { 0.0 };
         }
         missing
     }
@@ -171,7 +198,7 @@ impl BatchPlan {
 }
 
 /// A batch on the host, all replicas of a group one after another.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Batch {
     /// `[replica, row, feature]`
     pub(super) features: Vec<f32>,
@@ -181,6 +208,20 @@ pub(super) struct Batch {
     pub(super) mask: Vec<f32>,
     /// Whether any target is missing.
     pub(super) missing: bool,
+}
+
+impl Batch {
+    /// Room for `count` replicas' rows.
+    pub(super) fn new(count: usize, plan: &BatchPlan, columns: &Columns) -> Self {
+        let rows = count * plan.rows;
+        let targets = rows * columns.targets.len();
+        Self {
+            features: buffers::take(rows * columns.inputs()),
+            targets: buffers::take(targets),
+            mask: buffers::take(targets),
+            missing: false,
+        }
+    }
 }
 
 /// The order in which one replica sees its rows.
@@ -216,7 +257,12 @@ impl Sampler {
         self.order.extend(cut.into_iter().flatten());
     }
 
-    /// Appends the rows of batch `step` to `batch`.
+    /// The first `count` rows of this epoch, counted from where each era of the fold starts.
+    pub(super) fn places(&self, starts: &[u32], count: usize) -> Vec<i32> {
+        self.order[..count].iter().map(|(era, row)| (starts[*era as usize] + row) as i32).collect()
+    }
+
+    /// Writes the rows of batch `step` as those of replica `replica` of `batch`.
     pub(super) fn fill(
         &self,
         step: usize,
@@ -224,12 +270,20 @@ impl Sampler {
         fold: &FoldData<'_>,
         columns: &Columns,
         features: &[u8],
-        batch: &mut Batch,
+        (batch, replica): (&mut Batch, usize),
     ) {
-        for (era, row) in &self.order[step * plan.rows..][..plan.rows] {
-            let era = &fold.learn[*era as usize];
-            columns.push_features(features, era.rows.start + *row as usize, &mut batch.features);
-            batch.missing |= columns.push_targets(era.labels, *row as usize, &mut batch.targets, &mut batch.mask);
+        let (inputs, targets) = (columns.inputs(), columns.targets.len());
+        let order = &self.order[step * plan.rows..][..plan.rows];
+        for (place, (era, row)) in order.iter().enumerate() {
+            if let Some((era, row)) = order.get(place + AHEAD) {
+                prefetch(columns.packed_row(features, fold.learn[*era as usize].rows.start + *row as usize));
+            }
+            let place = replica * plan.rows + place;
+            let (era, row) = (&fold.learn[*era as usize], *row as usize);
+            columns.write_features(features, era.rows.start + row, &mut batch.features[place * inputs..][..inputs]);
+            let range = place * targets..(place + 1) * targets;
+            let (target, mask) = (&mut batch.targets[range.clone()], &mut batch.mask[range]);
+            batch.missing |= columns.write_targets(era.labels, row, target, mask);
         }
     }
 }

@@ -3,8 +3,10 @@
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, activate, drop};
+use super::backend::Precision;
+use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, Norm};
 use super::layers::{DenseLayer, Layer, Net, NormLayer};
+use crate::spec::Activation;
 
 /// The share of the newest batch in batch norm's running statistics, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
@@ -30,21 +32,34 @@ impl<B: Backend> Running<B> {
     }
 }
 
-/// What differs between training and predicting: everything behind a dense layer's matrix product.
+/// What differs between training and predicting.
 pub(super) trait Pass<B: Backend> {
-    /// Norm or bias, activation, dropout.
-    fn tail(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3>;
+    /// x · weight.
+    fn product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>) -> Tensor<B, 3>;
+
+    /// A dense layer: product, norm or bias, activation, dropout.
+    fn dense(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3>;
 }
 
 /// Predicting: running statistics, no dropout.
-pub(super) struct Predicting<'a, B: Backend>(pub(super) &'a [Running<B>]);
+pub(super) struct Predicting<'a, B: Backend> {
+    /// By number.
+    pub(super) running: &'a [Running<B>],
+    /// Of matrix products.
+    pub(super) precision: Precision,
+}
 
 impl<B: Kernels> Pass<B> for Predicting<'_, B> {
-    fn tail(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3> {
+    fn product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>) -> Tensor<B, 3> {
+        B::plain_product(x, weight, self.precision)
+    }
+
+    fn dense(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let x = self.product(x, params[dense.weight].clone());
         let bias = dense.bias.map(|bias| params[bias].clone());
         match &dense.norm {
             Some(NormLayer { scale, shift, running: Some(running) }) => {
-                let Running { mean, variance } = &self.0[*running];
+                let Running { mean, variance } = &self.running[*running];
                 let mean = match bias {
                     Some(bias) => mean.clone() - bias,
                     None => mean.clone(),
@@ -53,7 +68,14 @@ impl<B: Kernels> Pass<B> for Predicting<'_, B> {
                 let moves = Affine { scaled: Some((mean, factor)), offset: params[*shift].clone() };
                 B::affine(x, moves, dense.activation)
             }
-            Some(norm) => activate(dense.activation, layer_norm(norm, params, add(x, bias))),
+            Some(norm) => {
+                let norm = Norm { scale: params[norm.scale].clone(), shift: params[norm.shift].clone() };
+                let x = match bias {
+                    Some(offset) => B::affine(x, Affine { scaled: None, offset }, Activation::Identity),
+                    None => x,
+                };
+                B::plain_row_normalized(x, norm, dense.activation)
+            }
             None => {
                 let offset = bias.unwrap_or_else(|| nothing(&x));
                 B::affine(x, Affine { scaled: None, offset }, dense.activation)
@@ -71,10 +93,16 @@ pub(super) struct Learning<'a, B: Backend> {
     pub(super) dropout: &'a mut MakeDropout<'a>,
     /// The batch's moments, by number of the running statistics.
     pub(super) seen: Vec<Option<Moments<B>>>,
+    /// Of matrix products.
+    pub(super) precision: Precision,
 }
 
 impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
-    fn tail(
+    fn product(&mut self, x: Tensor<Autodiff<B>, 3>, weight: Tensor<Autodiff<B>, 3>) -> Tensor<Autodiff<B>, 3> {
+        B::product(x, weight, self.precision)
+    }
+
+    fn dense(
         &mut self,
         dense: &DenseLayer,
         params: &[Tensor<Autodiff<B>, 3>],
@@ -82,15 +110,30 @@ impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
     ) -> Tensor<Autodiff<B>, 3> {
         let dropout = (dense.dropout > 0.0).then(|| (self.dropout)(dense.dropout));
         let bias = dense.bias.map(|bias| params[bias].clone());
+        let weight = params[dense.weight].clone();
+        let norm = |norm: &NormLayer| Norm { scale: params[norm.scale].clone(), shift: params[norm.shift].clone() };
         match &dense.norm {
-            Some(NormLayer { scale, shift, running: Some(running) }) => {
-                let (scale, shift) = (params[*scale].clone(), params[*shift].clone());
-                let (y, moments) = B::normalized(add(x, bias), scale, shift, dense.activation, dropout.as_ref());
-                self.seen[*running] = Some(moments);
+            Some(layer @ NormLayer { running: Some(running), .. }) => {
+                // The batch's mean takes a bias away again: it changes no output, and no gradient reaches it.
+                let tail = (dense.activation, dropout.as_ref());
+                let (y, moments) = B::dense(x, weight, norm(layer), tail, self.precision);
+                let mean = match bias {
+                    Some(bias) => moments.mean + bias.inner(),
+                    None => moments.mean,
+                };
+                self.seen[*running] = Some(Moments { mean, ..moments });
                 y
             }
-            Some(norm) => drop(activate(dense.activation, layer_norm(norm, params, add(x, bias))), dropout.as_ref()),
+            Some(layer) => {
+                let x = self.product(x, weight);
+                let x = match bias {
+                    Some(bias) => B::biased(x, bias, Activation::Identity, None),
+                    None => x,
+                };
+                B::row_normalized(x, norm(layer), dense.activation, dropout.as_ref())
+            }
             None => {
+                let x = self.product(x, weight);
                 // Without a bias it is the same operation with one that is 0 and is not learned.
                 let bias = bias.unwrap_or_else(|| nothing(&x));
                 B::biased(x, bias, dense.activation, dropout.as_ref())
@@ -116,14 +159,11 @@ fn apply<B: Backend, P: Pass<B>>(
     pass: &mut P,
 ) -> Tensor<B, 3> {
     match layer {
-        Layer::Dense(dense) => {
-            let product = x.matmul(params[dense.weight].clone());
-            pass.tail(dense, params, product)
-        }
+        Layer::Dense(dense) => pass.dense(dense, params, x),
         Layer::Residual { inner, projection } => {
             let inside = inner.iter().fold(x.clone(), |x, layer| apply(layer, params, x, pass));
             match projection {
-                Some(weight) => x.matmul(params[*weight].clone()) + inside,
+                Some(weight) => pass.product(x, params[*weight].clone()) + inside,
                 None => x + inside,
             }
         }
@@ -134,18 +174,4 @@ fn apply<B: Backend, P: Pass<B>>(
 fn nothing<B: Backend>(x: &Tensor<B, 3>) -> Tensor<B, 3> {
     let [replicas, _, units] = x.dims();
     Tensor::zeros([replicas, 1, units], &x.device())
-}
-
-fn add<B: Backend>(x: Tensor<B, 3>, bias: Option<Tensor<B, 3>>) -> Tensor<B, 3> {
-    match bias {
-        Some(bias) => x + bias,
-        None => x,
-    }
-}
-
-/// Per row over the units: scale · (x - mean) / √(variance + ε) + shift.
-fn layer_norm<B: Backend>(norm: &NormLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3> {
-    let centred = x.clone() - x.mean_dim(2);
-    let variance = centred.clone().square().mean_dim(2);
-    centred * (variance + EPSILON).sqrt().recip() * params[norm.scale].clone() + params[norm.shift].clone()
 }

@@ -1,5 +1,6 @@
 //! The training loop: a group of replicas, trained together as one set of tensors.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::backend::Autodiff;
@@ -7,13 +8,16 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use prepare::data::Harness;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
-use super::batches::{Batch, BatchPlan, Columns, EraRows, FoldData, Sampler};
+use super::backend::Precision;
+use super::batches::{BatchPlan, Columns, EraRows, FoldData};
+use super::feed::{Feed, Rows};
 use super::forward::{Learning, Predicting, Running, forward};
 use super::kernels::{Dropout, Kernels};
 use super::layers::Net;
-use super::loss::{Truth, loss, target_weights};
+use super::loss::{loss, target_weights};
 use super::optimizer::Stepper;
 use super::schedule::factor;
 use super::streams::{Purpose, Replica};
@@ -27,6 +31,8 @@ pub(super) struct Context<'h> {
     pub(super) columns: Columns,
     pub(super) folds: Vec<FoldData<'h>>,
     pub(super) plan: BatchPlan,
+    /// Of matrix products.
+    pub(super) precision: Precision,
     /// Set from outside to end the training.
     pub(super) stop: &'h AtomicBool,
 }
@@ -36,14 +42,19 @@ impl<'h> Context<'h> {
     ///
     /// # Errors
     /// Names that the data does not have; too few eras for early stopping.
-    pub(super) fn new(spec: &'h Spec, harness: &'h Harness, stop: &'h AtomicBool) -> Result<Self, TrainError> {
+    pub(super) fn new(
+        spec: &'h Spec,
+        harness: &'h Harness,
+        precision: Precision,
+        stop: &'h AtomicBool,
+    ) -> Result<Self, TrainError> {
         let columns = Columns::of(spec, harness)?;
         let net = Net::of(spec, columns.inputs(), columns.targets.len());
         let folds = (0..harness.plan().folds.len())
             .map(|fold| FoldData::of(spec, harness, fold))
             .collect::<Result<Vec<_>, _>>()?;
         let plan = BatchPlan::of(spec, &folds);
-        Ok(Self { spec, harness, net, columns, folds, plan, stop })
+        Ok(Self { spec, harness, net, columns, folds, plan, precision, stop })
     }
 
     /// The weights of targets that are not learned, in the order of the trained targets; they sum to 1.
@@ -74,20 +85,17 @@ pub(super) struct Prediction {
     pub(super) rows_trained: u64,
 }
 
-/// Rows that are predicted at once.
-const PREDICT_ROWS: usize = 4096;
-
 /// Trains the replicas and predicts their folds' test rows. `alive` is called after every epoch.
 ///
 /// # Errors
 /// A loss or a prediction that is not a number; a request to stop.
 pub(super) fn train_group<B: Kernels>(
-    context: &Context<'_>,
+    feed: &Feed<'_, B>,
     replicas: &[Replica],
-    device: &B::Device,
     alive: &dyn Fn(),
 ) -> Result<Vec<Prediction>, TrainError> {
-    let mut group = Group::<B>::new(context, replicas, device);
+    let context = feed.context;
+    let mut group = Group::<B>::new(feed, replicas);
     let epochs = context.spec.training.epochs;
     for epoch in 1..=epochs {
         group.epoch(epoch)?;
@@ -106,51 +114,52 @@ struct Weights<B: Backend> {
     running: Vec<Running<B>>,
 }
 
-struct Group<'c, 'h, B: Backend> {
-    context: &'c Context<'h>,
+struct Group<'c, B: Backend> {
+    feed: &'c Feed<'c, B>,
+    context: &'c Context<'c>,
     replicas: &'c [Replica],
-    device: &'c B::Device,
+    rows: Rows<'c, B>,
     weights: Weights<B>,
     best: Option<Weights<B>>,
     /// Each replica's best score on the watched eras, and the epoch of it.
     scores: Vec<(f64, u32)>,
     stopped: Vec<bool>,
     stepper: Stepper<B>,
-    samplers: Vec<Sampler>,
     dropout: Vec<ChaCha8Rng>,
-    fixed: Vec<f32>,
+    /// The weights of targets that are not learned, `[1, 1, target]`.
+    fixed: Tensor<B, 3>,
     rows_trained: Vec<u64>,
 }
 
-impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
-    fn new(context: &'c Context<'h>, replicas: &'c [Replica], device: &'c B::Device) -> Self {
-        let starts: Vec<Vec<Vec<f32>>> = replicas.iter().map(|replica| context.net.start(replica)).collect();
+impl<'c, B: Kernels> Group<'c, B> {
+    fn new(feed: &'c Feed<'c, B>, replicas: &'c [Replica]) -> Self {
+        let (context, device) = (feed.context, &feed.device);
+        let starts: Vec<Vec<Vec<f32>>> = replicas.par_iter().map(|replica| context.net.start(replica)).collect();
         let params = context.net.params.iter().enumerate().map(|(index, shape)| {
             let values: Vec<f32> = starts.iter().flat_map(|start| start[index].iter().copied()).collect();
             Tensor::from_data(TensorData::new(values, [replicas.len(), shape.rows, shape.cols]), device)
         });
         let running = context.net.running.iter().map(|width| Running::new(replicas.len(), *width, device));
+        let fixed = TensorData::new(context.fixed_weights(), [1, 1, context.columns.targets.len()]);
         Self {
+            feed,
             context,
             replicas,
-            device,
+            rows: Rows::new(feed, replicas),
             weights: Weights { params: params.collect(), running: running.collect() },
             best: None,
             scores: vec![(f64::NEG_INFINITY, 0); replicas.len()],
             stopped: vec![false; replicas.len()],
             stepper: Stepper::new(&context.spec.optimizer, context.net.params.len()),
-            samplers: replicas.iter().map(|replica| Sampler::new(replica.stream(Purpose::Order))).collect(),
             dropout: replicas.iter().map(|replica| replica.stream(Purpose::Dropout)).collect(),
-            fixed: context.fixed_weights(),
+            fixed: Tensor::from_data(fixed, device),
             rows_trained: vec![0; replicas.len()],
         }
     }
 
     fn epoch(&mut self, epoch: u32) -> Result<(), TrainError> {
         let Context { spec, plan, .. } = self.context;
-        for (sampler, replica) in self.samplers.iter_mut().zip(self.replicas) {
-            sampler.shuffle(&self.context.folds[replica.fold], plan);
-        }
+        self.rows.shuffle();
         let mut total: Option<Tensor<B, 3>> = None;
         for step in 0..plan.steps {
             if self.context.stop.load(Ordering::Relaxed) {
@@ -182,40 +191,29 @@ impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
 
     /// One batch; the loss of each replica, `[replica, 1, 1]`.
     fn step(&mut self, step: usize, factor: f64) -> Tensor<B, 3> {
-        let Context { spec, harness, net, columns, folds, plan, .. } = self.context;
-        let count = self.replicas.len();
-        let mut batch = Batch::default();
-        batch.features.reserve(count * plan.rows * columns.inputs());
-        for (sampler, replica) in self.samplers.iter().zip(self.replicas) {
-            sampler.fill(step, plan, &folds[replica.fold], columns, harness.features(), &mut batch);
-        }
-        let targets = columns.targets.len();
-        let device = self.device;
-        let lift = |values: Vec<f32>, width: usize| {
-            Tensor::<Autodiff<B>, 3>::from_data(TensorData::new(values, [count, plan.rows, width]), device)
-        };
-        let x = lift(batch.features, columns.inputs());
-        let truth = Truth {
-            targets: lift(batch.targets, targets),
-            mask: batch.missing.then(|| lift(batch.mask, targets)),
-            parts: plan.parts,
-        };
+        let Context { spec, net, plan, precision, .. } = self.context;
+        let (x, truth) = self.rows.batch(step);
         let params: Vec<Tensor<Autodiff<B>, 3>> =
             self.weights.params.iter().map(|param| Tensor::from_inner(param.clone()).require_grad()).collect();
         let streams = &mut self.dropout;
         let mut dropout = |rate: f64| {
             Dropout::new(rate, streams.iter_mut().map(|stream| [stream.next_u32(), stream.next_u32()]).collect())
         };
-        let mut pass = Learning { dropout: &mut dropout, seen: self.weights.running.iter().map(|_| None).collect() };
+        let seen = self.weights.running.iter().map(|_| None).collect();
+        let mut pass = Learning { dropout: &mut dropout, seen, precision: *precision };
         let outputs = forward(net, &params, x, &mut pass);
         let seen = pass.seen;
-        let fixed = Tensor::from_data(TensorData::new(self.fixed.clone(), [1, 1, targets]), device);
+        let fixed = Tensor::from_inner(self.fixed.clone());
         let weights = target_weights(spec, net, &params, &fixed);
         let loss = loss(spec, net, &params, &outputs, &truth, &weights);
         // Replicas share no parameter, so the gradient of the sum is each one's own.
         let mut gradients = loss.clone().sum().backward();
-        let gradients = params.iter().map(|param| param.grad_remove(&mut gradients)).collect();
+        // The graph's parameters go with the iteration: a step in place needs to be their only holder.
+        let gradients = params.into_iter().map(|param| param.grad_remove(&mut gradients)).collect();
         self.stepper.step(&mut self.weights.params, gradients, factor);
+        for tensor in [Some(outputs), Some(truth.targets), truth.mask].into_iter().flatten() {
+            B::release(tensor.inner());
+        }
         for (running, seen) in self.weights.running.iter_mut().zip(seen) {
             if let Some(moments) = seen {
                 running.follow(moments, plan.rows);
@@ -228,12 +226,17 @@ impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
     fn watch(&mut self, epoch: u32, patience: u32) -> bool {
         let weights = self.target_weights(&self.weights);
         let mut better = vec![false; self.replicas.len()];
-        for (index, replica) in self.replicas.iter().enumerate() {
-            if self.stopped[index] {
-                continue;
-            }
-            let watch = &self.context.folds[replica.fold].watch;
-            let score = self.watched_score(index, watch, &weights[index]);
+        // All are asked for before the first is waited for.
+        let outputs: Vec<Option<Vec<Tensor<B, 3>>>> = (self.replicas.iter().enumerate())
+            .map(|(index, replica)| {
+                let ranges = self.context.folds[replica.fold].watch.iter().map(|era| era.rows.clone());
+                (!self.stopped[index]).then(|| self.outputs(index, &self.weights, ranges))
+            })
+            .collect();
+        for (index, outputs) in outputs.into_iter().enumerate() {
+            let Some(outputs) = outputs else { continue };
+            let watch = &self.context.folds[self.replicas[index].fold].watch;
+            let score = watched_score(&self.context.columns.targets, watch, &joined(outputs), &weights[index]);
             if score > self.scores[index].0 {
                 self.scores[index] = (score, epoch);
                 better[index] = true;
@@ -245,28 +248,6 @@ impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
         self.stopped.iter().all(|stopped| *stopped)
     }
 
-    /// Mean over eras of the weighted mean over targets of the correlation of output and target.
-    fn watched_score(&self, index: usize, watch: &[EraRows<'_>], weights: &[f32]) -> f64 {
-        let ranges: Vec<_> = watch.iter().map(|era| era.rows.clone()).collect();
-        let outputs = self.outputs(index, &self.weights, &ranges);
-        let targets = weights.len();
-        let mut start = 0;
-        let mut total = 0.0;
-        for era in watch {
-            let rows = era.rows.len();
-            let all = era.labels.len() / rows.max(1);
-            for (position, (column, weight)) in self.context.columns.targets.iter().zip(weights).enumerate() {
-                let pairs = (0..rows).map(|row| {
-                    let output = outputs[(start + row) * targets + position];
-                    (f64::from(output), f64::from(era.labels[row * all + column]))
-                });
-                total += f64::from(*weight) * pearson(pairs);
-            }
-            start += rows;
-        }
-        total / watch.len().max(1) as f64
-    }
-
     fn remember(&mut self, better: &[bool]) {
         if !better.contains(&true) {
             return;
@@ -276,7 +257,7 @@ impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
             return;
         };
         let flags: Vec<f32> = better.iter().map(|better| if *better { 1.0 } else { 0.0 }).collect();
-        let flags = Tensor::<B, 3>::from_data(TensorData::new(flags, [better.len(), 1, 1]), self.device);
+        let flags = Tensor::<B, 3>::from_data(TensorData::new(flags, [better.len(), 1, 1]), &self.feed.device);
         let mix = |old: Tensor<B, 3>, new: Tensor<B, 3>| old.clone() + (new - old) * flags.clone();
         let now = self.weights.clone();
         self.best = Some(Weights {
@@ -292,19 +273,20 @@ impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
 
     /// What each target counts, by replica.
     fn target_weights(&self, weights: &Weights<B>) -> Vec<Vec<f32>> {
-        let fixed =
-            Tensor::<B, 3>::from_data(TensorData::new(self.fixed.clone(), [1, 1, self.fixed.len()]), self.device);
-        let all = to_host(target_weights(self.context.spec, &self.context.net, &weights.params, &fixed));
-        let each = self.fixed.len();
+        let all = to_host(target_weights(self.context.spec, &self.context.net, &weights.params, &self.fixed));
+        let each = self.context.columns.targets.len();
         (0..self.replicas.len()).map(|index| all[(index * each) % all.len()..][..each].to_vec()).collect()
     }
 
     fn predict(mut self, epochs: u32) -> Result<Vec<Prediction>, TrainError> {
         let best = self.best.take().unwrap_or_else(|| self.weights.clone());
         let weights = self.target_weights(&best);
+        let outputs: Vec<Vec<Tensor<B, 3>>> = (self.replicas.iter().enumerate())
+            .map(|(index, replica)| self.outputs(index, &best, self.context.folds[replica.fold].test.iter().cloned()))
+            .collect();
         let mut predictions = Vec::new();
-        for (index, (replica, weights)) in self.replicas.iter().zip(weights).enumerate() {
-            let outputs = self.outputs(index, &best, &self.context.folds[replica.fold].test);
+        for (index, (outputs, weights)) in outputs.into_iter().zip(weights).enumerate() {
+            let outputs = joined(outputs);
             if outputs.iter().chain(&weights).any(|value| !value.is_finite()) {
                 return Err(self.diverged(index, epochs, "a prediction is not a number"));
             }
@@ -313,9 +295,14 @@ impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
         Ok(predictions)
     }
 
-    /// One replica's outputs for ranges of rows, `[row, target]`.
-    fn outputs(&self, index: usize, weights: &Weights<B>, ranges: &[std::ops::Range<usize>]) -> Vec<f32> {
-        let Context { harness, net, columns, .. } = self.context;
+    /// One replica's outputs for ranges of rows, `[1, row, target]` in pieces, still on the device.
+    fn outputs(
+        &self,
+        index: usize,
+        weights: &Weights<B>,
+        ranges: impl Iterator<Item = Range<usize>>,
+    ) -> Vec<Tensor<B, 3>> {
+        let Context { net, precision, .. } = self.context;
         let own = |tensor: &Tensor<B, 3>| {
             if self.replicas.len() == 1 { tensor.clone() } else { tensor.clone().narrow(0, index, 1) }
         };
@@ -325,18 +312,39 @@ impl<'c, 'h, B: Kernels> Group<'c, 'h, B> {
             .iter()
             .map(|stats| Running { mean: own(&stats.mean), variance: own(&stats.variance) })
             .collect();
-        let rows: Vec<usize> = ranges.iter().cloned().flatten().collect();
-        let mut outputs = Vec::with_capacity(rows.len() * columns.targets.len());
-        for chunk in rows.chunks(PREDICT_ROWS) {
-            let mut features = Vec::with_capacity(chunk.len() * columns.inputs());
-            for row in chunk {
-                columns.push_features(harness.features(), *row, &mut features);
-            }
-            let x = Tensor::from_data(TensorData::new(features, [1, chunk.len(), columns.inputs()]), self.device);
-            outputs.extend(to_host(forward(net, &params, x, &mut Predicting(&running))));
-        }
-        outputs
+        let rows: Vec<usize> = ranges.flatten().collect();
+        let mut pass = Predicting { running: &running, precision: *precision };
+        rows.chunks(B::PREDICT_ROWS).map(|rows| forward(net, &params, self.feed.features(rows), &mut pass)).collect()
     }
+}
+
+/// Mean over eras of the weighted mean over targets of the correlation of output and target. `targets` are columns of the
+/// labels, `outputs` is `[row, target]`.
+fn watched_score(targets: &[usize], watch: &[EraRows<'_>], outputs: &[f32], weights: &[f32]) -> f64 {
+    let mut start = 0;
+    let eras: Vec<(&EraRows<'_>, &[f32])> = watch
+        .iter()
+        .map(|era| {
+            let outputs = &outputs[start * targets.len()..][..era.rows.len() * targets.len()];
+            start += era.rows.len();
+            (era, outputs)
+        })
+        .collect();
+    let scores = eras.par_iter().flat_map_iter(|(era, outputs)| {
+        let all = (era.labels.len() / era.rows.len().max(1)).max(1);
+        targets.iter().zip(weights).enumerate().map(move |(position, (column, weight))| {
+            let pairs = outputs.chunks_exact(targets.len()).zip(era.labels.chunks_exact(all));
+            let pairs = pairs.map(|(outputs, labels)| (f64::from(outputs[position]), f64::from(labels[*column])));
+            f64::from(*weight) * pearson(pairs)
+        })
+    });
+    let scores: Vec<f64> = scores.collect();
+    scores.iter().sum::<f64>() / watch.len().max(1) as f64
+}
+
+/// Pieces of outputs as numbers.
+fn joined<B: Backend>(pieces: Vec<Tensor<B, 3>>) -> Vec<f32> {
+    pieces.into_iter().flat_map(to_host).collect()
 }
 
 /// A tensor's numbers. Every tensor here is f32 by construction, so the conversion has nothing to refuse.

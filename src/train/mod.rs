@@ -10,6 +10,7 @@
 mod aggregate;
 pub mod backend;
 mod batches;
+mod feed;
 mod forward;
 mod group;
 mod kernels;
@@ -21,7 +22,7 @@ mod split;
 mod streams;
 mod trial;
 
-pub use backend::{Choice, DeviceError};
+pub use backend::{Choice, DeviceError, DeviceSettings, Precision};
 pub(crate) use trial::facts;
 pub use trial::{CellResult, Progress, Trainer};
 

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::kernels::{AdamStep, Kernels, SgdStep};
 use crate::spec::Optimizer;
 
 /// Added to Adam's denominator, as in PyTorch.
@@ -15,60 +16,54 @@ pub(super) struct Stepper<B: Backend> {
     steps: i32,
 }
 
-impl<B: Backend> Stepper<B> {
+impl<B: Kernels> Stepper<B> {
     /// For `count` parameters.
     pub(super) fn new(kind: &Optimizer, count: usize) -> Self {
         Self { kind: kind.clone(), first: vec![None; count], second: vec![None; count], steps: 0 }
     }
 
     /// One step. `factor` is the schedule's. A parameter without a gradient stays as it is.
-    pub(super) fn step(&mut self, params: &mut [Tensor<B, 3>], gradients: Vec<Option<Tensor<B, 3>>>, factor: f64) {
+    pub(super) fn step(&mut self, params: &mut Vec<Tensor<B, 3>>, gradients: Vec<Option<Tensor<B, 3>>>, factor: f64) {
         self.steps += 1;
         let clip = match &self.kind {
             Optimizer::Adamw(adam) => adam.clip_norm,
             Optimizer::Sgd(sgd) => sgd.clip_norm,
         };
         let scale = clip.and_then(|most| clip_scale(&gradients, most));
-        for (index, gradient) in gradients.into_iter().enumerate() {
-            let Some(mut gradient) = gradient else { continue };
-            if let Some(scale) = &scale {
-                gradient = gradient * scale.clone();
-            }
-            params[index] = self.update(index, params[index].clone(), gradient, factor);
-        }
+        // Moved out, so that the step can happen in place.
+        let weights = std::mem::take(params).into_iter().zip(gradients).enumerate();
+        params.extend(weights.map(|(index, (weight, gradient))| match (gradient, &scale) {
+            (None, _) => weight,
+            (Some(gradient), None) => self.update(index, weight, gradient, factor),
+            (Some(gradient), Some(scale)) => self.update(index, weight, gradient * scale.clone(), factor),
+        }));
     }
 
     fn update(&mut self, index: usize, weight: Tensor<B, 3>, gradient: Tensor<B, 3>, factor: f64) -> Tensor<B, 3> {
         match &self.kind {
             Optimizer::Adamw(adam) => {
-                let first = blend(self.first[index].take(), gradient.clone(), adam.beta1);
-                let second = blend(self.second[index].take(), gradient.square(), adam.beta2);
-                let lr = adam.lr * factor;
-                let step = lr / (1.0 - adam.beta1.powi(self.steps));
-                let root = (1.0 - adam.beta2.powi(self.steps)).sqrt();
-                let change = first.clone() / (second.clone().sqrt() / root + EPSILON) * step;
+                let rate = adam.lr * factor;
+                let step = AdamStep {
+                    beta1: adam.beta1,
+                    beta2: adam.beta2,
+                    size: rate / (1.0 - adam.beta1.powi(self.steps)),
+                    root: (1.0 - adam.beta2.powi(self.steps)).sqrt(),
+                    shrink: 1.0 - rate * adam.weight_decay,
+                    epsilon: EPSILON,
+                };
+                let moments = self.first[index].take().zip(self.second[index].take());
+                let (weight, (first, second)) = B::adam(weight, gradient, moments, &step);
                 self.first[index] = Some(first);
                 self.second[index] = Some(second);
-                weight * (1.0 - lr * adam.weight_decay) - change
+                weight
             }
             Optimizer::Sgd(sgd) => {
-                let gradient = gradient + weight.clone() * sgd.weight_decay;
-                let velocity = match self.first[index].take() {
-                    Some(velocity) => velocity * sgd.momentum + gradient,
-                    None => gradient,
-                };
-                self.first[index] = Some(velocity.clone());
-                weight - velocity * (sgd.lr * factor)
+                let step = SgdStep { rate: sgd.lr * factor, momentum: sgd.momentum, decay: sgd.weight_decay };
+                let (weight, velocity) = B::sgd(weight, gradient, self.first[index].take(), &step);
+                self.first[index] = Some(velocity);
+                weight
             }
         }
-    }
-}
-
-/// decay · old + (1 - decay) · new.
-fn blend<B: Backend>(old: Option<Tensor<B, 3>>, new: Tensor<B, 3>, decay: f64) -> Tensor<B, 3> {
-    match old {
-        Some(old) => old * decay + new * (1.0 - decay),
-        None => new * (1.0 - decay),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Training against what was not written here (PyTorch's numbers, closed forms), and the promises that it makes.
 
+mod device;
 mod learning;
 mod masks;
 mod promises;
@@ -12,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use prepare::{DataPaths, Evaluation, Harness, Protocol, build};
 
-use super::{CellResult, Choice, TrainError, Trainer};
+use super::{CellResult, Choice, DeviceSettings, TrainError, Trainer};
 use crate::spec::Spec;
 
 /// A small market in a folder of its own.
@@ -58,7 +59,7 @@ impl Market {
 
     /// Trains a spec; cells come sorted by seed and fold.
     fn train(&self, spec: &Spec, seeds: &[u64], threads: usize) -> Result<Vec<CellResult>, TrainError> {
-        let trainer = Trainer::new(self.harness(), Choice::Cpu, Some(threads)).expect("a CPU");
+        let trainer = Trainer::new(self.harness(), &on_cpu(threads)).expect("a CPU");
         let mut cells = trainer.train(spec, seeds, &AtomicBool::new(false), &|_| {})?;
         cells.sort_by_key(|cell| (cell.score.seed, cell.score.fold));
         Ok(cells)
@@ -70,6 +71,10 @@ impl Market {
         let scores: Vec<_> = cells.iter().map(|cell| cell.score.clone()).collect();
         Evaluation::from_cells(&scores, &self.protocol.objective).expect("it is scored").payout
     }
+}
+
+fn on_cpu(threads: usize) -> DeviceSettings {
+    DeviceSettings { device: Choice::Cpu, threads: Some(threads), ..DeviceSettings::default() }
 }
 
 fn spec(text: &str) -> Spec {

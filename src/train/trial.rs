@@ -8,10 +8,12 @@ use std::time::Instant;
 use burn::backend::Flex;
 use prepare::data::Harness;
 use prepare::evaluate::CellScore;
+use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::TrainError;
 use super::aggregate::{combine_members, combine_targets};
-use super::backend::{Choice, Device, DeviceError};
+use super::backend::{Device, DeviceError, DeviceSettings, Precision};
+use super::feed::Feed;
 use super::group::{Context, Prediction, train_group};
 use super::kernels::Kernels;
 use super::layers::Net;
@@ -57,8 +59,8 @@ impl Trainer {
     ///
     /// # Errors
     /// The device cannot be had.
-    pub fn new(harness: Harness, choice: Choice, threads: Option<usize>) -> Result<Self, DeviceError> {
-        Ok(Self { harness, device: Device::find(choice, threads)? })
+    pub fn new(harness: Harness, settings: &DeviceSettings) -> Result<Self, DeviceError> {
+        Ok(Self { harness, device: Device::find(settings)? })
     }
 
     /// The device in words.
@@ -88,20 +90,43 @@ impl Trainer {
         stop: &AtomicBool,
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
-        let context = Context::new(spec, &self.harness, stop)?;
+        let context = |precision| Context::new(spec, &self.harness, precision, stop);
         match self.device {
-            Device::Cpu { threads } => run::<Flex>(&context, seeds, &Default::default(), threads, 1, report),
+            Device::Cpu { threads } => {
+                // Matrix products of a replica must not spread over the cores that other replicas use.
+                let crew = Crew { threads, helpers: 1, most: 1 };
+                run::<Flex>(&context(Precision::Fp32)?, seeds, &Default::default(), crew, report)
+            }
             #[cfg(feature = "cuda")]
-            Device::Cuda => {
-                run::<burn::backend::Cuda<f32, i32>>(&context, seeds, &Default::default(), 1, CUDA_GROUP, report)
+            Device::Cuda { precision, memory } => {
+                let bytes = crate::spec::cost::estimate(spec, &facts(&self.harness)).replica_bytes;
+                let most = usize::try_from(memory / bytes.max(1)).unwrap_or(usize::MAX);
+                // One thread feeds the GPU; the host's share of the work (orders, scores) is spread over all cores.
+                let crew = Crew { threads: 1, helpers: 0, most };
+                run::<burn::backend::Cuda<f32, i32>>(&context(precision)?, seeds, &Default::default(), crew, report)
             }
         }
     }
 }
 
-/// Replicas that a GPU trains together.
-#[cfg(feature = "cuda")]
-const CUDA_GROUP: usize = 48;
+/// Who trains the replicas of a trial.
+#[derive(Clone, Copy, Debug)]
+struct Crew {
+    /// Threads that train groups of replicas side by side.
+    threads: usize,
+    /// Threads that help each of them; 0 for one a core.
+    helpers: usize,
+    /// The most replicas a group may have.
+    most: usize,
+}
+
+impl Crew {
+    /// The size of a group: as few groups as can be, all of about one size.
+    fn group(self, replicas: usize) -> usize {
+        let groups = replicas.div_ceil(self.most.max(1)).max(1);
+        replicas.div_ceil(groups).max(1)
+    }
+}
 
 /// What the data offers a spec, for checks before training.
 pub(crate) fn facts(harness: &Harness) -> DataFacts {
@@ -119,13 +144,12 @@ pub(crate) fn facts(harness: &Harness) -> DataFacts {
     }
 }
 
-/// Trains groups of at most `group` replicas on `threads` threads.
+/// Trains a trial's replicas in groups.
 fn run<B: Kernels>(
     context: &Context<'_>,
     seeds: &[u64],
     device: &B::Device,
-    threads: usize,
-    group: usize,
+    crew: Crew,
     report: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Vec<CellResult>, TrainError>
 where
@@ -140,6 +164,7 @@ where
             (0..folds).flat_map(move |fold| (0..members).map(move |member| Replica { fold, seed: *seed, member }))
         })
         .collect();
+    let group = crew.group(replicas.len());
     let shared = Shared {
         context,
         started: Instant::now(),
@@ -151,13 +176,14 @@ where
     };
     lock(&shared.state).nets.resize_with(replicas.len(), || None);
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(replicas.len().div_ceil(group)).max(1) {
+        for _ in 0..crew.threads.min(replicas.len().div_ceil(group)).max(1) {
             scope.spawn(|| {
-                // One thread a replica: matrix products inside must not spread over the cores that other replicas use.
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(crew.helpers).build();
+                // What a device holds is made by the thread that uses it.
+                let work = || shared.work(&Feed::<B>::of(context, device.clone()), group);
                 match pool {
-                    Ok(pool) => pool.install(|| shared.work::<B>(device, group)),
-                    Err(_) => shared.work::<B>(device, group),
+                    Ok(pool) => pool.install(work),
+                    Err(_) => work(),
                 }
             });
         }
@@ -199,37 +225,40 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
 }
 
 impl Shared<'_, '_> {
-    fn work<B: Kernels>(&self, device: &B::Device, group: usize) {
+    fn work<B: Kernels>(&self, feed: &Feed<'_, B>, group: usize) {
         while !self.abandoned.load(Ordering::Relaxed) {
             let start = self.next.fetch_add(group, Ordering::Relaxed);
             if start >= self.replicas.len() {
                 return;
             }
             let range = start..(start + group).min(self.replicas.len());
-            let trained = train_group::<B>(self.context, &self.replicas[range.clone()], device, &|| {
-                (self.report)(Progress::Epoch);
+            let trained = train_group(feed, &self.replicas[range.clone()], &|| (self.report)(Progress::Epoch));
+            let handed_in = trained.and_then(|predictions| {
+                range.into_par_iter().zip(predictions).try_for_each(|(index, net)| self.hand_in(index, &net))
             });
-            if let Err(failure) = trained.and_then(|predictions| self.hand_in(range, &predictions)) {
+            if let Err(failure) = handed_in {
                 lock(&self.state).failure.get_or_insert(failure);
                 self.abandoned.store(true, Ordering::Relaxed);
             }
         }
     }
 
-    fn hand_in(&self, range: Range<usize>, predictions: &[Prediction]) -> Result<(), TrainError> {
-        for (index, net) in range.zip(predictions) {
-            let replica = self.replicas[index];
-            let eras = era_ranges(self.context.harness, replica.fold);
-            let prediction = combine_targets(&net.outputs, &net.weights, &eras);
+    fn hand_in(&self, index: usize, net: &Prediction) -> Result<(), TrainError> {
+        let replica = self.replicas[index];
+        let eras = era_ranges(self.context.harness, replica.fold);
+        let prediction = combine_targets(&net.outputs, &net.weights, &eras);
+        let cell = {
             let mut state = lock(&self.state);
             state.nets[index] = Some(Net1 { prediction, rows_trained: net.rows_trained });
             state.done += 1;
             (self.report)(Progress::Replica { done: state.done, total: self.replicas.len() });
-            if let Some(cell) = self.whole_cell(&mut state, index) {
-                let cell = self.score(replica, &cell, &eras)?;
-                (self.report)(Progress::Cell(&cell));
-                state.cells.push(cell);
-            }
+            self.whole_cell(&mut state, index)
+        };
+        if let Some(nets) = cell {
+            let cell = self.score(replica, &nets, &eras)?;
+            let mut state = lock(&self.state);
+            (self.report)(Progress::Cell(&cell));
+            state.cells.push(cell);
         }
         Ok(())
     }
@@ -266,4 +295,18 @@ fn era_ranges(harness: &Harness, fold: usize) -> Vec<Range<usize>> {
             range
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Crew;
+
+    #[test]
+    fn groups_are_as_few_as_memory_allows_and_of_one_size() {
+        for (most, replicas, group) in
+            [(1, 12, 1), (48, 12, 12), (48, 60, 30), (48, 97, 33), (usize::MAX, 240, 240), (0, 5, 1), (7, 0, 1)]
+        {
+            assert_eq!(Crew { threads: 1, helpers: 0, most }.group(replicas), group, "{replicas}, at most {most}");
+        }
+    }
 }

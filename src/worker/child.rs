@@ -11,7 +11,7 @@ use prepare::protocol::Protocol;
 
 use super::wire::{FailureKind, Reply, Request, VERSION};
 use crate::spec::Spec;
-use crate::train::{CellResult, Choice, Progress, TrainError, Trainer};
+use crate::train::{CellResult, DeviceSettings, Progress, TrainError, Trainer};
 
 /// Signs of life between two nets come at most this often.
 const SIGNS_OF_LIFE: Duration = Duration::from_secs(1);
@@ -20,11 +20,11 @@ const SIGNS_OF_LIFE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Standard output is gone, so nobody listens.
-pub fn serve(protocol: &Path, packed: &Path, choice: Choice, threads: Option<usize>) -> std::io::Result<()> {
+pub fn serve(protocol: &Path, packed: &Path, device: &DeviceSettings) -> std::io::Result<()> {
     die_with_parent();
     report_panics();
     let out = Mutex::new(std::io::stdout());
-    let trainer = match open(protocol, packed, choice, threads) {
+    let trainer = match open(protocol, packed, device) {
         Ok(trainer) => trainer,
         Err((kind, message)) => return say(&out, &Reply::Failed { kind, message }),
     };
@@ -52,15 +52,10 @@ pub fn serve(protocol: &Path, packed: &Path, choice: Choice, threads: Option<usi
     Ok(())
 }
 
-fn open(
-    protocol: &Path,
-    packed: &Path,
-    choice: Choice,
-    threads: Option<usize>,
-) -> Result<Trainer, (FailureKind, String)> {
+fn open(protocol: &Path, packed: &Path, device: &DeviceSettings) -> Result<Trainer, (FailureKind, String)> {
     let protocol = Protocol::read(protocol).map_err(|error| (FailureKind::Lab, error.to_string()))?;
     let harness = Harness::open(&protocol, packed).map_err(|error| (FailureKind::Data, error.to_string()))?;
-    Trainer::new(harness, choice, threads).map_err(|error| (FailureKind::Lab, error.to_string()))
+    Trainer::new(harness, device).map_err(|error| (FailureKind::Lab, error.to_string()))
 }
 
 fn train(

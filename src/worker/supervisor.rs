@@ -14,7 +14,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use super::limits::private_memory;
 use super::wire::{FailureKind, Reply, Request, VERSION};
 use crate::spec::DataFacts;
-use crate::train::Choice;
+use crate::train::DeviceSettings;
 
 /// How a worker is started.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +24,7 @@ pub struct WorkerSettings {
     /// The folder of the packed data.
     pub packed: PathBuf,
     /// The device.
-    pub device: Choice,
-    /// CPU threads; None for one a core.
-    pub threads: Option<usize>,
+    pub device: DeviceSettings,
     /// Where its standard error goes.
     pub log: PathBuf,
     /// The most memory of its own that it may use, bytes.
@@ -148,14 +146,7 @@ impl Worker {
             .map_err(|error| WorkerError::Start(format!("{}: {error}", settings.log.display())))?;
         let mut command = Command::new(std::env::current_exe().map_err(start)?);
         command.arg("worker").arg("--protocol").arg(&settings.protocol).arg("--packed").arg(&settings.packed);
-        command.arg("--device").arg(match settings.device {
-            Choice::Auto => "auto",
-            Choice::Cpu => "cpu",
-            Choice::Cuda => "cuda",
-        });
-        if let Some(threads) = settings.threads {
-            command.arg("--threads").arg(threads.to_string());
-        }
+        command.args(settings.device.arguments());
         // What the worker prints is protocol and log; a colour or a notify socket of ours is none of its business.
         command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).process_group(0).kill_on_drop(true);

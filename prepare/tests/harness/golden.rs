@@ -1,6 +1,9 @@
 //! Scores against numerai-tools' own, made by `tests/golden/make_scoring.py`.
 
-use prepare::{MetricError, correlation_contribution, numerai_corr, rank_gaussianize};
+use prepare::{
+    EraMetrics, MetricError, correlation_contribution, correlation_of_ranks, era_metrics, numerai_corr,
+    rank_gaussianize,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -42,6 +45,12 @@ fn every_golden_case_is_met() {
         let (p, m, t) = (wide(&case.prediction), wide(&case.benchmark), wide(&case.target));
         meets(&case.name, "corr", numerai_corr(&p, &t), &case.corr);
         meets(&case.name, "contribution", correlation_contribution(&p, &m, &t), &case.contribution);
+        let each = numerai_corr(&p, &t).and_then(|corr| {
+            let contribution = correlation_contribution(&p, &m, &t)?;
+            Ok(EraMetrics { corr, contribution, corr_with_meta: correlation_of_ranks(&p, &m)? })
+        });
+        // As text, because NaN does not equal itself.
+        assert_eq!(format!("{:?}", era_metrics(&p, &m, &t)), format!("{each:?}"), "{}: all at once", case.name);
     }
 }
 

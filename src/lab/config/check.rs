@@ -24,6 +24,9 @@ pub(super) fn first_mistake(config: &Config) -> Option<Mistake> {
     if let Some(threads) = config.threads {
         check.range("threads", threads as u64, 1, 4_096);
     }
+    if let Some(mb) = config.gpu_memory_mb {
+        check.range("gpu_memory_mb", mb, 64, 1 << 24);
+    }
     if let Some(tag) = &config.tag {
         check.that(is_tag(tag), "tag", || {
             format!("`{}` does not make a branch name; allowed are up to 60 letters, digits, `-`, `_` and `.`, beginning with a letter or digit", shown(tag))

@@ -1,63 +1,28 @@
-//! What follows a dense layer's matrix product (norm or bias, activation, dropout), as one operation a backend may fuse.
+//! The operations that training spends its time in, each as one that a backend may fuse.
 //!
-//! The default composes it of Burn's own operations, on any backend. The CPU backend fuses it: as composed broadcasts,
+//! The defaults compose them of Burn's own operations, on any backend. The CPU backend fuses them: as composed broadcasts,
 //! these passes over memory cost several times the matrix products themselves.
 
-mod curves;
+pub(super) mod buffers;
+pub(super) mod composed;
+mod dropout;
 mod flex;
-mod slices;
+pub(super) mod loops;
+pub(super) mod product;
 
 use burn::backend::Autodiff;
-use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
+pub(super) use dropout::Dropout;
+
+use super::backend::Precision;
 use crate::spec::Activation;
 
 /// Added to variances before the root, as in PyTorch.
 pub(super) const EPSILON: f64 = 1e-5;
 
-/// Dropout of one layer in one step: which units stay is a hash of their place and of each replica's key, so that nothing
-/// has to be stored for the backward pass and every backend drops the same ones.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Dropout {
-    /// A place is dropped where its hash is below this share of 2³².
-    pub(super) threshold: u32,
-    /// What the others are multiplied by: 1 / (1 - rate).
-    pub(super) scale: f32,
-    /// One key a replica.
-    pub(super) keys: Vec<[u32; 2]>,
-}
-
-impl Dropout {
-    /// Dropout with this rate, in (0, 1).
-    pub(super) fn new(rate: f64, keys: Vec<[u32; 2]>) -> Self {
-        Self { threshold: (rate * 4_294_967_296.0) as u32, scale: (1.0 / (1.0 - rate)) as f32, keys }
-    }
-
-    /// Whether the unit at `place` (row · units + unit) stays: a murmur3 finalizer over place and key.
-    #[inline(always)]
-    pub(super) fn keeps(key: [u32; 2], threshold: u32, place: u32) -> bool {
-        let mut hash = place.wrapping_mul(0x9E37_79B1) ^ key[0];
-        hash ^= hash >> 16;
-        hash = hash.wrapping_mul(0x85EB_CA6B).wrapping_add(key[1]);
-        hash ^= hash >> 13;
-        hash = hash.wrapping_mul(0xC2B2_AE35);
-        hash ^= hash >> 16;
-        hash >= threshold
-    }
-
-    /// The mask as a tensor, for backends that do not fuse.
-    fn mask<B: Backend>(&self, shape: [usize; 3], device: &B::Device) -> Tensor<B, 3> {
-        let each = (shape[1] * shape[2]) as u32;
-        let mask: Vec<f32> = self
-            .keys
-            .iter()
-            .flat_map(|key| {
-                (0..each).map(|place| if Self::keeps(*key, self.threshold, place) { self.scale } else { 0.0 })
-            })
-            .collect();
-        Tensor::from_data(TensorData::new(mask, shape), device)
-    }
-}
+/// Keeps a correlation of constant outputs finite: added to the product of the sums of squares.
+const CORRELATION_EPSILON: f64 = 1e-12;
 
 /// The mean and the (biased) variance of a batch, each `[replica, 1, unit]`.
 pub(super) struct Moments<B: Backend> {
@@ -65,33 +30,53 @@ pub(super) struct Moments<B: Backend> {
     pub(super) variance: Tensor<B, 3>,
 }
 
-/// A backend that can train. All tensors are `[replica, row, unit]`, or `[replica, 1, unit]` for what is learned of a unit.
-pub(super) trait Kernels: Backend {
-    /// dropout(activation(scale · (x - mean) / √(variance + ε) + shift)), mean and variance being the batch's own.
-    fn normalized(
-        x: Tensor<Autodiff<Self>, 3>,
-        scale: Tensor<Autodiff<Self>, 3>,
-        shift: Tensor<Autodiff<Self>, 3>,
-        curve: Activation,
-        dropout: Option<&Dropout>,
-    ) -> (Tensor<Autodiff<Self>, 3>, Moments<Self>) {
-        composed_normalized(x, scale, shift, curve, dropout)
-    }
+/// What a norm learns of each unit, `[replica, 1, unit]`.
+#[derive(Clone, Debug)]
+pub(super) struct Norm<T> {
+    pub(super) scale: T,
+    pub(super) shift: T,
+}
 
-    /// dropout(activation(x + bias)).
-    fn biased(
-        x: Tensor<Autodiff<Self>, 3>,
-        bias: Tensor<Autodiff<Self>, 3>,
-        curve: Activation,
-        dropout: Option<&Dropout>,
-    ) -> Tensor<Autodiff<Self>, 3> {
-        composed_biased(x, bias, curve, dropout)
-    }
+/// A batch's targets, prepared: missing ones are 0 with mask 0.
+pub(super) struct Truth<B: Backend> {
+    /// `[replica, row, target]`, target - 0.5.
+    pub(super) targets: Tensor<B, 3>,
+    /// The same shape, 1 where a target exists; None where all do.
+    pub(super) mask: Option<Tensor<B, 3>>,
+    /// How many eras the rows are divided into equally, one after another; 1 for a batch of mixed rows.
+    pub(super) parts: usize,
+}
 
-    /// activation(factor · (x - centre) + offset), without gradients: what predicting needs of both of the above.
-    fn affine(x: Tensor<Self, 3>, moves: Affine<Self>, curve: Activation) -> Tensor<Self, 3> {
-        composed_affine(x, moves, curve)
-    }
+/// How the size of an error is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrorSize {
+    /// e²
+    Square,
+    /// |e|
+    Absolute,
+}
+
+/// One step of AdamW: first ← β₁·first + (1 - β₁)·g, second ← β₂·second + (1 - β₂)·g²,
+/// w ← shrink·w - size · first / (√second / root + ε).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AdamStep {
+    pub(super) beta1: f64,
+    pub(super) beta2: f64,
+    /// Rate / (1 - β₁ᵗ).
+    pub(super) size: f64,
+    /// √(1 - β₂ᵗ).
+    pub(super) root: f64,
+    /// 1 - rate · weight decay.
+    pub(super) shrink: f64,
+    pub(super) epsilon: f64,
+}
+
+/// One step of SGD: velocity ← momentum·velocity + g + decay·w, w ← w - rate·velocity.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SgdStep {
+    pub(super) rate: f64,
+    pub(super) momentum: f64,
+    pub(super) decay: f64,
 }
 
 /// What happens to a unit's numbers before the activation when predicting; every tensor is `[replica, 1, unit]`.
@@ -102,74 +87,117 @@ pub(super) struct Affine<B: Backend> {
     pub(super) offset: Tensor<B, 3>,
 }
 
-/// [`Kernels::affine`] of Burn's own operations.
-fn composed_affine<B: Backend>(x: Tensor<B, 3>, moves: Affine<B>, curve: Activation) -> Tensor<B, 3> {
-    let x = match moves.scaled {
-        Some((centre, factor)) => (x - centre) * factor,
-        None => x,
-    };
-    activate(curve, x + moves.offset)
+/// A backend that can train. All tensors are `[replica, row, unit]`, or `[replica, 1, unit]` for what is learned of a unit.
+pub(super) trait Kernels: Backend {
+    /// Whether a trial's data lies on the device, where batches are gathered then; else they are gathered on the host.
+    const RESIDENT: bool = true;
+
+    /// Rows that are predicted at once.
+    const PREDICT_ROWS: usize = 65_536;
+
+    /// x · weight, `[replica, row, in]` by `[replica, in, out]`.
+    fn product(
+        x: Tensor<Autodiff<Self>, 3>,
+        weight: Tensor<Autodiff<Self>, 3>,
+        precision: Precision,
+    ) -> Tensor<Autodiff<Self>, 3> {
+        product::product(x, weight, precision)
+    }
+
+    /// dropout(activation(scale · (z - mean) / √(variance + ε) + shift)) of z = x · weight, mean and variance being the
+    /// batch's own.
+    fn dense(
+        x: Tensor<Autodiff<Self>, 3>,
+        weight: Tensor<Autodiff<Self>, 3>,
+        norm: Norm<Tensor<Autodiff<Self>, 3>>,
+        tail: (Activation, Option<&Dropout>),
+        precision: Precision,
+    ) -> (Tensor<Autodiff<Self>, 3>, Moments<Self>) {
+        composed::normalized(Self::product(x, weight, precision), norm, tail.0, tail.1)
+    }
+
+    /// dropout(activation(scale · (x - mean) / √(variance + ε) + shift)), mean and variance being each row's own.
+    fn row_normalized(
+        x: Tensor<Autodiff<Self>, 3>,
+        norm: Norm<Tensor<Autodiff<Self>, 3>>,
+        curve: Activation,
+        dropout: Option<&Dropout>,
+    ) -> Tensor<Autodiff<Self>, 3> {
+        composed::row_normalized(x, norm, curve, dropout)
+    }
+
+    /// dropout(activation(x + bias)).
+    fn biased(
+        x: Tensor<Autodiff<Self>, 3>,
+        bias: Tensor<Autodiff<Self>, 3>,
+        curve: Activation,
+        dropout: Option<&Dropout>,
+    ) -> Tensor<Autodiff<Self>, 3> {
+        composed::biased(x, bias, curve, dropout)
+    }
+
+    /// activation(factor · (x - centre) + offset), without gradients: what predicting needs of both of the above.
+    fn affine(x: Tensor<Self, 3>, moves: Affine<Self>, curve: Activation) -> Tensor<Self, 3> {
+        composed::affine(x, moves, curve)
+    }
+
+    /// [`Kernels::product`] without gradients.
+    fn plain_product(x: Tensor<Self, 3>, weight: Tensor<Self, 3>, precision: Precision) -> Tensor<Self, 3> {
+        product::plain_product(x, weight, precision)
+    }
+
+    /// [`Kernels::row_normalized`] without gradients and dropout.
+    fn plain_row_normalized(x: Tensor<Self, 3>, norm: Norm<Tensor<Self, 3>>, curve: Activation) -> Tensor<Self, 3> {
+        composed::row_normalized(x, norm, curve, None)
+    }
+
+    /// Pearson correlation of each target's output with the target, `[replica, 1, target]`: over the whole batch, or within
+    /// each of `parts` equal runs of rows and then averaged.
+    fn correlations(
+        outputs: &Tensor<Autodiff<Self>, 3>,
+        truth: &Truth<Autodiff<Self>>,
+        parts: usize,
+    ) -> Tensor<Autodiff<Self>, 3> {
+        composed::correlations(outputs, truth, parts)
+    }
+
+    /// The mean over rows of the size of each target's error, `[replica, 1, target]`.
+    fn errors(
+        outputs: &Tensor<Autodiff<Self>, 3>,
+        truth: &Truth<Autodiff<Self>>,
+        size: ErrorSize,
+    ) -> Tensor<Autodiff<Self>, 3> {
+        composed::errors(outputs, truth, size)
+    }
+
+    /// Ends the use of a tensor whose memory the next step will need again.
+    fn release(tensor: Tensor<Self, 3>) {
+        std::mem::drop(tensor);
+    }
+
+    /// A step of AdamW: the weight and both moments afterwards. No moments are moments of 0.
+    fn adam(
+        weight: Tensor<Self, 3>,
+        gradient: Tensor<Self, 3>,
+        moments: Option<(Tensor<Self, 3>, Tensor<Self, 3>)>,
+        step: &AdamStep,
+    ) -> (Tensor<Self, 3>, (Tensor<Self, 3>, Tensor<Self, 3>)) {
+        composed::adam(weight, gradient, moments, step)
+    }
+
+    /// A step of SGD: the weight and the velocity afterwards. No velocity is a velocity of 0.
+    fn sgd(
+        weight: Tensor<Self, 3>,
+        gradient: Tensor<Self, 3>,
+        velocity: Option<Tensor<Self, 3>>,
+        step: &SgdStep,
+    ) -> (Tensor<Self, 3>, Tensor<Self, 3>) {
+        composed::sgd(weight, gradient, velocity, step)
+    }
 }
 
 #[cfg(feature = "cuda")]
 impl Kernels for burn::backend::Cuda<f32, i32> {}
-
-/// [`Kernels::normalized`] of Burn's own operations.
-pub(super) fn composed_normalized<B: Backend>(
-    x: Tensor<Autodiff<B>, 3>,
-    scale: Tensor<Autodiff<B>, 3>,
-    shift: Tensor<Autodiff<B>, 3>,
-    curve: Activation,
-    dropout: Option<&Dropout>,
-) -> (Tensor<Autodiff<B>, 3>, Moments<B>) {
-    let mean = x.clone().mean_dim(1);
-    let centred = x - mean.clone();
-    let variance = centred.clone().square().mean_dim(1);
-    let y = centred * (variance.clone() + EPSILON).sqrt().recip() * scale + shift;
-    (drop(activate(curve, y), dropout), Moments { mean: mean.inner(), variance: variance.inner() })
-}
-
-/// [`Kernels::biased`] of Burn's own operations.
-pub(super) fn composed_biased<B: Backend>(
-    x: Tensor<Autodiff<B>, 3>,
-    bias: Tensor<Autodiff<B>, 3>,
-    curve: Activation,
-    dropout: Option<&Dropout>,
-) -> Tensor<Autodiff<B>, 3> {
-    drop(activate(curve, x + bias), dropout)
-}
-
-/// Dropout of Burn's own operations.
-pub(super) fn drop<B: Backend>(x: Tensor<B, 3>, dropout: Option<&Dropout>) -> Tensor<B, 3> {
-    match dropout {
-        Some(dropout) => {
-            let mask = dropout.mask(x.dims(), &x.device());
-            x * mask
-        }
-        None => x,
-    }
-}
-
-/// An activation of Burn's own operations.
-pub(super) fn activate<B: Backend>(kind: Activation, x: Tensor<B, 3>) -> Tensor<B, 3> {
-    match kind {
-        Activation::Relu => activation::relu(x),
-        Activation::Gelu => activation::gelu(x),
-        Activation::Silu => activation::silu(x),
-        Activation::Mish => x.clone() * softplus(x).tanh(),
-        Activation::Selu => activation::selu(x),
-        Activation::Elu => activation::elu(x, 1.0),
-        Activation::LeakyRelu => activation::leaky_relu(x, 0.01),
-        Activation::Tanh => x.tanh(),
-        Activation::Softplus => softplus(x),
-        Activation::Identity => x,
-    }
-}
-
-/// ln(1 + eˣ) as max(x, 0) + ln(1 + e^-|x|), which overflows for no x.
-fn softplus<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 3> {
-    activation::relu(x.clone()) + x.abs().neg().exp().log1p()
-}
 
 #[cfg(test)]
 mod tests;

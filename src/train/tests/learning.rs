@@ -45,6 +45,8 @@ fn learned_weights_leave_their_start_and_still_sum_to_one() {
 
     use burn::backend::Flex;
 
+    use crate::train::backend::Precision;
+    use crate::train::feed::Feed;
     use crate::train::group::{Context, train_group};
     use crate::train::streams::Replica;
 
@@ -55,9 +57,9 @@ fn learned_weights_leave_their_start_and_still_sum_to_one() {
          targets: { weighting: { learned: { temperature: 0.5 } } }\noptimizer: { adamw: { lr: 0.01 } }\n\
          training: { epochs: 6, batch_rows: 256, patience: null }\n",
     );
-    let context = Context::new(&spec, &harness, &stop).expect("it can be laid out");
+    let context = Context::new(&spec, &harness, Precision::Fp32, &stop).expect("it can be laid out");
     let replica = [Replica { fold: 0, seed: 42, member: 0 }];
-    let trained = train_group::<Flex>(&context, &replica, &Default::default(), &|| {}).expect("it trains");
+    let trained = train_group(&Feed::<Flex>::of(&context, Default::default()), &replica, &|| {}).expect("it trains");
     let weights = &trained[0].weights;
     assert!(
         (weights.iter().sum::<f32>() - 1.0).abs() < 1e-6 && weights.iter().all(|weight| *weight > 0.0),

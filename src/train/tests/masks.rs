@@ -7,8 +7,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::spec;
+use crate::train::kernels::Truth;
 use crate::train::layers::Net;
-use crate::train::loss::{Truth, loss, target_weights};
+use crate::train::loss::{loss, target_weights};
 
 type Tracked = Tensor<Autodiff<Flex>, 3>;
 

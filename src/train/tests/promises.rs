@@ -1,5 +1,6 @@
 //! What training promises: the same numbers however it is grouped, no look at a test era, an error where numbers end.
 
+use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 
 use burn::backend::Flex;
@@ -8,8 +9,11 @@ use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
 use super::{Market, bits, protocol, spec};
 use crate::train::TrainError;
+use crate::train::backend::Precision;
 use crate::train::batches::FoldData;
+use crate::train::feed::Feed;
 use crate::train::group::{Context, train_group};
+use crate::train::kernels::buffers;
 use crate::train::split::inner_split;
 use crate::train::streams::Replica;
 
@@ -26,15 +30,16 @@ fn a_net_trained_in_a_group_is_the_net_trained_alone() {
     let stop = AtomicBool::new(false);
     let one_epoch = EVERYTHING.replace("epochs: 4", "epochs: 1");
     let spec = spec(&one_epoch);
-    let context = Context::new(&spec, &harness, &stop).expect("it can be laid out");
+    let context = Context::new(&spec, &harness, Precision::Fp32, &stop).expect("it can be laid out");
     let replicas = [
         Replica { fold: 0, seed: 42, member: 0 },
         Replica { fold: 2, seed: 42, member: 1 },
         Replica { fold: 1, seed: 17, member: 0 },
     ];
-    let together = train_group::<Flex>(&context, &replicas, &Default::default(), &|| {}).expect("it trains");
+    let feed = Feed::<Flex>::of(&context, Default::default());
+    let together = train_group(&feed, &replicas, &|| {}).expect("it trains");
     for (replica, grouped) in replicas.iter().zip(&together) {
-        let alone = train_group::<Flex>(&context, std::slice::from_ref(replica), &Default::default(), &|| {});
+        let alone = train_group(&feed, std::slice::from_ref(replica), &|| {});
         let alone = alone.expect("it trains").remove(0);
         assert_eq!(alone.outputs.len(), grouped.outputs.len());
         assert_eq!(alone.rows_trained, grouped.rows_trained);
@@ -45,6 +50,27 @@ fn a_net_trained_in_a_group_is_the_net_trained_alone() {
         }
         assert!(alone.weights.iter().zip(&grouped.weights).all(|(a, b)| (a - b).abs() < 1e-6));
     }
+}
+
+#[test]
+fn steps_use_the_buffers_of_earlier_ones_again() {
+    let market = Market::small();
+    let harness = market.harness();
+    let stop = AtomicBool::new(false);
+    let spec = spec(
+        "network:\n  - dense: { width: 16, norm: batch, activation: gelu, dropout: 0.2 }\n  \
+         - dense: { width: 12, norm: layer, activation: silu }\nloss: [pearson]\n\
+         training: { epochs: 4, batch_rows: 256, patience: null }\n",
+    );
+    let context = Context::new(&spec, &harness, Precision::Fp32, &stop).expect("it can be laid out");
+    let feed = Feed::<Flex>::of(&context, Default::default());
+    let asked = RefCell::new(Vec::new());
+    let replica = [Replica { fold: 0, seed: 42, member: 0 }];
+    train_group(&feed, &replica, &|| asked.borrow_mut().push(buffers::fresh())).expect("it trains");
+    let asked = asked.into_inner();
+    assert_eq!(asked.len(), 4, "once an epoch");
+    assert!(asked[0] > 0, "the first epoch has to ask for buffers");
+    assert_eq!(asked[0], asked[3], "the others need none: {asked:?}");
 }
 
 #[test]
@@ -129,7 +155,7 @@ fn numbers_that_run_away_are_an_error_with_its_place() {
 #[test]
 fn a_request_to_stop_ends_a_training() {
     let market = Market::small();
-    let trainer = super::Trainer::new(market.harness(), super::Choice::Cpu, Some(2)).expect("a CPU");
+    let trainer = super::Trainer::new(market.harness(), &super::on_cpu(2)).expect("a CPU");
     let stop = AtomicBool::new(true);
     let ended = trainer.train(&spec(EVERYTHING), &[42], &stop, &|_| {});
     assert!(matches!(ended, Err(TrainError::Stopped)));

@@ -6,10 +6,11 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use serde::Deserialize;
 
 use crate::spec::Spec;
+use crate::train::backend::Precision;
 use crate::train::forward::{Learning, Pass, Predicting, Running, forward};
-use crate::train::kernels::{Dropout, composed_biased, composed_normalized};
+use crate::train::kernels::{Dropout, Norm, Truth, composed, product};
 use crate::train::layers::{DenseLayer, Net, NormLayer};
-use crate::train::loss::{Truth, loss, target_weights};
+use crate::train::loss::{loss, target_weights};
 use crate::train::optimizer::Stepper;
 use crate::train::schedule::factor;
 
@@ -108,25 +109,27 @@ fn flat(matrix: &Matrix) -> Vec<f64> {
     matrix.iter().flatten().copied().collect()
 }
 
-/// What follows a matrix product, of Burn's own operations wherever the CPU fuses them.
+/// Of Burn's own operations wherever the CPU fuses them.
 struct Composed<'a>(Learning<'a, Flex>);
 
 impl Pass<Autodiff<Flex>> for Composed<'_> {
-    fn tail(&mut self, dense: &DenseLayer, params: &[Tracked], x: Tracked) -> Tracked {
-        let biased = |x: Tracked| match dense.bias {
+    fn product(&mut self, x: Tracked, weight: Tracked) -> Tracked {
+        product::product(x, weight, self.0.precision)
+    }
+
+    fn dense(&mut self, dense: &DenseLayer, params: &[Tracked], x: Tracked) -> Tracked {
+        let x = x.matmul(params[dense.weight].clone());
+        let x = match dense.bias {
             Some(bias) => x + params[bias].clone(),
             None => x,
         };
-        match &dense.norm {
-            Some(NormLayer { scale, shift, running: Some(_) }) => {
-                let (scale, shift) = (params[*scale].clone(), params[*shift].clone());
-                composed_normalized(biased(x), scale, shift, dense.activation, None).0
-            }
-            None if dense.bias.is_some() => {
-                let bias = params[dense.bias.expect("just seen")].clone();
-                composed_biased(x, bias, dense.activation, None)
-            }
-            _ => self.0.tail(dense, params, x),
+        let Some(NormLayer { scale, shift, running }) = &dense.norm else {
+            return composed::activate(dense.activation, x);
+        };
+        let norm = Norm { scale: params[*scale].clone(), shift: params[*shift].clone() };
+        match running {
+            Some(_) => composed::normalized(x, norm, dense.activation, None).0,
+            None => composed::row_normalized(x, norm, dense.activation, None),
         }
     }
 }
@@ -141,7 +144,8 @@ fn check_net(case: &NetCase, composed: bool) {
 
     let params: Vec<Tracked> = case.params.iter().map(|param| twice(param).require_grad()).collect();
     let mut no_dropout = |rate: f64| Dropout::new(rate, Vec::new());
-    let pass = Learning { dropout: &mut no_dropout, seen: net.running.iter().map(|_| None).collect() };
+    let seen = net.running.iter().map(|_| None).collect();
+    let pass = Learning { dropout: &mut no_dropout, seen, precision: Precision::Fp32 };
     let x = twice(&case.features);
     let outputs = if composed {
         forward(&net, &params, x, &mut Composed(pass))
@@ -210,7 +214,7 @@ fn batch_norms_running_statistics_and_predictions_are_pytorchs() {
         let mut running = vec![Running::<Flex>::new(2, 4, &Default::default())];
         for batch in &case.batches {
             let mut no_dropout = |rate: f64| Dropout::new(rate, Vec::new());
-            let mut pass = Learning { dropout: &mut no_dropout, seen: vec![None] };
+            let mut pass = Learning { dropout: &mut no_dropout, seen: vec![None], precision: Precision::Fp32 };
             let outputs = forward(&net, &tracked, twice(batch), &mut pass);
             assert_eq!(outputs.dims()[1], batch.len());
             running[0].follow(pass.seen[0].take().expect("the layer has a batch norm"), batch.len());
@@ -218,7 +222,8 @@ fn batch_norms_running_statistics_and_predictions_are_pytorchs() {
         near(&host(running[0].mean.clone()), &case.mean, 1e-5, "running mean");
         near(&host(running[0].variance.clone()), &case.variance, 1e-5, "running variance");
         let params: Vec<Tensor<Flex, 3>> = case.params.iter().map(twice).collect();
-        let outputs = forward(&net, &params, twice(&case.features), &mut Predicting(&running));
+        let mut pass = Predicting { running: &running, precision: Precision::Fp32 };
+        let outputs = forward(&net, &params, twice(&case.features), &mut pass);
         near(&host(outputs), &flat(&case.outputs), 1e-5, "predictions");
     }
 }

@@ -1,0 +1,62 @@
+//! Dropout as a hash, the same on every backend.
+
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData, backend::Backend};
+
+/// Dropout of one layer in one step: which units stay is a hash of their place and of each replica's key, so that nothing
+/// has to be stored for the backward pass and every backend drops the same ones.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::train) struct Dropout {
+    /// A place is dropped where its hash is below this share of 2³².
+    pub(in crate::train) threshold: u32,
+    /// What the others are multiplied by: 1 / (1 - rate).
+    pub(in crate::train) scale: f32,
+    /// One key a replica.
+    pub(in crate::train) keys: Vec<[u32; 2]>,
+}
+
+/// The hash's constants: odd, and so far below 2³¹ that every product fits the signed 64 bits in which the CPU backend
+/// computes integers.
+const MIX: [u32; 3] = [0x61C8_8647, 0x7FEB_352D, 0x2C1B_3C6D];
+
+/// What the hash divides by to bring its upper half down.
+const HALF: u32 = 1 << 16;
+
+impl Dropout {
+    /// Dropout with this rate, in (0, 1).
+    pub(in crate::train) fn new(rate: f64, keys: Vec<[u32; 2]>) -> Self {
+        Self { threshold: (rate * 4_294_967_296.0) as u32, scale: (1.0 / (1.0 - rate)) as f32, keys }
+    }
+
+    /// Whether the unit at `place` (row · units + unit) stays.
+    ///
+    /// A linear step from the place, then two squarings of sorts: a number times its own upper half, as in Widynski's middle
+    /// square. It has neither shifts nor exclusive ors, because of integers Burn fuses arithmetic alone into one kernel of a
+    /// GPU.
+    #[inline(always)]
+    pub(in crate::train) fn keeps(key: [u32; 2], threshold: u32, place: u32) -> bool {
+        let hash = place.wrapping_mul(MIX[0]).wrapping_add(key[0]);
+        let hash = hash.wrapping_mul(hash / HALF + MIX[1]).wrapping_add(key[1]);
+        hash.wrapping_mul(hash / HALF + MIX[2]) >= threshold
+    }
+
+    /// x with units dropped and the others scaled, of Burn's own operations, on x's device.
+    pub(super) fn apply<B: Backend>(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let dropped = self.dropped(x.dims(), &x.device());
+        (x * self.scale).mask_fill(dropped, 0.0)
+    }
+
+    /// Which units of `[replica, row, unit]` are dropped.
+    pub(super) fn dropped<B: Backend>(&self, shape: [usize; 3], device: &B::Device) -> Tensor<B, 3, Bool> {
+        let [replicas, rows, units] = shape;
+        let whole = |values: Vec<u32>, shape: [usize; 3]| -> Tensor<B, 3, Int> {
+            Tensor::from_data(TensorData::new(values, shape), (device, DType::U32))
+        };
+        let key = |which: usize| whole(self.keys.iter().map(|key| key[which]).collect(), [replicas, 1, 1]);
+        let [first, second] = [key(0), key(1)];
+        let row = whole((0..rows as u32).map(|row| row * units as u32).collect(), [1, rows, 1]);
+        let unit = whole((0..units as u32).collect(), [1, 1, units]);
+        let squared = |hash: Tensor<B, 3, Int>, mix: u32| hash.clone() * (hash / HALF + mix);
+        let hash = squared((row + unit) * MIX[0] + first, MIX[1]) + second;
+        squared(hash, MIX[2]).lower_elem(self.threshold)
+    }
+}

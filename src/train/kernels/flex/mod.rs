@@ -1,0 +1,150 @@
+//! The CPU backend's fused operations, as steps of Burn's autodiff graph.
+
+mod dense;
+mod loss;
+mod product;
+mod row_norm;
+mod steps;
+mod tail;
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::ops::FloatTensor;
+use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+
+use super::buffers;
+use super::loops::tail::Mask;
+use super::{AdamStep, Affine, Dropout, ErrorSize, Kernels, Moments, Norm, SgdStep, Truth};
+use crate::spec::Activation;
+use crate::train::backend::Precision;
+
+type Plain = Tensor<Flex, 3>;
+type Tracked = Tensor<Autodiff<Flex>, 3>;
+
+impl Kernels for Flex {
+    const RESIDENT: bool = false;
+    const PREDICT_ROWS: usize = 4096;
+
+    // The CPU is never asked for anything but fp32: `Device::find` refuses it.
+    fn product(x: Tracked, weight: Tracked, _: Precision) -> Tracked {
+        product::product(x, weight)
+    }
+
+    fn dense(
+        x: Tracked,
+        weight: Tracked,
+        norm: Norm<Tracked>,
+        tail: (Activation, Option<&Dropout>),
+        _: Precision,
+    ) -> (Tracked, Moments<Self>) {
+        dense::dense(x, weight, norm, tail.0, tail.1)
+    }
+
+    fn row_normalized(x: Tracked, norm: Norm<Tracked>, curve: Activation, dropout: Option<&Dropout>) -> Tracked {
+        row_norm::row_normalized(x, norm, curve, dropout)
+    }
+
+    fn biased(x: Tracked, bias: Tracked, curve: Activation, dropout: Option<&Dropout>) -> Tracked {
+        tail::biased(x, bias, curve, dropout)
+    }
+
+    fn affine(x: Plain, moves: Affine<Self>, curve: Activation) -> Plain {
+        tail::affine(x, moves, curve)
+    }
+
+    fn plain_product(x: Plain, weight: Plain, _: Precision) -> Plain {
+        product::plain_product(x, weight)
+    }
+
+    fn plain_row_normalized(x: Plain, norm: Norm<Plain>, curve: Activation) -> Plain {
+        row_norm::plain_row_normalized(x, norm, curve)
+    }
+
+    fn correlations(outputs: &Tracked, truth: &Truth<Autodiff<Self>>, parts: usize) -> Tracked {
+        loss::correlations(outputs, truth, parts)
+    }
+
+    fn errors(outputs: &Tracked, truth: &Truth<Autodiff<Self>>, size: ErrorSize) -> Tracked {
+        loss::errors(outputs, truth, size)
+    }
+
+    fn release(tensor: Plain) {
+        buffers::give_tensor(tensor.into_primitive().tensor());
+    }
+
+    fn adam(
+        weight: Plain,
+        gradient: Plain,
+        moments: Option<(Plain, Plain)>,
+        step: &AdamStep,
+    ) -> (Plain, (Plain, Plain)) {
+        steps::adam(weight, gradient, moments, step)
+    }
+
+    fn sgd(weight: Plain, gradient: Plain, velocity: Option<Plain>, step: &SgdStep) -> (Plain, Plain) {
+        steps::sgd(weight, gradient, velocity, step)
+    }
+}
+
+/// Shape, activation and dropout.
+#[derive(Clone, Debug)]
+struct Tail {
+    replicas: usize,
+    rows: usize,
+    units: usize,
+    curve: Activation,
+    dropout: Option<Dropout>,
+}
+
+impl Tail {
+    fn rows_of(&self, replica: usize) -> std::ops::Range<usize> {
+        let each = self.rows * self.units;
+        replica * each..(replica + 1) * each
+    }
+
+    fn units_of(&self, replica: usize) -> std::ops::Range<usize> {
+        replica * self.units..(replica + 1) * self.units
+    }
+
+    fn mask(&self, replica: usize) -> Option<Mask> {
+        let dropout = self.dropout.as_ref()?;
+        Some(Mask { key: dropout.keys[replica], threshold: dropout.threshold, scale: dropout.scale })
+    }
+}
+
+fn primitive(tensor: Tracked) -> FloatTensor<Autodiff<Flex>> {
+    tensor.into_primitive().tensor()
+}
+
+/// The same tensor with its numbers in order.
+fn contiguous(tensor: &FlexTensor) -> FlexTensor {
+    tensor.to_contiguous()
+}
+
+/// The numbers of a contiguous tensor.
+fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice::<f32>().expect("made contiguous, and every tensor here is f32")
+}
+
+fn host(tensor: &FlexTensor) -> Vec<f32> {
+    values(&contiguous(tensor)).to_vec()
+}
+
+/// A tensor's numbers, without a copy where nobody else holds them.
+fn owned(tensor: FlexTensor) -> Vec<f32> {
+    let data = tensor.into_data();
+    data.into_vec::<f32>().expect("every tensor here is f32")
+}
+
+fn tensor(values: Vec<f32>, shape: [usize; 3]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+fn plain(values: Vec<f32>, shape: [usize; 3]) -> Plain {
+    Tensor::from_primitive(TensorPrimitive::Float(tensor(values, shape)))
+}
+
+/// A tensor of the autodiff backend from its primitive.
+fn tracked(primitive: FloatTensor<Autodiff<Flex>>) -> Tracked {
+    Tensor::from_primitive(TensorPrimitive::Float(primitive))
+}
