@@ -139,6 +139,13 @@ pub(super) fn put_in_order(repository: &Repository, root: &Path) -> Result<Vec<S
     for (name, path) in ours(&folder)? {
         let lock = folder.join("index.lock");
         if is_same(&path, &lock) {
+            // While the index is locked nobody else commits, so this one can only be ours, too.
+            if let Some(lock) = branch_lock(repository, &path) {
+                remove(&lock)?;
+                repairs.push(
+                    "the branch was still locked by the commit that was interrupted; the lock was removed".into(),
+                );
+            }
             remove(&lock)?;
             repairs
                 .push("git's index was still locked by the commit that was interrupted; the lock was removed".into());
@@ -156,6 +163,16 @@ pub(super) fn put_in_order(repository: &Repository, root: &Path) -> Result<Vec<S
         remove(&path)?;
     }
     Ok(repairs)
+}
+
+/// The lock of HEAD's branch, where it was made after `journal` was last written, as a commit of ours does it.
+fn branch_lock(repository: &Repository, journal: &Path) -> Option<PathBuf> {
+    let head = repository.find_reference("HEAD").ok()?;
+    let branch = head.symbolic_target().ok()??;
+    let lock = repository.commondir().join(format!("{branch}.lock"));
+    let (noted, locked) = (fs::metadata(journal).ok()?, fs::metadata(&lock).ok()?);
+    let when = |file: &fs::Metadata| (file.mtime(), file.mtime_nsec());
+    (locked.is_file() && when(&locked) >= when(&noted)).then_some(lock)
 }
 
 /// Waits a while until no other git process holds the index. A lock of ours is none: it goes with the commit that it

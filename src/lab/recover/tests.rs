@@ -314,7 +314,7 @@ fn killed_for_real_again_and_again() {
     lab.git(&["add", "person.txt"]);
     for round in 0..12_u64 {
         let mut child = std::process::Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", NAME])
+            .args(["--exact", NAME, "--nocapture"])
             .env(FOLDER, lab.root())
             .stdout(std::process::Stdio::null())
             .spawn()

@@ -41,6 +41,22 @@ fn before_the_branch_moved_only_the_lock_is_removed() {
 }
 
 #[test]
+fn a_kill_while_the_branch_was_moving_leaves_no_lock_on_it() {
+    let (lab, _) = killed(false);
+    let branch = lab.git(&["symbolic-ref", "HEAD"]);
+    let lock = lab.root().join(".git").join(format!("{}.lock", branch.trim()));
+    fs::write(&lock, "").expect("locked as git does it");
+    assert!(!lab.try_git(&["update-ref", branch.trim(), "HEAD^0"]).status.success(), "git stumbles over it");
+    let mut notebook = Notebook::open(&lab.lab()).expect("put in order");
+    assert!(notebook.take_repairs().iter().any(|said| said.contains("branch was still locked")));
+    assert!(!lock.exists());
+    // Without a commit of ours under way it is somebody else's.
+    fs::write(&lock, "").expect("locked by another");
+    Notebook::open(&lab.lab()).expect("opened");
+    assert!(lock.exists(), "a lock that is not ours stays");
+}
+
+#[test]
 fn after_the_branch_moved_the_index_is_brought_along() {
     let (lab, id) = killed(true);
     lab.write("staged.txt", "mine\n");
