@@ -22,7 +22,12 @@ type Cell = (usize, u64, Vec<f32>);
 fn main() -> Result<(), Box<dyn Error>> {
     let paths: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let [lab, predictions] = paths.as_slice() else {
-        return Err("two arguments are needed: the folder of a lab, and predictions of `autoresearch trial`".into());
+        // As a bare `cargo bench` starts it.
+        writeln!(
+            std::io::stderr(),
+            "nothing measured: give the folder of a lab, and predictions of `autoresearch trial`"
+        )?;
+        return Ok(());
     };
     let lab = Path::new(lab);
     let protocol = Protocol::read(&lab.join("prepare/protocol.yaml"))?;

@@ -114,7 +114,7 @@ pub enum Device {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Not at all.
+    /// To 22 significant bits or more.
     Fp32,
     /// To 11 significant bits where a GPU's tensor cores multiply.
     Tf32,

@@ -114,7 +114,7 @@ impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
         let norm = |norm: &NormLayer| Norm { scale: params[norm.scale].clone(), shift: params[norm.shift].clone() };
         match &dense.norm {
             Some(layer @ NormLayer { running: Some(running), .. }) => {
-                // The batch's mean takes a bias away again: it changes no output, and no gradient reaches it.
+                // The batch's mean takes a bias away again: it changes no output, no gradient reaches it, it stays 0.
                 let tail = (dense.activation, dropout.as_ref());
                 let (y, moments) = B::dense(x, weight, norm(layer), tail, self.precision);
                 let mean = match bias {
@@ -164,7 +164,8 @@ fn apply<B: Backend, P: Pass<B>>(
             let inside = inner.iter().fold(x.clone(), |x, layer| apply(layer, params, x, pass));
             match projection {
                 Some(weight) => pass.product(x, params[*weight].clone()) + inside,
-                None => x + inside,
+                // What lies inside is held by nobody else, so the sum can be taken in its place.
+                None => inside + x,
             }
         }
     }

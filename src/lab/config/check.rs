@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Config;
+use super::{Config, Device, Precision};
 
 /// One value that is out of its range.
 pub(super) struct Mistake {
@@ -24,6 +24,10 @@ pub(super) fn first_mistake(config: &Config) -> Option<Mistake> {
     if let Some(threads) = config.threads {
         check.range("threads", threads as u64, 1, 4_096);
     }
+    let coarser = config.precision.is_some_and(|asked| asked != Precision::Fp32);
+    check.that(config.device != Device::Cpu || !coarser, "precision", || {
+        "with device: cpu only fp32 (or null) is there; tf32 and bf16 are for a GPU".into()
+    });
     if let Some(mb) = config.gpu_memory_mb {
         check.range("gpu_memory_mb", mb, 64, 1 << 24);
     }

@@ -16,6 +16,9 @@ struct Store {
 /// Most free buffers that a thread keeps; the smallest is let go beyond that.
 const MOST_FREE: usize = 256;
 
+/// The fewest numbers that make a buffer worth keeping: a page of memory.
+const LEAST: usize = 1024;
+
 thread_local! {
     static STORE: RefCell<Store> = RefCell::default();
 }
@@ -23,18 +26,24 @@ thread_local! {
 /// A buffer of `len` numbers that hold anything: whoever takes one writes all of it.
 pub(in crate::train) fn take(len: usize) -> Vec<f32> {
     STORE.with_borrow_mut(|store| {
-        // The last one given is the likeliest still in cache.
-        if let Some(place) = store.free.iter().rposition(|buffer| buffer.len() == len) {
-            return store.free.remove(place);
+        // The last one given is the likeliest still in cache. One that is up to twice as large will do: the last rows of a
+        // prediction are fewer than the others, in each fold by another number, and must not leave buffers of their own.
+        let free = &store.free;
+        let same = free.iter().rposition(|buffer| buffer.len() == len);
+        let fits = |buffer: &Vec<f32>| (len..=2 * len).contains(&buffer.capacity());
+        if let Some(place) = same.or_else(|| free.iter().rposition(fits)) {
+            let mut buffer = store.free.remove(place);
+            buffer.resize(len, 0.0);
+            return buffer;
         }
-        store.fresh += 1;
+        store.fresh += usize::from(len >= LEAST);
         vec![0.0; len]
     })
 }
 
-/// Gives a buffer back.
+/// Gives a buffer back. Small ones are let go: the allocator is good at them.
 pub(in crate::train) fn give(buffer: Vec<f32>) {
-    if buffer.is_empty() {
+    if buffer.capacity() < LEAST {
         return;
     }
     STORE.with_borrow_mut(|store| {
@@ -42,7 +51,7 @@ pub(in crate::train) fn give(buffer: Vec<f32>) {
         if store.free.len() > MOST_FREE
             && let Some((smallest, _)) = store.free.iter().enumerate().min_by_key(|(_, buffer)| buffer.len())
         {
-            store.free.swap_remove(smallest);
+            store.free.remove(smallest);
         }
     });
 }

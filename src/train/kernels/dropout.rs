@@ -2,8 +2,8 @@
 
 use burn::tensor::{Bool, DType, Int, Tensor, TensorData, backend::Backend};
 
-/// Dropout of one layer in one step: which units stay is a hash of their place and of each replica's key, so that nothing
-/// has to be stored for the backward pass and every backend drops the same ones.
+/// Dropout of one layer in one step: which units stay is a hash of their place and of each replica's key, so that every
+/// backend drops the same ones, however replicas are grouped.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::train) struct Dropout {
     /// A place is dropped where its hash is below this share of 2³².

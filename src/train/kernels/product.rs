@@ -31,9 +31,10 @@ pub(in crate::train) fn plain_product<B: Backend>(
     }
 }
 
-/// A number's upper 11 bits and what is left of it: Veltkamp's splitting, which a fused multiply-add leaves right.
+/// A number's upper 11 bits and what is left of it: Veltkamp's splitting. 8193·x is written as a sum, so that no compiler can
+/// merge a multiplication into the subtractions after it, which would undo the rounding that all of this rests on.
 fn split<B: Backend>(x: Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3>) {
-    let wide = x.clone() * 8193.0;
+    let wide = x.clone() * 8192.0 + x.clone();
     let upper = wide.clone() - (wide - x.clone());
     (upper.clone(), x - upper)
 }

@@ -68,6 +68,22 @@ fn fused_dense_layers_agree_with_composed_ones() {
 }
 
 #[test]
+fn dense_layers_of_many_blocks_of_rows_agree_too() {
+    let mut rng = ChaCha8Rng::seed_from_u64(23);
+    // 2,500 inputs make blocks of 64 rows: two whole ones and a part of one.
+    let shape = [2, 150, 3];
+    let (x, weight) = (random([2, 150, 2_500], &mut rng), random([2, 2_500, 3], &mut rng));
+    let (norm, pull) = (norm(shape, &mut rng), random(shape, &mut rng));
+    let tail = (Activation::Gelu, None);
+    let (y, moments) = Flex::dense(x.clone(), weight.clone(), norm.clone(), tail, Precision::Fp32);
+    let z = x.clone().matmul(weight.clone());
+    let (wanted, wanted_moments) = composed::normalized(z, norm.clone(), Activation::Gelu, None);
+    near(&numbers(moments.mean), &numbers(wanted_moments.mean), "mean");
+    near(&numbers(moments.variance), &numbers(wanted_moments.variance), "variance");
+    same(&y, &wanted, &pull, &[&x, &weight, &norm.scale, &norm.shift], "blocks");
+}
+
+#[test]
 fn fused_biases_agree_with_composed_ones() {
     each_tail(|shape, curve, dropout, what, rng| {
         let (x, pull) = (random(shape, rng), random(shape, rng));

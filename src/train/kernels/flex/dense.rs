@@ -125,7 +125,7 @@ impl State {
     }
 
     /// From ∂L/∂y, which it overwrites, to the gradients of weight, scale and shift, and of x where there is room for it.
-    fn backward(&self, replica: usize, gradient: &mut [f32], d_x: Option<&mut [f32]>, to: &mut Learned<'_>) {
+    fn backward(&self, replica: usize, gradient: &mut [f32], d_x: Option<&mut [f32]>, to: &mut ByReplica<'_>) {
         let Tail { rows, units, .. } = self.tail;
         let all = self.tail.rows_of(replica);
         let (factor, spread) = self.factors(replica);
@@ -160,8 +160,8 @@ impl State {
     }
 }
 
-/// Gradients of what one replica learns.
-struct Learned<'a> {
+/// Where the gradients of what one replica learns go.
+struct ByReplica<'a> {
     /// Zeros to begin with.
     weight: &'a mut [f32],
     scale: &'a mut Vec<f32>,
@@ -186,7 +186,7 @@ impl Backward<Flex, 4> for Dense {
         let (mut d_scale, mut d_shift) = (Vec::new(), Vec::new());
         for replica in 0..replicas {
             let d_weight = &mut d_weight[replica * state.inputs * units..][..state.inputs * units];
-            let to = &mut Learned { weight: d_weight, scale: &mut d_scale, shift: &mut d_shift };
+            let to = &mut ByReplica { weight: d_weight, scale: &mut d_scale, shift: &mut d_shift };
             let each = rows * state.inputs;
             let d_x = d_x.as_deref_mut().map(|d_x| &mut d_x[replica * each..][..each]);
             state.backward(replica, &mut gradient[state.tail.rows_of(replica)], d_x, to);

@@ -9,7 +9,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::ops::FloatTensor;
 
 use super::{Tracked, contiguous, host, primitive, tensor, tracked, values};
-use crate::train::kernels::loops::correlation::{self, Moments, Pair};
+use crate::train::kernels::loops::correlation::{self, Kept, Pair};
 use crate::train::kernels::loops::errors::{self, Absolute, Square};
 use crate::train::kernels::{CORRELATION_EPSILON, ErrorSize, Truth, buffers};
 
@@ -103,7 +103,7 @@ impl Data {
 struct Correlations;
 
 impl Backward<Flex, 1> for Correlations {
-    type State = (Data, Vec<Moments>);
+    type State = (Data, Vec<Kept>);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let (data, moments) = ops.state;

@@ -132,8 +132,13 @@ fn host(tensor: &FlexTensor) -> Vec<f32> {
 
 /// A tensor's numbers, without a copy where nobody else holds them.
 fn owned(tensor: FlexTensor) -> Vec<f32> {
-    let data = tensor.into_data();
-    data.into_vec::<f32>().expect("every tensor here is f32")
+    if tensor.is_unique() {
+        return tensor.into_data().into_vec::<f32>().expect("every tensor here is f32");
+    }
+    let tensor = contiguous(&tensor);
+    let mut copy = buffers::take(values(&tensor).len());
+    copy.copy_from_slice(values(&tensor));
+    copy
 }
 
 fn tensor(values: Vec<f32>, shape: [usize; 3]) -> FlexTensor {

@@ -17,7 +17,7 @@ pub(in crate::train::kernels) struct Pair<'a> {
 
 /// What the gradient needs of the forward pass, by target.
 #[derive(Clone, Debug)]
-pub(in crate::train::kernels) struct Moments {
+pub(in crate::train::kernels) struct Kept {
     /// Mean of the outputs, and of the targets.
     means: [Vec<f32>; 2],
     /// With c the covariance and a, b the sums of squares: 1 / √(ab + ε), and c·b / √(ab + ε)³.
@@ -25,7 +25,7 @@ pub(in crate::train::kernels) struct Moments {
 }
 
 /// The correlation of each target, over rows whose target is there.
-pub(in crate::train::kernels) fn correlate(pair: Pair<'_>, epsilon: f64) -> (Vec<f32>, Moments) {
+pub(in crate::train::kernels) fn correlate(pair: Pair<'_>, epsilon: f64) -> (Vec<f32>, Kept) {
     let [outputs, targets, count] = totals(pair);
     let mean = |totals: &[f64]| -> Vec<f32> {
         totals.iter().zip(&count).map(|(total, count)| (total / count.max(1.0)) as f32).collect()
@@ -40,7 +40,7 @@ pub(in crate::train::kernels) fn correlate(pair: Pair<'_>, epsilon: f64) -> (Vec
         factors[0].push((1.0 / size) as f32);
         factors[1].push((product * b / size.powi(3)) as f32);
     }
-    (correlations, Moments { means, factors })
+    (correlations, Kept { means, factors })
 }
 
 dispatched! {
@@ -137,10 +137,10 @@ fn sums_body<L: Level>(pair: Pair<'_>, means: &[Vec<f32>; 2]) -> [Vec<f64>; 3] {
 
 /// The gradient by the outputs, for the gradient by each correlation: with p and y centred,
 /// ∂r/∂p = y / √(ab + ε) - p · c·b / √(ab + ε)³ (whose mean over the rows is 0, so centring adds nothing).
-pub(in crate::train::kernels) fn gradient(pair: Pair<'_>, moments: &Moments, pull: &[f32], out: &mut [f32]) {
+pub(in crate::train::kernels) fn gradient(pair: Pair<'_>, kept: &Kept, pull: &[f32], out: &mut [f32]) {
     let scaled = |factor: &[f32]| factor.iter().zip(pull).map(|(factor, pull)| factor * pull).collect();
-    let factors: [Vec<f32>; 2] = [scaled(&moments.factors[0]), scaled(&moments.factors[1])];
-    gradient_at(pair, &moments.means, &factors, out);
+    let factors: [Vec<f32>; 2] = [scaled(&kept.factors[0]), scaled(&kept.factors[1])];
+    gradient_at(pair, &kept.means, &factors, out);
 }
 
 dispatched! {
