@@ -21,6 +21,12 @@ pub(crate) trait Piece: Sized {
     fn shape(rule: &Self::Rule) -> Shape;
 }
 
+/// A record of which every field has a default, with all of them.
+pub(crate) fn standard<T: Piece<Rule = ()>>() -> T {
+    let mut errors = Vec::new();
+    T::read(&Node::from_value(&Value::Map(Vec::new())), &(), "", &mut errors).expect("every field has a default")
+}
+
 /// Adds a mistake at a node.
 pub(crate) fn refuse(errors: &mut Vec<SpecError>, node: &Node, path: &str, message: String) {
     errors.push(SpecError { line: node.line, column: node.column, path: path.to_owned(), message });

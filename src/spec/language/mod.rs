@@ -1,0 +1,51 @@
+//! The spec language: what a researcher can say about a model. Data only; nothing here can name a file or run code.
+
+mod data;
+mod loss;
+mod network;
+mod optimizer;
+mod schedule;
+mod training;
+
+pub use data::*;
+pub use loss::*;
+pub use network::*;
+pub use optimizer::*;
+pub use schedule::*;
+pub use training::*;
+
+use super::declare::record;
+use super::error::SpecError;
+use super::node::Node;
+use super::piece::{Beside, int, list, standard};
+
+record! {
+    /// A model, whole: what it reads, what it learns from, the net, and how the net is trained.
+    Spec {
+        /// Version of the language.
+        version: u32 = 1, int(1, 1);
+        /// What the net reads.
+        features: Features = standard(), ();
+        /// What the net learns from.
+        targets: Targets = standard(), ();
+        /// The blocks, from the features to the last hidden layer. A linear layer with one output a training target follows.
+        network: Vec<Block>, list(1, 32);
+        /// The weighted terms that are minimized together.
+        loss: Vec<LossTerm> = vec![LossTerm::Pearson(standard())], list(1, 8);
+        /// How weights follow gradients.
+        optimizer: Optimizer = Optimizer::Adamw(standard()), ();
+        /// How the learning rate moves over the epochs.
+        schedule: Schedule = Beside { kind: Curve::Constant(Constant {}), beside: standard() }, ();
+        /// Epochs, batches, early stopping.
+        training: Training = standard(), ();
+        /// How many nets, and how their predictions become one.
+        ensemble: Ensemble = standard(), ();
+    }
+}
+
+impl Spec {
+    /// What no single field can say: the rules between fields.
+    pub(super) fn check_whole(&self, node: &Node, errors: &mut Vec<SpecError>) {
+        super::check::whole(self, node, errors);
+    }
+}

@@ -1,0 +1,64 @@
+//! How the learning rate moves.
+
+use crate::spec::declare::{record, union};
+use crate::spec::piece::{Beside, float, int};
+
+/// A curve of the learning rate, perhaps with a warm-up before it.
+pub type Schedule = Beside<Curve, ScheduleExtras>;
+
+record! {
+    /// What may stand beside any schedule.
+    ScheduleExtras {
+        /// Epochs over which the learning rate first rises from 0 to what the schedule says.
+        warmup_epochs: f64 = 0.0, float(0.0, 50.0);
+    }
+}
+
+union! {
+    /// How the learning rate moves over the epochs.
+    Curve {
+        /// It does not.
+        Constant(Constant) = "constant", ();
+        /// From 1× to `end_factor`× over `epochs`, as (1 - t)^power; constant from then on.
+        Polynomial(Polynomial) = "polynomial", ();
+        /// From 1× to `end_factor`× along half a cosine over all epochs.
+        Cosine(Cosine) = "cosine", ();
+        /// Up from `start_factor`× to 1× and down to 0, both along cosines (Smith 2018).
+        OneCycle(OneCycle) = "one_cycle", ();
+    }
+}
+
+record! {
+    /// No change.
+    Constant {}
+}
+
+record! {
+    /// Polynomial decay.
+    Polynomial {
+        /// Epochs until the end is reached.
+        epochs: u32 = 30, int(1, 1000).log();
+        /// The factor at the end.
+        end_factor: f64 = 0.1, float(0.0, 1.0);
+        /// 1 is a straight line.
+        power: f64 = 1.0, float(0.1, 10.0).log();
+    }
+}
+
+record! {
+    /// Cosine decay.
+    Cosine {
+        /// The factor at the end.
+        end_factor: f64 = 0.0, float(0.0, 1.0);
+    }
+}
+
+record! {
+    /// One cycle.
+    OneCycle {
+        /// The share of all steps after which the peak is reached.
+        peak_at: f64 = 0.3, float(0.05, 0.95);
+        /// The factor at the start.
+        start_factor: f64 = 0.04, float(0.0, 1.0);
+    }
+}
