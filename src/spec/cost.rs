@@ -1,8 +1,8 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
 use super::check::DataFacts;
-use super::language::{Block, Dense, Norm, Spec, Weighting};
-use super::names::Names;
+use super::language::Spec;
+use super::net::Net;
 
 /// The estimated cost of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,71 +26,21 @@ pub struct Budget {
     pub flops: f64,
 }
 
-/// Estimates a spec's cost on the data.
+/// Estimates a spec's cost on the data. A net that cannot be laid out on it costs more than any budget has;
+/// `Spec::check_data` says what is wrong with it.
 pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
-    let inputs = match &spec.features.sets {
-        Names::All => facts.features,
-        Names::Only(names) => {
-            let total: usize =
-                facts.feature_sets.iter().filter(|(name, _)| names.contains(name)).map(|(_, size)| size).sum();
-            total.min(facts.features)
-        }
+    let Ok(net) = Net::of(spec, &facts.inputs(spec)) else {
+        return Cost { params: u64::MAX, replica_bytes: u64::MAX, flops: f64::INFINITY };
     };
-    let outputs = match &spec.targets.train_on {
-        Names::All => facts.targets.len(),
-        Names::Only(names) => names.len(),
-    };
-    let mut tally = Tally::default();
-    let width = tally.blocks(&spec.network, inputs as u64);
-    tally.params += width * outputs as u64 + outputs as u64;
-    if let Weighting::Learned(_) = spec.targets.weighting {
-        tally.params += outputs as u64;
-    }
-    tally.products += width * outputs as u64;
-    tally.activations += outputs as u64;
     let batch = u64::from(spec.training.batch_rows).min(facts.rows.max(1));
     let nets = (facts.folds * facts.seeds) as f64 * f64::from(spec.ensemble.members);
     // Forward 2, backward 4 operations a weight and row.
     let train_rows = facts.rows as f64 * (facts.folds.saturating_sub(1).max(1) as f64 / facts.folds.max(1) as f64);
     Cost {
-        params: tally.params,
-        // Weights, gradients, two moments, a copy of the best; the batch's inputs and about four arrays a unit.
-        replica_bytes: 4 * (5 * tally.params + batch * (inputs as u64 + 4 * tally.activations)),
-        flops: 6.0 * tally.products as f64 * train_rows * f64::from(spec.training.epochs) * nets,
-    }
-}
-
-#[derive(Default)]
-struct Tally {
-    params: u64,
-    products: u64,
-    activations: u64,
-}
-
-impl Tally {
-    fn blocks(&mut self, blocks: &[Block], inputs: u64) -> u64 {
-        blocks.iter().fold(inputs, |width, block| match block {
-            Block::Dense(dense) => self.dense(dense, width),
-            Block::Residual(inner) => {
-                let out = self.blocks(inner, width);
-                if out != width {
-                    self.params += width * out;
-                    self.products += width * out;
-                }
-                self.activations += out;
-                out
-            }
-        })
-    }
-
-    fn dense(&mut self, dense: &Dense, inputs: u64) -> u64 {
-        let width = u64::from(dense.width);
-        self.params += inputs * width;
-        self.products += inputs * width;
-        self.params += if dense.bias { width } else { 0 };
-        self.params += if dense.norm == Norm::None { 0 } else { 2 * width };
-        self.activations += width;
-        width
+        params: net.size(),
+        // Weights, gradients, two moments, a copy of the best; the batch's inputs and what is kept of them on the way.
+        replica_bytes: 4 * (5 * net.size() + batch * (net.columns as u64 + 2 * net.activations)),
+        flops: 6.0 * net.products as f64 * train_rows * f64::from(spec.training.epochs) * nets,
     }
 }
 

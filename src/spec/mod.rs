@@ -12,6 +12,7 @@ mod error;
 pub mod knobs;
 pub mod language;
 mod names;
+pub mod net;
 mod node;
 mod piece;
 pub mod reference;

@@ -11,6 +11,7 @@ use super::TrainError;
 use super::kernels::buffers;
 use super::kernels::loops::features::{prefetch, scaled, unpack};
 use super::split::inner_split;
+use crate::spec::net::Inputs;
 use crate::spec::{LossTerm, Names, Spec, Within};
 
 /// Eras are cut into parts of at most this many rows where the loss is taken per era.
@@ -67,6 +68,26 @@ impl Columns {
     /// How many features a net reads.
     pub(super) fn inputs(&self) -> usize {
         self.features.as_ref().map_or(self.feature_total, Vec::len)
+    }
+
+    /// What a net is laid out for: the features, the sets that they make up, the targets.
+    pub(super) fn layout(&self, spec: &Spec, harness: &Harness) -> Inputs {
+        let place = |column: &usize| match &self.features {
+            None => Some(*column),
+            Some(columns) => columns.binary_search(column).ok(),
+        };
+        let known = &harness.protocol().features.sets;
+        let names = match &spec.features.sets {
+            Names::All => known,
+            Names::Only(names) => names,
+        };
+        let sets = names.iter().map(|name| {
+            let mut columns: Vec<usize> =
+                harness.feature_set(name).unwrap_or_default().iter().filter_map(place).collect();
+            columns.sort_unstable();
+            (name.clone(), columns)
+        });
+        Inputs { features: self.inputs(), sets: sets.collect(), targets: self.targets.len() }
     }
 
     /// One row of the whole packed matrix.

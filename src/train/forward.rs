@@ -1,12 +1,13 @@
-//! The forward pass over tensors `[replica, row, unit]`, the same for training and predicting, on any backend.
+//! What differs between training and predicting in a forward pass over tensors `[replica, row, unit]`; what is the same is in
+//! `blocks`.
 
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::backend::Precision;
-use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, Norm};
-use super::layers::{DenseLayer, Layer, Net, NormLayer};
-use crate::spec::Activation;
+use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, Norm, composed};
+use crate::spec::net::Pointwise;
+use crate::spec::net::{DenseLayer, NormLayer};
 
 /// The share of the newest batch in batch norm's running statistics, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
@@ -37,8 +38,42 @@ pub(super) trait Pass<B: Backend> {
     /// x · weight.
     fn product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>) -> Tensor<B, 3>;
 
-    /// A dense layer: product, norm or bias, activation, dropout.
+    /// A dense layer: product, norm or bias, nonlinearity, dropout.
     fn dense(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3>;
+
+    /// What follows the product in a dense layer.
+    fn tail(&mut self, tail: &Tail<'_>, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3>;
+
+    /// Dropout, in training.
+    fn dropout(&mut self, rate: f64, x: Tensor<B, 3>) -> Tensor<B, 3>;
+
+    /// Noise of this standard deviation, in training.
+    fn noise(&mut self, deviation: f64, x: Tensor<B, 3>) -> Tensor<B, 3>;
+
+    /// Whether it is training, and terms of the loss are asked for.
+    fn learns(&self) -> bool;
+
+    /// Adds a term to the loss, `[replica, 1, 1]`.
+    fn auxiliary(&mut self, term: Tensor<B, 3>);
+}
+
+/// Norm or bias, nonlinearity, dropout.
+pub(super) struct Tail<'a> {
+    /// The norm.
+    pub(super) norm: Option<&'a NormLayer>,
+    /// The bias's number.
+    pub(super) bias: Option<usize>,
+    /// The nonlinearity.
+    pub(super) activation: Pointwise,
+    /// The share that is dropped.
+    pub(super) dropout: f64,
+}
+
+impl<'a> Tail<'a> {
+    /// A dense layer's.
+    fn of(dense: &'a DenseLayer) -> Self {
+        Self { norm: dense.norm.as_ref(), bias: dense.bias, activation: dense.activation, dropout: dense.dropout }
+    }
 }
 
 /// Predicting: running statistics, no dropout.
@@ -56,8 +91,12 @@ impl<B: Kernels> Pass<B> for Predicting<'_, B> {
 
     fn dense(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3> {
         let x = self.product(x, params[dense.weight].clone());
-        let bias = dense.bias.map(|bias| params[bias].clone());
-        match &dense.norm {
+        self.tail(&Tail::of(dense), params, x)
+    }
+
+    fn tail(&mut self, tail: &Tail<'_>, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let bias = tail.bias.map(|bias| params[bias].clone());
+        match tail.norm {
             Some(NormLayer { scale, shift, running: Some(running) }) => {
                 let Running { mean, variance } = &self.running[*running];
                 let mean = match bias {
@@ -66,22 +105,37 @@ impl<B: Kernels> Pass<B> for Predicting<'_, B> {
                 };
                 let factor = params[*scale].clone() * (variance.clone() + EPSILON).sqrt().recip();
                 let moves = Affine { scaled: Some((mean, factor)), offset: params[*shift].clone() };
-                B::affine(x, moves, dense.activation)
+                B::affine(x, moves, tail.activation)
             }
             Some(norm) => {
                 let norm = Norm { scale: params[norm.scale].clone(), shift: params[norm.shift].clone() };
                 let x = match bias {
-                    Some(offset) => B::affine(x, Affine { scaled: None, offset }, Activation::Identity),
+                    Some(offset) => B::affine(x, Affine { scaled: None, offset }, Pointwise::Identity),
                     None => x,
                 };
-                B::plain_row_normalized(x, norm, dense.activation)
+                B::plain_row_normalized(x, norm, tail.activation)
             }
+            None if bias.is_none() && tail.activation == Pointwise::Identity => x,
             None => {
                 let offset = bias.unwrap_or_else(|| nothing(&x));
-                B::affine(x, Affine { scaled: None, offset }, dense.activation)
+                B::affine(x, Affine { scaled: None, offset }, tail.activation)
             }
         }
     }
+
+    fn dropout(&mut self, _: f64, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        x
+    }
+
+    fn noise(&mut self, _: f64, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        x
+    }
+
+    fn learns(&self) -> bool {
+        false
+    }
+
+    fn auxiliary(&mut self, _: Tensor<B, 3>) {}
 }
 
 /// Makes the dropout of a layer with this rate, in (0, 1).
@@ -91,10 +145,23 @@ pub(super) type MakeDropout<'a> = dyn FnMut(f64) -> Dropout + 'a;
 pub(super) struct Learning<'a, B: Backend> {
     /// Makes dropout.
     pub(super) dropout: &'a mut MakeDropout<'a>,
-    /// The batch's moments, by number of the running statistics.
-    pub(super) seen: Vec<Option<Moments<B>>>,
+    /// The batch's moments and the rows that they are of, by number of the running statistics.
+    pub(super) seen: Vec<Option<(Moments<B>, usize)>>,
+    /// Terms of the loss that layers add, each `[replica, 1, 1]`.
+    pub(super) auxiliary: Vec<Tensor<Autodiff<B>, 3>>,
     /// Of matrix products.
     pub(super) precision: Precision,
+}
+
+impl<'a, B: Kernels> Learning<'a, B> {
+    /// Of a net with so many running statistics.
+    pub(super) fn new(dropout: &'a mut MakeDropout<'a>, running: usize, precision: Precision) -> Self {
+        Self { dropout, seen: (0..running).map(|_| None).collect(), auxiliary: Vec::new(), precision }
+    }
+
+    fn made(&mut self, rate: f64) -> Option<Dropout> {
+        (rate > 0.0).then(|| (self.dropout)(rate))
+    }
 }
 
 impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
@@ -108,66 +175,76 @@ impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
         params: &[Tensor<Autodiff<B>, 3>],
         x: Tensor<Autodiff<B>, 3>,
     ) -> Tensor<Autodiff<B>, 3> {
-        let dropout = (dense.dropout > 0.0).then(|| (self.dropout)(dense.dropout));
-        let bias = dense.bias.map(|bias| params[bias].clone());
         let weight = params[dense.weight].clone();
+        let Some(NormLayer { scale, shift, running: Some(running) }) = &dense.norm else {
+            let x = self.product(x, weight);
+            return self.tail(&Tail::of(dense), params, x);
+        };
+        let rows = x.dims()[1];
+        let dropout = self.made(dense.dropout);
+        let norm = Norm { scale: params[*scale].clone(), shift: params[*shift].clone() };
+        let (y, moments) = B::dense(x, weight, norm, (dense.activation, dropout.as_ref()), self.precision);
+        // The batch's mean takes a bias away again: it changes no output, no gradient reaches it, it stays 0.
+        let mean = match dense.bias {
+            Some(bias) => moments.mean + params[bias].clone().inner(),
+            None => moments.mean,
+        };
+        self.seen[*running] = Some((Moments { mean, ..moments }, rows));
+        y
+    }
+
+    fn tail(
+        &mut self,
+        tail: &Tail<'_>,
+        params: &[Tensor<Autodiff<B>, 3>],
+        x: Tensor<Autodiff<B>, 3>,
+    ) -> Tensor<Autodiff<B>, 3> {
+        let dropout = self.made(tail.dropout);
+        let bias = tail.bias.map(|bias| params[bias].clone());
         let norm = |norm: &NormLayer| Norm { scale: params[norm.scale].clone(), shift: params[norm.shift].clone() };
-        match &dense.norm {
+        match tail.norm {
             Some(layer @ NormLayer { running: Some(running), .. }) => {
-                // The batch's mean takes a bias away again: it changes no output, no gradient reaches it, it stays 0.
-                let tail = (dense.activation, dropout.as_ref());
-                let (y, moments) = B::dense(x, weight, norm(layer), tail, self.precision);
-                let mean = match bias {
-                    Some(bias) => moments.mean + bias.inner(),
-                    None => moments.mean,
+                let rows = x.dims()[1];
+                let x = match bias {
+                    Some(bias) => B::biased(x, bias, Pointwise::Identity, None),
+                    None => x,
                 };
-                self.seen[*running] = Some(Moments { mean, ..moments });
+                let (y, moments) = composed::normalized(x, norm(layer), tail.activation, dropout.as_ref());
+                self.seen[*running] = Some((moments, rows));
                 y
             }
             Some(layer) => {
-                let x = self.product(x, weight);
                 let x = match bias {
-                    Some(bias) => B::biased(x, bias, Activation::Identity, None),
+                    Some(bias) => B::biased(x, bias, Pointwise::Identity, None),
                     None => x,
                 };
-                B::row_normalized(x, norm(layer), dense.activation, dropout.as_ref())
+                B::row_normalized(x, norm(layer), tail.activation, dropout.as_ref())
             }
+            None if bias.is_none() && tail.activation == Pointwise::Identity && dropout.is_none() => x,
             None => {
-                let x = self.product(x, weight);
                 // Without a bias it is the same operation with one that is 0 and is not learned.
                 let bias = bias.unwrap_or_else(|| nothing(&x));
-                B::biased(x, bias, dense.activation, dropout.as_ref())
+                B::biased(x, bias, tail.activation, dropout.as_ref())
             }
         }
     }
-}
 
-/// Outputs `[replica, row, target]` for inputs `[replica, row, feature]`.
-pub(super) fn forward<B: Backend, P: Pass<B>>(
-    net: &Net,
-    params: &[Tensor<B, 3>],
-    x: Tensor<B, 3>,
-    pass: &mut P,
-) -> Tensor<B, 3> {
-    net.layers.iter().fold(x, |x, layer| apply(layer, params, x, pass))
-}
+    fn dropout(&mut self, rate: f64, x: Tensor<Autodiff<B>, 3>) -> Tensor<Autodiff<B>, 3> {
+        let tail = Tail { norm: None, bias: None, activation: Pointwise::Identity, dropout: rate };
+        self.tail(&tail, &[], x)
+    }
 
-fn apply<B: Backend, P: Pass<B>>(
-    layer: &Layer,
-    params: &[Tensor<B, 3>],
-    x: Tensor<B, 3>,
-    pass: &mut P,
-) -> Tensor<B, 3> {
-    match layer {
-        Layer::Dense(dense) => pass.dense(dense, params, x),
-        Layer::Residual { inner, projection } => {
-            let inside = inner.iter().fold(x.clone(), |x, layer| apply(layer, params, x, pass));
-            match projection {
-                Some(weight) => pass.product(x, params[*weight].clone()) + inside,
-                // What lies inside is held by nobody else, so the sum can be taken in its place.
-                None => inside + x,
-            }
-        }
+    fn noise(&mut self, deviation: f64, x: Tensor<Autodiff<B>, 3>) -> Tensor<Autodiff<B>, 3> {
+        let _ = deviation;
+        x
+    }
+
+    fn learns(&self) -> bool {
+        true
+    }
+
+    fn auxiliary(&mut self, term: Tensor<Autodiff<B>, 3>) {
+        self.auxiliary.push(term);
     }
 }
 

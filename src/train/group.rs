@@ -13,14 +13,16 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use super::TrainError;
 use super::backend::Precision;
 use super::batches::{BatchPlan, Columns, EraRows, FoldData};
+use super::blocks::forward;
 use super::feed::{Feed, Rows};
-use super::forward::{Learning, Predicting, Running, forward};
+use super::forward::{Learning, Predicting, Running};
 use super::kernels::{Dropout, Kernels};
-use super::layers::Net;
 use super::loss::{loss, target_weights};
 use super::optimizer::Stepper;
 use super::schedule::factor;
+use super::start::start;
 use super::streams::{Purpose, Replica};
+use crate::spec::net::{Fault, Net};
 use crate::spec::{Names, Spec, Weighting};
 
 /// Everything that the replicas of a trial share.
@@ -49,7 +51,7 @@ impl<'h> Context<'h> {
         stop: &'h AtomicBool,
     ) -> Result<Self, TrainError> {
         let columns = Columns::of(spec, harness)?;
-        let net = Net::of(spec, columns.inputs(), columns.targets.len());
+        let net = Net::of(spec, &columns.layout(spec, harness)).map_err(|faults| layout_error(&faults))?;
         let folds = (0..harness.plan().folds.len())
             .map(|fold| FoldData::of(spec, harness, fold))
             .collect::<Result<Vec<_>, _>>()?;
@@ -73,6 +75,12 @@ impl<'h> Context<'h> {
         let total: f64 = raw.iter().sum();
         raw.iter().map(|weight| (weight / total) as f32).collect()
     }
+}
+
+/// Why a net cannot be laid out on the data; `Spec::check_data` says so before anything is trained.
+pub(super) fn layout_error(faults: &[Fault]) -> TrainError {
+    let words: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect();
+    TrainError::Data(words.join("; "))
 }
 
 /// What one replica predicts for its fold's test rows.
@@ -134,7 +142,7 @@ struct Group<'c, B: Backend> {
 impl<'c, B: Kernels> Group<'c, B> {
     fn new(feed: &'c Feed<'c, B>, replicas: &'c [Replica]) -> Self {
         let (context, device) = (feed.context, &feed.device);
-        let starts: Vec<Vec<Vec<f32>>> = replicas.par_iter().map(|replica| context.net.start(replica)).collect();
+        let starts: Vec<Vec<Vec<f32>>> = replicas.par_iter().map(|replica| start(&context.net, replica)).collect();
         let params = context.net.params.iter().enumerate().map(|(index, shape)| {
             let values: Vec<f32> = starts.iter().flat_map(|start| start[index].iter().copied()).collect();
             Tensor::from_data(TensorData::new(values, [replicas.len(), shape.rows, shape.cols]), device)
@@ -191,7 +199,7 @@ impl<'c, B: Kernels> Group<'c, B> {
 
     /// One batch; the loss of each replica, `[replica, 1, 1]`.
     fn step(&mut self, step: usize, factor: f64) -> Tensor<B, 3> {
-        let Context { spec, net, plan, precision, .. } = self.context;
+        let Context { spec, net, precision, .. } = self.context;
         let (x, truth) = self.rows.batch(step);
         let params: Vec<Tensor<Autodiff<B>, 3>> =
             self.weights.params.iter().map(|param| Tensor::from_inner(param.clone()).require_grad()).collect();
@@ -199,13 +207,13 @@ impl<'c, B: Kernels> Group<'c, B> {
         let mut dropout = |rate: f64| {
             Dropout::new(rate, streams.iter_mut().map(|stream| [stream.next_u32(), stream.next_u32()]).collect())
         };
-        let seen = self.weights.running.iter().map(|_| None).collect();
-        let mut pass = Learning { dropout: &mut dropout, seen, precision: *precision };
+        let mut pass = Learning::new(&mut dropout, self.weights.running.len(), *precision);
         let outputs = forward(net, &params, x, &mut pass);
-        let seen = pass.seen;
+        let Learning { seen, auxiliary, .. } = pass;
         let fixed = Tensor::from_inner(self.fixed.clone());
         let weights = target_weights(spec, net, &params, &fixed);
         let loss = loss(spec, net, &params, &outputs, &truth, &weights);
+        let loss = auxiliary.into_iter().fold(loss, |sum, term| sum + term);
         // Replicas share no parameter, so the gradient of the sum is each one's own.
         let mut gradients = loss.clone().sum().backward();
         // The graph's parameters go with the iteration: a step in place needs to be their only holder.
@@ -215,8 +223,8 @@ impl<'c, B: Kernels> Group<'c, B> {
             B::release(tensor.inner());
         }
         for (running, seen) in self.weights.running.iter_mut().zip(seen) {
-            if let Some(moments) = seen {
-                running.follow(moments, plan.rows);
+            if let Some((moments, rows)) = seen {
+                running.follow(moments, rows);
             }
         }
         loss.inner()

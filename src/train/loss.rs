@@ -4,7 +4,7 @@ use burn::backend::Autodiff;
 use burn::tensor::{Tensor, activation::softmax, backend::Backend};
 
 use super::kernels::{ErrorSize, Kernels, Truth};
-use super::layers::Net;
+use crate::spec::net::Net;
 use crate::spec::{LossTerm, Spec, Weighting, Within};
 
 /// What each target counts, `[replica, 1, target]` or `[1, 1, target]`; sums to 1.

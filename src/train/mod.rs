@@ -10,15 +10,16 @@
 mod aggregate;
 pub mod backend;
 mod batches;
+mod blocks;
 mod feed;
 mod forward;
 mod group;
 mod kernels;
-mod layers;
 mod loss;
 mod optimizer;
 mod schedule;
 mod split;
+mod start;
 mod streams;
 mod trial;
 

@@ -4,7 +4,6 @@ mod device;
 mod learning;
 mod masks;
 mod promises;
-mod size;
 mod torch;
 
 use std::ops::ControlFlow;

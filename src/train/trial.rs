@@ -14,10 +14,10 @@ use super::TrainError;
 use super::aggregate::{combine_members, combine_targets};
 use super::backend::{Device, DeviceError, DeviceSettings, Precision};
 use super::feed::Feed;
-use super::group::{Context, Prediction, train_group};
+use super::group::{Context, Prediction, layout_error, train_group};
 use super::kernels::Kernels;
-use super::layers::Net;
 use super::streams::Replica;
+use crate::spec::net::Net;
 use crate::spec::{DataFacts, Spec};
 
 /// One finished cell: a fold under a seed.
@@ -76,7 +76,8 @@ impl Trainer {
     /// Trainable parameters of one net of the spec.
     pub fn params(&self, spec: &Spec) -> Result<u64, TrainError> {
         let columns = super::batches::Columns::of(spec, &self.harness)?;
-        Ok(Net::of(spec, columns.inputs(), columns.targets.len()).size())
+        let net = Net::of(spec, &columns.layout(spec, &self.harness)).map_err(|faults| layout_error(&faults))?;
+        Ok(net.size())
     }
 
     /// Trains every fold under each of `seeds`. Cells come out in no particular order; each is reported once.

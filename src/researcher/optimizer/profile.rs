@@ -162,6 +162,7 @@ impl NetShape {
                     self.inside += usize::from(nested);
                 }
                 Block::Residual(inner) => self.walk(inner, true),
+                other => other.inside().into_iter().for_each(|inner| self.walk(inner, nested)),
             }
         }
     }

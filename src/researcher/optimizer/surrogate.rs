@@ -24,7 +24,7 @@ fn dense_blocks(blocks: &[Block]) -> Vec<&Dense> {
         .iter()
         .flat_map(|block| match block {
             Block::Dense(dense) => vec![dense],
-            Block::Residual(inner) => dense_blocks(inner),
+            other => other.inside().into_iter().flat_map(dense_blocks).collect(),
         })
         .collect()
 }

@@ -8,6 +8,7 @@ mod targets;
 use super::error::{SpecError, SpecErrors, nearest};
 use super::language::Spec;
 use super::names::Names;
+use super::net::Inputs;
 use super::node::{Kind, Node};
 use super::value::Value;
 
@@ -26,6 +27,31 @@ pub struct DataFacts {
     pub folds: usize,
     /// Seeds of the protocol.
     pub seeds: usize,
+}
+
+impl DataFacts {
+    /// What the net of a spec reads of this data. Which columns sets share is not known here: they are taken one after another,
+    /// as far as there are features.
+    pub(crate) fn inputs(&self, spec: &Spec) -> Inputs {
+        let chosen = self.feature_sets.iter().filter(|(name, _)| match &spec.features.sets {
+            Names::All => true,
+            Names::Only(names) => names.contains(name),
+        });
+        let mut next = 0;
+        let mut sets: Vec<(String, Vec<usize>)> = Vec::new();
+        for (name, size) in chosen {
+            let size = (*size).min(self.features);
+            let start = if next + size > self.features { self.features - size } else { next };
+            sets.push((name.clone(), (start..start + size).collect()));
+            next = start + size;
+        }
+        let features = if spec.features.sets == Names::All { self.features } else { next };
+        let targets = match &spec.targets.train_on {
+            Names::All => self.targets.len(),
+            Names::Only(names) => names.len(),
+        };
+        Inputs { features, sets, targets }
+    }
 }
 
 /// Takes a mistake at a path.
@@ -67,7 +93,7 @@ pub(super) fn against_data(spec: &Spec, facts: &DataFacts) -> Result<(), SpecErr
         }
     }
     targets::data_rules(spec, facts, &mut refuse);
-    network::data_rules(spec, &mut refuse);
+    network::data_rules(spec, facts, &mut refuse);
     if errors.is_empty() { Ok(()) } else { Err(SpecErrors { origin: "spec".into(), errors }) }
 }
 

@@ -1,7 +1,7 @@
 //! Epochs, batches and ensembles.
 
 use crate::spec::declare::{choice, record};
-use crate::spec::piece::{int, standard};
+use crate::spec::piece::int;
 
 record! {
     /// Epochs, batches, early stopping.

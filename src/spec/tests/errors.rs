@@ -1,7 +1,8 @@
 //! Bad specs: (text, every error as it is printed).
 
 use super::refused;
-use crate::spec::{DataFacts, Spec};
+use crate::spec::piece::Union;
+use crate::spec::{Block, DataFacts, Spec};
 
 const DENSE_FIELDS: &str = "width, norm, activation, dropout, init, bias";
 const SPEC_FIELDS: &str = "version, features, targets, network, loss, optimizer, schedule, training, ensemble";
@@ -51,7 +52,7 @@ fn unknown_words_come_with_what_is_allowed_and_the_nearest() {
         "network:\n  - dense: { width: 8, activation: gelo }\n",
         &[
             "model.yaml:2:36: network[0].dense.activation: `gelo` is not known here; allowed: relu, gelu, silu, mish, selu, \
-           elu, leaky_relu, tanh, softplus, identity. Did you mean `gelu`?",
+           elu, leaky_relu, prelu, tanh, softplus, hardswish, identity. Did you mean `gelu`?",
         ],
     );
     says(
@@ -65,7 +66,10 @@ fn unknown_words_come_with_what_is_allowed_and_the_nearest() {
     );
     says(
         "network:\n  - dens: { width: 8 }\n",
-        &["model.yaml:2:5: network[0]: `dens` is not known here; allowed: dense, residual. Did you mean `dense`?"],
+        &[&format!(
+            "model.yaml:2:5: network[0]: `dens` is not known here; allowed: {}. Did you mean `dense`?",
+            Block::WORDS.join(", ")
+        )],
     );
     says_of_rest(
         "optimiser: adamw",
@@ -92,7 +96,10 @@ fn wrong_shapes() {
     says("network: []", &["model.yaml:1:10: network: 0 items, wanted 1 to 32"]);
     says("network: dense", &["model.yaml:1:10: network: found the text \"dense\", wanted a list"]);
     says("network: [dense]", &["model.yaml:1:11: network[0].dense.width: missing; it has no default"]);
-    says("network: [{}]", &["model.yaml:1:11: network[0]: nothing is chosen; one of dense, residual"]);
+    says(
+        "network: [{}]",
+        &[&format!("model.yaml:1:11: network[0]: nothing is chosen; one of {}", Block::WORDS.join(", "))],
+    );
     says(
         "network: [{ dense: { width: 8 }, residual: [{ dense: { width: 8 } }] }]",
         &["model.yaml:1:34: network[0]: `dense` and `residual` stand together; choose one"],
@@ -135,8 +142,8 @@ fn rules_between_fields() {
             "model.yaml:2:51: targets.weighting.fixed: `cyruss` is not trained on. Did you mean `cyrus`?",
         ],
     );
-    let wide = format!("network:\n{}", "  - residual: [{ dense: { width: 8 } }, { dense: { width: 8 } }]\n".repeat(22));
-    says(&wide, &["model.yaml:1:1: network: 66 blocks; at most 64"]);
+    let wide = format!("network:\n{}", "  - repeat: { times: 4, blocks: [{ dense: { width: 8 } }] }\n".repeat(31));
+    says(&wide, &["model.yaml:1:1: network: 155 blocks; at most 128"]);
 }
 
 #[test]

@@ -4,10 +4,10 @@ use burn::backend::Autodiff;
 use burn::tensor::{Tensor, activation, backend::Backend};
 
 use super::{AdamStep, Affine, Dropout, EPSILON, ErrorSize, Moments, Norm, SgdStep, Truth};
-use crate::spec::Activation;
+use crate::spec::net::Pointwise;
 
 /// [`super::Kernels::affine`].
-pub(in crate::train) fn affine<B: Backend>(x: Tensor<B, 3>, moves: Affine<B>, curve: Activation) -> Tensor<B, 3> {
+pub(in crate::train) fn affine<B: Backend>(x: Tensor<B, 3>, moves: Affine<B>, curve: Pointwise) -> Tensor<B, 3> {
     let x = match moves.scaled {
         Some((centre, factor)) => (x - centre) * factor,
         None => x,
@@ -19,7 +19,7 @@ pub(in crate::train) fn affine<B: Backend>(x: Tensor<B, 3>, moves: Affine<B>, cu
 pub(in crate::train) fn normalized<B: Backend>(
     x: Tensor<Autodiff<B>, 3>,
     norm: Norm<Tensor<Autodiff<B>, 3>>,
-    curve: Activation,
+    curve: Pointwise,
     dropout: Option<&Dropout>,
 ) -> (Tensor<Autodiff<B>, 3>, Moments<B>) {
     let mean = x.clone().mean_dim(1);
@@ -33,7 +33,7 @@ pub(in crate::train) fn normalized<B: Backend>(
 pub(in crate::train) fn biased<B: Backend>(
     x: Tensor<Autodiff<B>, 3>,
     bias: Tensor<Autodiff<B>, 3>,
-    curve: Activation,
+    curve: Pointwise,
     dropout: Option<&Dropout>,
 ) -> Tensor<Autodiff<B>, 3> {
     drop(activate(curve, x + bias), dropout)
@@ -48,18 +48,19 @@ pub(in crate::train) fn drop<B: Backend>(x: Tensor<B, 3>, dropout: Option<&Dropo
 }
 
 /// An activation of Burn's own operations.
-pub(in crate::train) fn activate<B: Backend>(kind: Activation, x: Tensor<B, 3>) -> Tensor<B, 3> {
+pub(in crate::train) fn activate<B: Backend>(kind: Pointwise, x: Tensor<B, 3>) -> Tensor<B, 3> {
     match kind {
-        Activation::Relu => activation::relu(x),
-        Activation::Gelu => activation::gelu(x),
-        Activation::Silu => activation::silu(x),
-        Activation::Mish => x.clone() * softplus(x).tanh(),
-        Activation::Selu => activation::selu(x),
-        Activation::Elu => activation::elu(x, 1.0),
-        Activation::LeakyRelu => activation::leaky_relu(x, 0.01),
-        Activation::Tanh => x.tanh(),
-        Activation::Softplus => softplus(x),
-        Activation::Identity => x,
+        Pointwise::Relu => activation::relu(x),
+        Pointwise::Gelu => activation::gelu(x),
+        Pointwise::Silu => activation::silu(x),
+        Pointwise::Mish => x.clone() * softplus(x).tanh(),
+        Pointwise::Selu => activation::selu(x),
+        Pointwise::Elu => activation::elu(x, 1.0),
+        Pointwise::LeakyRelu => activation::leaky_relu(x, 0.01),
+        Pointwise::Tanh => x.tanh(),
+        Pointwise::Softplus => softplus(x),
+        Pointwise::Hardswish => x.clone() * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+        Pointwise::Identity => x,
     }
 }
 
@@ -72,7 +73,7 @@ fn softplus<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 3> {
 pub(in crate::train) fn row_normalized<B: Backend>(
     x: Tensor<B, 3>,
     norm: Norm<Tensor<B, 3>>,
-    curve: Activation,
+    curve: Pointwise,
     dropout: Option<&Dropout>,
 ) -> Tensor<B, 3> {
     let centred = x.clone() - x.mean_dim(2);

@@ -16,7 +16,7 @@ use burn::tensor::{Tensor, backend::Backend};
 pub(super) use dropout::Dropout;
 
 use super::backend::Precision;
-use crate::spec::Activation;
+use crate::spec::net::Pointwise;
 
 /// Added to variances before the root, as in PyTorch.
 pub(super) const EPSILON: f64 = 1e-5;
@@ -110,7 +110,7 @@ pub(super) trait Kernels: Backend {
         x: Tensor<Autodiff<Self>, 3>,
         weight: Tensor<Autodiff<Self>, 3>,
         norm: Norm<Tensor<Autodiff<Self>, 3>>,
-        tail: (Activation, Option<&Dropout>),
+        tail: (Pointwise, Option<&Dropout>),
         precision: Precision,
     ) -> (Tensor<Autodiff<Self>, 3>, Moments<Self>) {
         composed::normalized(Self::product(x, weight, precision), norm, tail.0, tail.1)
@@ -120,7 +120,7 @@ pub(super) trait Kernels: Backend {
     fn row_normalized(
         x: Tensor<Autodiff<Self>, 3>,
         norm: Norm<Tensor<Autodiff<Self>, 3>>,
-        curve: Activation,
+        curve: Pointwise,
         dropout: Option<&Dropout>,
     ) -> Tensor<Autodiff<Self>, 3> {
         composed::row_normalized(x, norm, curve, dropout)
@@ -130,14 +130,14 @@ pub(super) trait Kernels: Backend {
     fn biased(
         x: Tensor<Autodiff<Self>, 3>,
         bias: Tensor<Autodiff<Self>, 3>,
-        curve: Activation,
+        curve: Pointwise,
         dropout: Option<&Dropout>,
     ) -> Tensor<Autodiff<Self>, 3> {
         composed::biased(x, bias, curve, dropout)
     }
 
     /// activation(factor · (x - centre) + offset), without gradients: what predicting needs of both of the above.
-    fn affine(x: Tensor<Self, 3>, moves: Affine<Self>, curve: Activation) -> Tensor<Self, 3> {
+    fn affine(x: Tensor<Self, 3>, moves: Affine<Self>, curve: Pointwise) -> Tensor<Self, 3> {
         composed::affine(x, moves, curve)
     }
 
@@ -147,7 +147,7 @@ pub(super) trait Kernels: Backend {
     }
 
     /// [`Kernels::row_normalized`] without gradients and dropout.
-    fn plain_row_normalized(x: Tensor<Self, 3>, norm: Norm<Tensor<Self, 3>>, curve: Activation) -> Tensor<Self, 3> {
+    fn plain_row_normalized(x: Tensor<Self, 3>, norm: Norm<Tensor<Self, 3>>, curve: Pointwise) -> Tensor<Self, 3> {
         composed::row_normalized(x, norm, curve, None)
     }
 

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{AdamStep, Affine, Dropout, ErrorSize, Kernels, Norm, SgdStep, Truth, composed, product};
-use crate::spec::Activation;
+use crate::spec::net::Pointwise;
 use crate::train::backend::Precision;
 
 type Tracked = Tensor<Autodiff<Flex>, 3>;
@@ -35,9 +35,9 @@ fn gradients(loss: &Tracked, of: &[&Tracked]) -> Vec<Vec<f32>> {
 }
 
 /// Each activation, with and without dropout, on random shapes `[replica, row, unit]`.
-fn each_tail(mut check: impl FnMut([usize; 3], Activation, Option<&Dropout>, &str, &mut ChaCha8Rng)) {
+fn each_tail(mut check: impl FnMut([usize; 3], Pointwise, Option<&Dropout>, &str, &mut ChaCha8Rng)) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    for (case, curve) in Activation::ALL.iter().cycle().take(40).enumerate() {
+    for (case, curve) in Pointwise::ALL.iter().cycle().take(40).enumerate() {
         let shape = [1 + case % 3, 2 + rng.random_range(0..150), 1 + rng.random_range(0..40)];
         let keys = (0..shape[0]).map(|_| [rng.random(), rng.random()]).collect();
         let dropout = (case % 2 == 0).then(|| Dropout::new(0.3, keys));
@@ -74,10 +74,10 @@ fn dense_layers_of_many_blocks_of_rows_agree_too() {
     let shape = [2, 150, 3];
     let (x, weight) = (random([2, 150, 2_500], &mut rng), random([2, 2_500, 3], &mut rng));
     let (norm, pull) = (norm(shape, &mut rng), random(shape, &mut rng));
-    let tail = (Activation::Gelu, None);
+    let tail = (Pointwise::Gelu, None);
     let (y, moments) = Flex::dense(x.clone(), weight.clone(), norm.clone(), tail, Precision::Fp32);
     let z = x.clone().matmul(weight.clone());
-    let (wanted, wanted_moments) = composed::normalized(z, norm.clone(), Activation::Gelu, None);
+    let (wanted, wanted_moments) = composed::normalized(z, norm.clone(), Pointwise::Gelu, None);
     near(&numbers(moments.mean), &numbers(wanted_moments.mean), "mean");
     near(&numbers(moments.variance), &numbers(wanted_moments.variance), "variance");
     same(&y, &wanted, &pull, &[&x, &weight, &norm.scale, &norm.shift], "blocks");

@@ -7,8 +7,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::spec;
+use crate::spec::net::{Inputs, Net};
 use crate::train::kernels::Truth;
-use crate::train::layers::Net;
 use crate::train::loss::{loss, target_weights};
 
 type Tracked = Tensor<Autodiff<Flex>, 3>;
@@ -20,7 +20,7 @@ fn column(values: &[f32]) -> Tracked {
 /// The loss of one target and its gradient in the outputs.
 fn gradient(terms: &str, outputs: &[f32], targets: &[f32], mask: Option<&[f32]>) -> (f32, Vec<f32>) {
     let spec = spec(&format!("network: [{{ dense: {{ width: 4 }} }}]\nloss: {terms}\n"));
-    let net = Net::of(&spec, 3, 1);
+    let net = Net::of(&spec, &Inputs { features: 3, sets: Vec::new(), targets: 1 }).expect("valid");
     let outputs = column(outputs).require_grad();
     let truth = Truth { targets: column(targets), mask: mask.map(column), parts: 1 };
     let weights = target_weights(&spec, &net, &[], &column(&[1.0]));

@@ -6,10 +6,11 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use serde::Deserialize;
 
 use crate::spec::Spec;
+use crate::spec::net::{DenseLayer, Inputs, Net, NormLayer};
 use crate::train::backend::Precision;
-use crate::train::forward::{Learning, Pass, Predicting, Running, forward};
+use crate::train::blocks::forward;
+use crate::train::forward::{Learning, Pass, Predicting, Running, Tail};
 use crate::train::kernels::{Dropout, Norm, Truth, composed, product};
-use crate::train::layers::{DenseLayer, Net, NormLayer};
 use crate::train::loss::{loss, target_weights};
 use crate::train::optimizer::Stepper;
 use crate::train::schedule::factor;
@@ -119,33 +120,58 @@ impl Pass<Autodiff<Flex>> for Composed<'_> {
 
     fn dense(&mut self, dense: &DenseLayer, params: &[Tracked], x: Tracked) -> Tracked {
         let x = x.matmul(params[dense.weight].clone());
-        let x = match dense.bias {
+        let (bias, activation) = (dense.bias, dense.activation);
+        self.tail(&Tail { norm: dense.norm.as_ref(), bias, activation, dropout: 0.0 }, params, x)
+    }
+
+    fn tail(&mut self, tail: &Tail<'_>, params: &[Tracked], x: Tracked) -> Tracked {
+        let x = match tail.bias {
             Some(bias) => x + params[bias].clone(),
             None => x,
         };
-        let Some(NormLayer { scale, shift, running }) = &dense.norm else {
-            return composed::activate(dense.activation, x);
+        let Some(NormLayer { scale, shift, running }) = tail.norm else {
+            return composed::activate(tail.activation, x);
         };
         let norm = Norm { scale: params[*scale].clone(), shift: params[*shift].clone() };
         match running {
-            Some(_) => composed::normalized(x, norm, dense.activation, None).0,
-            None => composed::row_normalized(x, norm, dense.activation, None),
+            Some(_) => composed::normalized(x, norm, tail.activation, None).0,
+            None => composed::row_normalized(x, norm, tail.activation, None),
         }
     }
+
+    fn dropout(&mut self, _: f64, x: Tracked) -> Tracked {
+        x
+    }
+
+    fn noise(&mut self, _: f64, x: Tracked) -> Tracked {
+        x
+    }
+
+    fn learns(&self) -> bool {
+        true
+    }
+
+    fn auxiliary(&mut self, term: Tracked) {
+        self.0.auxiliary.push(term);
+    }
+}
+
+/// A layout for data of one set.
+fn laid_out(spec: &Spec, features: usize, targets: usize) -> Net {
+    Net::of(spec, &Inputs { features, sets: Vec::new(), targets }).expect("it can be laid out")
 }
 
 fn check_net(case: &NetCase, composed: bool) {
     let spec = Spec::parse(&case.spec, &case.name).expect("the fixture's spec is valid");
     let targets = case.targets[0].len();
-    let net = Net::of(&spec, case.features[0].len(), targets);
+    let net = laid_out(&spec, case.features[0].len(), targets);
     let shapes: Vec<_> = net.params.iter().map(|param| (param.rows, param.cols)).collect();
     let theirs: Vec<_> = case.params.iter().map(|param| (param.len(), param[0].len())).collect();
     assert_eq!(shapes, theirs, "{}: parameters are numbered as the fixture has them", case.name);
 
     let params: Vec<Tracked> = case.params.iter().map(|param| twice(param).require_grad()).collect();
     let mut no_dropout = |rate: f64| Dropout::new(rate, Vec::new());
-    let seen = net.running.iter().map(|_| None).collect();
-    let pass = Learning { dropout: &mut no_dropout, seen, precision: Precision::Fp32 };
+    let pass = Learning::new(&mut no_dropout, net.running.len(), Precision::Fp32);
     let x = twice(&case.features);
     let outputs = if composed {
         forward(&net, &params, x, &mut Composed(pass))
@@ -209,15 +235,16 @@ fn steps_of_the_optimizers_are_pytorchs_and_each_replica_is_clipped_by_its_own_n
 fn batch_norms_running_statistics_and_predictions_are_pytorchs() {
     for case in fixture().running {
         let spec = Spec::parse(&case.spec, "fixture").expect("valid");
-        let net = Net::of(&spec, case.features[0].len(), case.outputs[0].len());
+        let net = laid_out(&spec, case.features[0].len(), case.outputs[0].len());
         let tracked: Vec<Tracked> = case.params.iter().map(twice).collect();
         let mut running = vec![Running::<Flex>::new(2, 4, &Default::default())];
         for batch in &case.batches {
             let mut no_dropout = |rate: f64| Dropout::new(rate, Vec::new());
-            let mut pass = Learning { dropout: &mut no_dropout, seen: vec![None], precision: Precision::Fp32 };
+            let mut pass = Learning::new(&mut no_dropout, 1, Precision::Fp32);
             let outputs = forward(&net, &tracked, twice(batch), &mut pass);
             assert_eq!(outputs.dims()[1], batch.len());
-            running[0].follow(pass.seen[0].take().expect("the layer has a batch norm"), batch.len());
+            let (moments, rows) = pass.seen[0].take().expect("the layer has a batch norm");
+            running[0].follow(moments, rows);
         }
         near(&host(running[0].mean.clone()), &case.mean, 1e-5, "running mean");
         near(&host(running[0].variance.clone()), &case.variance, 1e-5, "running variance");

@@ -8,7 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 
 use super::{Tail, Tracked, contiguous, host, owned, plain, primitive, tensor, tracked, values};
-use crate::spec::Activation;
+use crate::spec::net::Pointwise;
 use crate::train::kernels::loops::products::{Matrix, accumulate, product};
 use crate::train::kernels::loops::tail::{Gathered, Units, backward, learn, mend};
 use crate::train::kernels::{Dropout, EPSILON, Moments, Norm, buffers};
@@ -21,7 +21,7 @@ pub(super) fn dense(
     x: Tracked,
     weight: Tracked,
     norm: Norm<Tracked>,
-    curve: Activation,
+    curve: Pointwise,
     dropout: Option<&Dropout>,
 ) -> (Tracked, Moments<Flex>) {
     let [replicas, rows, inputs] = x.dims();

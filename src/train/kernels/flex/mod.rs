@@ -15,7 +15,7 @@ use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use super::buffers;
 use super::loops::tail::Mask;
 use super::{AdamStep, Affine, Dropout, ErrorSize, Kernels, Moments, Norm, SgdStep, Truth};
-use crate::spec::Activation;
+use crate::spec::net::Pointwise;
 use crate::train::backend::Precision;
 
 type Plain = Tensor<Flex, 3>;
@@ -34,21 +34,21 @@ impl Kernels for Flex {
         x: Tracked,
         weight: Tracked,
         norm: Norm<Tracked>,
-        tail: (Activation, Option<&Dropout>),
+        tail: (Pointwise, Option<&Dropout>),
         _: Precision,
     ) -> (Tracked, Moments<Self>) {
         dense::dense(x, weight, norm, tail.0, tail.1)
     }
 
-    fn row_normalized(x: Tracked, norm: Norm<Tracked>, curve: Activation, dropout: Option<&Dropout>) -> Tracked {
+    fn row_normalized(x: Tracked, norm: Norm<Tracked>, curve: Pointwise, dropout: Option<&Dropout>) -> Tracked {
         row_norm::row_normalized(x, norm, curve, dropout)
     }
 
-    fn biased(x: Tracked, bias: Tracked, curve: Activation, dropout: Option<&Dropout>) -> Tracked {
+    fn biased(x: Tracked, bias: Tracked, curve: Pointwise, dropout: Option<&Dropout>) -> Tracked {
         tail::biased(x, bias, curve, dropout)
     }
 
-    fn affine(x: Plain, moves: Affine<Self>, curve: Activation) -> Plain {
+    fn affine(x: Plain, moves: Affine<Self>, curve: Pointwise) -> Plain {
         tail::affine(x, moves, curve)
     }
 
@@ -56,7 +56,7 @@ impl Kernels for Flex {
         product::plain_product(x, weight)
     }
 
-    fn plain_row_normalized(x: Plain, norm: Norm<Plain>, curve: Activation) -> Plain {
+    fn plain_row_normalized(x: Plain, norm: Norm<Plain>, curve: Pointwise) -> Plain {
         row_norm::plain_row_normalized(x, norm, curve)
     }
 
@@ -92,7 +92,7 @@ struct Tail {
     replicas: usize,
     rows: usize,
     units: usize,
-    curve: Activation,
+    curve: Pointwise,
     dropout: Option<Dropout>,
 }
 

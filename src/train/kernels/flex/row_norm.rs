@@ -9,12 +9,12 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Tensor, TensorPrimitive};
 
 use super::{Plain, Tail, Tracked, contiguous, host, owned, primitive, tensor, tracked, values};
-use crate::spec::Activation;
+use crate::spec::net::Pointwise;
 use crate::train::kernels::loops::row_norm::{Learned, backward, forward};
 use crate::train::kernels::{Dropout, Norm, buffers};
 
 /// [`crate::train::kernels::Kernels::row_normalized`].
-pub(super) fn row_normalized(x: Tracked, norm: Norm<Tracked>, curve: Activation, dropout: Option<&Dropout>) -> Tracked {
+pub(super) fn row_normalized(x: Tracked, norm: Norm<Tracked>, curve: Pointwise, dropout: Option<&Dropout>) -> Tracked {
     let [replicas, rows, units] = x.dims();
     let (x, scale, shift) = (primitive(x), primitive(norm.scale), primitive(norm.shift));
     let state = State {
@@ -32,7 +32,7 @@ pub(super) fn row_normalized(x: Tracked, norm: Norm<Tracked>, curve: Activation,
 }
 
 /// [`crate::train::kernels::Kernels::plain_row_normalized`].
-pub(super) fn plain_row_normalized(x: Plain, norm: Norm<Plain>, curve: Activation) -> Plain {
+pub(super) fn plain_row_normalized(x: Plain, norm: Norm<Plain>, curve: Pointwise) -> Plain {
     let [replicas, rows, units] = x.dims();
     let numbers = |tensor: Plain| host(&tensor.into_primitive().tensor());
     let state = State {

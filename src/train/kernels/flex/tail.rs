@@ -7,16 +7,16 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 
 use super::{Plain, Tail, Tracked, contiguous, host, owned, plain, primitive, tensor, tracked, values};
-use crate::spec::Activation;
+use crate::spec::net::Pointwise;
 use crate::train::kernels::loops::tail::{Units, forward, learn, sums};
 use crate::train::kernels::{Affine, Dropout, buffers};
 
 /// [`crate::train::kernels::Kernels::biased`].
-pub(super) fn biased(x: Tracked, bias: Tracked, curve: Activation, dropout: Option<&Dropout>) -> Tracked {
+pub(super) fn biased(x: Tracked, bias: Tracked, curve: Pointwise, dropout: Option<&Dropout>) -> Tracked {
     let [replicas, rows, units] = x.dims();
     let (x, bias) = (primitive(x), primitive(bias));
     let tail = Tail { replicas, rows, units, curve, dropout: dropout.cloned() };
-    let linear = curve == Activation::Identity && dropout.is_none();
+    let linear = curve == Pointwise::Identity && dropout.is_none();
     let mut y = buffers::take(replicas * rows * units);
     let mut slopes = if linear { Vec::new() } else { buffers::take(y.len()) };
     let numbers = contiguous(&x.primitive);
@@ -45,7 +45,7 @@ pub(super) fn biased(x: Tracked, bias: Tracked, curve: Activation, dropout: Opti
 }
 
 /// [`crate::train::kernels::Kernels::affine`].
-pub(super) fn affine(x: Plain, moves: Affine<Flex>, curve: Activation) -> Plain {
+pub(super) fn affine(x: Plain, moves: Affine<Flex>, curve: Pointwise) -> Plain {
     let [replicas, rows, units] = x.dims();
     let x = contiguous(&x.into_primitive().tensor());
     let numbers = |tensor: Plain| host(&tensor.into_primitive().tensor());

@@ -124,6 +124,11 @@ curves! {
         let t = n / (n + 2.0);
         t + x * (1.0 - t * t) * (e / (1.0 + e))
     };
+    /// x·min(max(x + 3, 0), 6) / 6
+    Hardswish: |x| {
+        let gate = if x < -3.0 { 0.0 } else if x > 3.0 { 6.0 } else { x + 3.0 };
+        x * gate * (1.0 / 6.0)
+    }, if x < -3.0 { 0.0 } else if x > 3.0 { 1.0 } else { L::fma(x, 2.0, 3.0) * (1.0 / 6.0) };
     /// tanh(x); x·0 keeps NaN.
     Tanh: |x| 1.0 - 2.0 / (exp::<L>(2.0 * x) + 1.0) + x * 0.0, { let t = 1.0 - 2.0 / (exp::<L>(2.0 * x) + 1.0); 1.0 - t * t };
     /// x where positive, else eˣ - 1
@@ -137,7 +142,7 @@ curves! {
 
 #[cfg(test)]
 mod tests {
-    use super::{Curve, Elu, Fused, Gelu, LeakyRelu, Level, Mish, Plain, Relu, Selu, Silu, Softplus, Tanh};
+    use super::{Curve, Elu, Fused, Gelu, Hardswish, LeakyRelu, Level, Mish, Plain, Relu, Selu, Silu, Softplus, Tanh};
 
     /// Value against its definition in f64, and slope against a central difference of that definition.
     fn agrees<C: Curve>(name: &str, exact: impl Fn(f64) -> f64) {
@@ -183,6 +188,7 @@ mod tests {
         agrees::<Selu>("selu", |x| 1.050_700_987 * if x > 0.0 { x } else { 1.673_263_242 * x.exp_m1() });
         agrees::<Softplus>("softplus", |x| x.max(0.0) + (-x.abs()).exp().ln_1p());
         agrees::<Relu>("relu", |x| x.max(0.0));
+        agrees::<Hardswish>("hardswish", |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0);
         agrees::<LeakyRelu>("leaky_relu", |x| if x > 0.0 { x } else { 0.01 * x });
     }
 

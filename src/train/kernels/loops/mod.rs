@@ -59,19 +59,20 @@ use dispatched;
 /// Runs a function for the curve of an activation.
 macro_rules! for_curve {
     ($kind:expr, $function:ident($($argument:expr),* $(,)?)) => {{
-        use $crate::spec::Activation;
+        use $crate::spec::net::Pointwise;
         use $crate::train::kernels::loops::curves;
         match $kind {
-            Activation::Relu => $function::<curves::Relu>($($argument),*),
-            Activation::Gelu => $function::<curves::Gelu>($($argument),*),
-            Activation::Silu => $function::<curves::Silu>($($argument),*),
-            Activation::Mish => $function::<curves::Mish>($($argument),*),
-            Activation::Selu => $function::<curves::Selu>($($argument),*),
-            Activation::Elu => $function::<curves::Elu>($($argument),*),
-            Activation::LeakyRelu => $function::<curves::LeakyRelu>($($argument),*),
-            Activation::Tanh => $function::<curves::Tanh>($($argument),*),
-            Activation::Softplus => $function::<curves::Softplus>($($argument),*),
-            Activation::Identity => $function::<curves::Identity>($($argument),*),
+            Pointwise::Relu => $function::<curves::Relu>($($argument),*),
+            Pointwise::Gelu => $function::<curves::Gelu>($($argument),*),
+            Pointwise::Silu => $function::<curves::Silu>($($argument),*),
+            Pointwise::Mish => $function::<curves::Mish>($($argument),*),
+            Pointwise::Selu => $function::<curves::Selu>($($argument),*),
+            Pointwise::Elu => $function::<curves::Elu>($($argument),*),
+            Pointwise::LeakyRelu => $function::<curves::LeakyRelu>($($argument),*),
+            Pointwise::Tanh => $function::<curves::Tanh>($($argument),*),
+            Pointwise::Softplus => $function::<curves::Softplus>($($argument),*),
+            Pointwise::Hardswish => $function::<curves::Hardswish>($($argument),*),
+            Pointwise::Identity => $function::<curves::Identity>($($argument),*),
         }
     }};
 }

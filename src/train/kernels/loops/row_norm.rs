@@ -4,7 +4,7 @@
 use super::curves::{Curve, Level};
 use super::tail::Mask;
 use super::{ROWS_A_SUM, add_up, dispatched, for_curve};
-use crate::spec::Activation;
+use crate::spec::net::Pointwise;
 use crate::train::kernels::EPSILON;
 
 /// Sums are kept in so many parts, so that they vectorize.
@@ -22,7 +22,7 @@ pub(in crate::train::kernels) fn forward(
     x: &[f32],
     y: &mut [f32],
     learned: Learned<'_>,
-    kind: Activation,
+    kind: Pointwise,
     mask: Option<Mask>,
 ) {
     for_curve!(kind, forward_at(x, y, learned, mask));
@@ -52,7 +52,7 @@ pub(in crate::train::kernels) fn backward(
     x: &[f32],
     gradient: &mut [f32],
     learned: Learned<'_>,
-    kind: Activation,
+    kind: Pointwise,
     mask: Option<Mask>,
 ) -> (Vec<f64>, Vec<f64>) {
     for_curve!(kind, backward_at(x, gradient, learned, mask))

@@ -3,7 +3,7 @@
 
 use super::curves::{Curve, Level};
 use super::{ROWS_A_SUM, add_up, dispatched, for_curve};
-use crate::spec::Activation;
+use crate::spec::net::Pointwise;
 use crate::train::kernels::Dropout;
 
 /// Dropout of one replica.
@@ -99,7 +99,7 @@ pub(in crate::train::kernels) struct Units<'a> {
 }
 
 /// y = activation(factor · (x - centre) + offset), by unit.
-pub(in crate::train::kernels) fn forward(x: &[f32], y: &mut [f32], units: Units<'_>, kind: Activation) {
+pub(in crate::train::kernels) fn forward(x: &[f32], y: &mut [f32], units: Units<'_>, kind: Pointwise) {
     for_curve!(kind, forward_at(x, y, units));
 }
 
@@ -125,7 +125,7 @@ pub(in crate::train::kernels) fn learn(
     x: &[f32],
     (y, slopes): (&mut [f32], &mut [f32]),
     units: Units<'_>,
-    kind: Activation,
+    kind: Pointwise,
     mask: Option<Mask>,
 ) {
     match mask {

@@ -1,0 +1,125 @@
+//! The net that a spec describes, laid out: a tree of layers over numbered parameters, and what they cost. Pure.
+//!
+//! Training runs this layout, `check` refuses what cannot be laid out, and the cost is counted while it is laid out: one
+//! description of shapes for all three.
+
+mod blocks;
+mod builder;
+mod layers;
+mod mixed;
+mod params;
+mod tokens;
+
+pub use builder::{Fault, Stream};
+pub use layers::{
+    AttentionLayer, AutoencoderLayer, CrossLayer, DenseLayer, EmbeddingLayer, ExciteLayer, ExpertsLayer, GateLayer,
+    Group, Layer, MemberScales, NormLayer, Pointwise, TabNetLayer, TabNetStep, TokenizeLayer,
+};
+pub use params::{ParamShape, Start};
+pub(crate) use tokens::INTERVALS;
+
+use builder::Builder;
+
+use super::language::{Block, Init, Spec, Weighting};
+
+/// What a net reads, as the data has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inputs {
+    /// Features: the first columns of a row.
+    pub features: usize,
+    /// The sets that they make up: name and columns.
+    pub sets: Vec<(String, Vec<usize>)>,
+    /// Training targets.
+    pub targets: usize,
+}
+
+/// A net, laid out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Net {
+    /// From the inputs to the last hidden layer, then the linear output.
+    pub layers: Vec<Layer>,
+    /// Every parameter.
+    pub params: Vec<ParamShape>,
+    /// Widths of the batch norms' running statistics.
+    pub running: Vec<usize>,
+    /// The logits of learned target weights.
+    pub target_logits: Option<usize>,
+    /// Columns of a row: the features, and the benchmark's where something reads it.
+    pub columns: usize,
+    /// Columns that the first block gets; the benchmark's, where only a block reads it, is left out.
+    pub first_columns: usize,
+    /// Members that train inside the net, each with outputs of its own; 1 without a batch ensemble at the end.
+    pub members: usize,
+    /// Whether a term is collected on the way to the output: a reconstruction, a balance, a sparsity.
+    pub has_auxiliary: bool,
+    /// Multiplications of matrix products for a row, forward.
+    pub products: u64,
+    /// Numbers that are kept for a row until the backward pass, the inputs not counted.
+    pub activations: u64,
+}
+
+impl Net {
+    /// Lays out the spec's net.
+    ///
+    /// # Errors
+    /// Every block that cannot take what comes to it, with its path.
+    pub fn of(spec: &Spec, inputs: &Inputs) -> Result<Self, Vec<Fault>> {
+        let reads_benchmark = spec.network.iter().any(reads_benchmark);
+        let mut builder = Builder::new(inputs);
+        let mut stream = Stream::Features((0..inputs.features).collect());
+        let mut layers = Vec::new();
+        for (index, block) in spec.network.iter().enumerate() {
+            let path = format!("network[{index}]");
+            let last = index + 1 == spec.network.len();
+            layers.push(match block {
+                Block::BatchEnsemble(ensemble) if last => {
+                    builder.batch_ensemble(ensemble, &format!("{path}.batch_ensemble"), &mut stream, true)
+                }
+                other => builder.block(other, &path, &mut stream),
+            });
+        }
+        let outputs = inputs.targets;
+        let members = match stream {
+            Stream::Members { count, .. } => count,
+            _ => 1,
+        };
+        if let Stream::Tokens { .. } = stream {
+            let last = spec.network.len() - 1;
+            builder.refuse(&format!("network[{last}]"), "the net ends in tokens; add `pool` as its last block".into());
+        }
+        layers.push(builder.output(&stream, outputs));
+        let target_logits = matches!(spec.targets.weighting, Weighting::Learned(_))
+            .then(|| builder.param(1, inputs.targets, Start::Constant(0.0)));
+        let own = builder.finish()?;
+        Ok(Self {
+            layers,
+            params: own.params,
+            running: own.running,
+            target_logits,
+            columns: inputs.features + usize::from(reads_benchmark),
+            first_columns: inputs.features,
+            members,
+            has_auxiliary: own.has_auxiliary,
+            products: own.products,
+            activations: own.activations,
+        })
+    }
+
+    /// Trainable numbers of one net.
+    pub fn size(&self) -> u64 {
+        self.params.iter().map(|param| (param.rows * param.cols) as u64).sum()
+    }
+}
+
+fn reads_benchmark(block: &Block) -> bool {
+    match block {
+        Block::Benchmark(_) => true,
+        other => other.inside().iter().any(|inner| inner.iter().any(reads_benchmark)),
+    }
+}
+
+/// How a matrix of the output layer starts.
+const OUTPUT_INIT: Init = Init::XavierUniform;
+
+#[cfg(test)]
+mod tests;

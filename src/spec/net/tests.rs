@@ -1,0 +1,123 @@
+//! Layouts: counted by hand, and refused with their place.
+
+use super::{Fault, Inputs, Layer, Net};
+use crate::spec::Spec;
+
+fn inputs() -> Inputs {
+    let sets = vec![("serenity".to_owned(), (0..6).collect()), ("wisdom".to_owned(), (4..10).collect())];
+    Inputs { features: 10, sets, targets: 3 }
+}
+
+fn laid_out(network: &str) -> Result<Net, Vec<Fault>> {
+    let text = format!("network: {network}\n");
+    // The rules of `check` are the layout's, so a spec is made without them.
+    let mut errors = Vec::new();
+    let node = crate::spec::node::Node::parse(&text, "test").expect("YAML");
+    let spec = <Spec as crate::spec::piece::Piece>::read(&node, &(), "", &mut errors);
+    Net::of(&spec.unwrap_or_else(|| panic!("{errors:?}")), &inputs())
+}
+
+#[test]
+fn parameters_are_counted_by_hand() {
+    let cases = [
+        // 10·8 weights + 2·8 of the norm, 8·4 + 4 of the inner layer, 8·4 of the projection, 4·3 + 3 of the output.
+        (
+            "[{ dense: { width: 8, norm: batch, bias: false } }, { residual: [{ dense: { width: 4 } }] }]",
+            80 + 16 + 36 + 32 + 15,
+        ),
+        // A slope a unit; 5·3 + 3.
+        ("[{ dense: { width: 5, activation: prelu } }]", 55 + 5 + 18),
+        ("[{ parallel: { branches: [[], [{ dense: { width: 4 } }]] } }]", 44 + 14 * 3 + 3),
+        ("[{ parallel: { combine: sum, branches: [[{ dense: { width: 4 } }], [{ dense: { width: 4 } }]] } }]", 88 + 15),
+        ("[{ repeat: { times: 3, blocks: [{ dense: { width: 4 } }] } }]", 44 + 20 + 20 + 15),
+        ("[{ gate: { width: 4 } }]", 88 + 15),
+        // Hidden width 10 · 0.25, rounded: 3 (from 2.5).
+        ("[squeeze_excitation]", 30 + 3 + 30 + 10 + 33),
+        ("[{ cross: { layers: 2 } }]", 2 * 110 + 33),
+        ("[{ cross: { layers: 1, rank: 3 } }]", 60 + 10 + 33),
+        ("[{ mixture_of_experts: { experts: 3, expert: [{ dense: { width: 4 } }] } }]", 33 + 3 * 44 + 15),
+        // A vector and a bias a feature, then the mean of ten tokens.
+        ("[{ tokenize: { width: 4 } }, { pool: mean }]", 40 + 40 + 15),
+        (
+            "[{ tokenize: { width: 4, class_token: true } }, { attention: { heads: 2 } }, { pool: first }]",
+            84 + 60 + 20 + 15,
+        ),
+        // Two sets of six, overlapping.
+        (
+            "[{ tokenize: { per: group, width: 4, embedding: piecewise_linear } }, { pool: flatten }]",
+            12 * 4 * 4 + 8 + 27,
+        ),
+        (
+            "[{ tokenize: { width: 4, embedding: { periodic: { frequencies: 2 } } } }, { pool: mean }]",
+            20 + 160 + 40 + 15,
+        ),
+        // Scales of 10 inputs and 4 outputs, a bias of 4, and an output layer of 4·3 + 3 for each of two members.
+        ("[{ batch_ensemble: { members: 2, blocks: [{ dense: { width: 4 } }] } }]", 40 + 2 * 18 + 30),
+        ("[{ batch_ensemble: { members: 2, blocks: [{ dense: { width: 4 } }] } }, { dropout: 0.1 }]", 40 + 2 * 18 + 15),
+        ("[{ autoencoder: { encoder: [{ dense: { width: 4 } }] } }]", 44 + 50 + 15),
+        ("[{ autoencoder: { encoder: [{ dense: { width: 4 } }], output: both } }]", 44 + 50 + 45),
+        ("[{ inputs: { sets: [wisdom] } }]", 21),
+        ("[{ parallel: { branches: [[benchmark], [stop_gradient]] } }]", 36),
+        ("[{ norm: layer }, { activation: prelu }, { noise: 0.1 }]", 20 + 10 + 33),
+        // One step: norms of 10 inputs; shared 10·8 and own 4·8, twice; their norms of 8, twice; the mask 2·10 and its norm.
+        (
+            "[{ tabnet: { steps: 1, width: 2, attention_width: 2, shared: 1, independent: 1 } }]",
+            20 + 80 + 2 * 32 + 4 * 16 + 20 + 20 + 9,
+        ),
+    ];
+    for (network, size) in cases {
+        let net = laid_out(network).unwrap_or_else(|faults| panic!("{network}: {faults:?}"));
+        assert_eq!(net.size(), size, "{network}");
+    }
+    let net = laid_out("[{ dense: { width: 8 } }, { residual: [{ dense: { width: 4 } }] }]").expect("valid");
+    assert!(matches!(net.layers[1], Layer::Residual { projection: Some(_), .. }), "the width changes from 8 to 4");
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused_at_its_block() {
+    let cases = [
+        ("[{ tokenize: {} }]", "network[0]", "pool"),
+        ("[{ pool: mean }]", "network[0].pool", "10 units come in"),
+        ("[attention]", "network[0].attention", "put `tokenize` before it"),
+        ("[{ dense: { width: 4 } }, { tokenize: {} }, { pool: mean }]", "network[1].tokenize", "put it first"),
+        (
+            "[{ tokenize: { width: 6 } }, attention, { pool: mean }]",
+            "network[1].attention.heads",
+            "4 heads do not divide",
+        ),
+        ("[{ tokenize: {} }, { residual: [{ pool: mean }] }]", "network[1].residual", "cannot be added"),
+        (
+            "[{ parallel: { combine: sum, branches: [[{ dense: { width: 4 } }], []] } }]",
+            "network[0].parallel",
+            "4 units and 10 units",
+        ),
+        (
+            "[{ parallel: { branches: [[{ tokenize: {} }], []] } }, { pool: mean }]",
+            "network[0].parallel",
+            "tokens of width",
+        ),
+        ("[{ inputs: { sets: [wisdon] } }]", "network[0].inputs.sets", "Did you mean `wisdom`?"),
+        (
+            "[{ batch_ensemble: { blocks: [{ cross: {} }] } }]",
+            "network[0].batch_ensemble.blocks[0].cross",
+            "inside batch_ensemble",
+        ),
+        ("[{ batch_ensemble: { blocks: [{ dropout: 0.5 }] } }]", "network[0].batch_ensemble.blocks", "no `dense`"),
+        (
+            "[{ mixture_of_experts: { experts: 2, top_k: 2, expert: [{ dense: { width: 4 } }] } }]",
+            "network[0].mixture_of_experts.top_k",
+            "2 of 2",
+        ),
+        ("[{ norm: none }]", "network[0].norm", "leave the block out"),
+        ("[{ tabnet: { shared: 0, independent: 0 } }]", "network[0].tabnet", "both 0"),
+        ("[{ repeat: { times: 3, blocks: [attention] } }]", "network[0].repeat.blocks[0].attention", "tokenize"),
+    ];
+    for (network, path, words) in cases {
+        let faults = laid_out(network).expect_err(network);
+        let found = faults.iter().find(|fault| fault.path == path);
+        assert!(found.is_some_and(|fault| fault.message.contains(words)), "{network}: {faults:?}");
+        let mut paths: Vec<_> = faults.iter().map(|fault| (&fault.path, &fault.message)).collect();
+        paths.dedup();
+        assert_eq!(paths.len(), faults.len(), "{network}: a fault is said once");
+    }
+}

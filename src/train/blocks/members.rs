@@ -1,0 +1,65 @@
+//! Batch ensembles: members that share weight matrices.
+
+use burn::tensor::{Tensor, backend::Backend};
+
+use super::Walk;
+use crate::spec::net::{DenseLayer, Layer, MemberScales};
+use crate::train::forward::{Pass, Tail};
+
+impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
+    /// Each member's way through the layers; their mean, of so many units, or all of them one after another.
+    pub(super) fn members(
+        &mut self,
+        members: usize,
+        inner: &[Layer],
+        mean: Option<usize>,
+        x: Tensor<B, 3>,
+    ) -> Tensor<B, 3> {
+        let [replicas, rows, _] = x.dims();
+        let x = x.repeat_dim(2, members);
+        let x = self.layers(inner, x);
+        match mean {
+            None => x,
+            Some(width) => x.reshape([replicas, rows, members, width]).mean_dim(2).reshape([replicas, rows, width]),
+        }
+    }
+
+    /// ((x ⊙ input)·W) ⊙ output + bias, then norm, nonlinearity, dropout.
+    pub(super) fn scaled_dense(&mut self, dense: &DenseLayer, scales: &MemberScales, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [replicas, rows, _] = x.dims();
+        let (members, inputs, width) = (scales.members, dense.inputs, dense.width);
+        let own = |param: usize, units: usize| self.params[param].clone().reshape([replicas, 1, members, units]);
+        let x = x.reshape([replicas, rows, members, inputs]) * own(scales.input, inputs);
+        let (output, bias) = (own(scales.output, width), scales.bias.map(|bias| own(bias, width)));
+        let x = x.reshape([replicas, rows * members, inputs]);
+        let y = self.pass.product(x, self.params[dense.weight].clone());
+        let y = y.reshape([replicas, rows, members, width]) * output;
+        let y = match bias {
+            Some(bias) => y + bias,
+            None => y,
+        };
+        let tail = Tail { norm: dense.norm.as_ref(), bias: None, activation: dense.activation, dropout: dense.dropout };
+        let y = self.pass.tail(&tail, self.params, y.reshape([replicas, rows * members, width]));
+        y.reshape([replicas, rows, members * width])
+    }
+
+    /// A linear layer for each member; outputs one member after another.
+    pub(super) fn member_output(
+        &mut self,
+        (weight, bias): (usize, usize),
+        members: usize,
+        x: Tensor<B, 3>,
+    ) -> Tensor<B, 3> {
+        let [replicas, rows, units] = x.dims();
+        let width = units / members;
+        let weight = self.params[weight].clone();
+        let outputs = weight.dims()[2];
+        // A member's rows by a member's matrix: members are more replicas here.
+        let x = x.reshape([replicas, rows, members, width]).swap_dims(1, 2);
+        let x = x.reshape([replicas * members, rows, width]);
+        let y = self.pass.product(x, weight.reshape([replicas * members, width, outputs]));
+        let y = y.reshape([replicas, members, rows, outputs]).swap_dims(1, 2);
+        let bias = self.params[bias].clone().reshape([replicas, 1, members, outputs]);
+        (y + bias).reshape([replicas, rows, members * outputs])
+    }
+}

@@ -1,0 +1,81 @@
+//! Gates, excitations, crossings, autoencoders.
+
+use burn::tensor::{Tensor, activation, backend::Backend};
+
+use super::{Walk, by_rows, plain};
+use crate::spec::language::{CodeOutput, GateKind};
+use crate::spec::net::{AutoencoderLayer, CrossLayer, ExciteLayer, GateLayer, Pointwise};
+use crate::train::forward::{Pass, Tail};
+
+impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
+    /// (x·W + b) ⊙ σ(x·V + c), one product for both.
+    pub(super) fn gate(&mut self, gate: &GateLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        by_rows(x, gate.inputs, |x| {
+            let both = self.pass.product(x, self.params[gate.weight].clone());
+            let tail = Tail { norm: None, bias: gate.bias, activation: Pointwise::Identity, dropout: 0.0 };
+            let both = self.pass.tail(&tail, self.params, both);
+            let value = both.clone().narrow(2, 0, gate.width);
+            let gated = both.narrow(2, gate.width, gate.width);
+            let gated = match gate.kind {
+                GateKind::Glu => activation::sigmoid(gated),
+                GateKind::Reglu => activation::relu(gated),
+                GateKind::Geglu => plain(Pointwise::Gelu, gated),
+                GateKind::Swiglu => plain(Pointwise::Silu, gated),
+            };
+            let y = value * gated;
+            if gate.dropout > 0.0 { self.pass.dropout(gate.dropout, y) } else { y }
+        })
+    }
+
+    /// x ⊙ sigmoid(W₂·relu(W₁·s)).
+    pub(super) fn excite(&mut self, excite: &ExciteLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [replicas, rows, units] = x.dims();
+        let squeezed = match excite.tokens {
+            None => x.clone(),
+            Some((count, width)) => {
+                x.clone().reshape([replicas, rows, count, width]).mean_dim(3).reshape([replicas, rows, count])
+            }
+        };
+        let hidden = activation::relu(self.linear(excite.squeeze, excite.squeeze_bias, squeezed));
+        let scale = activation::sigmoid(self.linear(excite.excite, excite.excite_bias, hidden));
+        match excite.tokens {
+            None => x * scale,
+            Some((count, width)) => {
+                let scale = scale.reshape([replicas, rows, count, 1]);
+                (x.reshape([replicas, rows, count, width]) * scale).reshape([replicas, rows, units])
+            }
+        }
+    }
+
+    /// xₗ₊₁ = x₀ ⊙ (xₗ·Wₗ + bₗ) + xₗ.
+    pub(super) fn cross(&mut self, layers: &[CrossLayer], x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let Some(first) = layers.first() else { return x };
+        let width = self.params[first.bias].dims()[2];
+        by_rows(x, width, |start| {
+            layers.iter().fold(start.clone(), |x, layer| {
+                let product = layer
+                    .weights
+                    .iter()
+                    .fold(x.clone(), |x, weight| self.pass.product(x, self.params[*weight].clone()));
+                let tail = Tail { norm: None, bias: Some(layer.bias), activation: Pointwise::Identity, dropout: 0.0 };
+                start.clone() * self.pass.tail(&tail, self.params, product) + x
+            })
+        })
+    }
+
+    /// The code, and how well x can be told from it.
+    pub(super) fn autoencoder(&mut self, autoencoder: &AutoencoderLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let code = self.layers(&autoencoder.encoder, x.clone());
+        let weight = autoencoder.weight;
+        if self.pass.learns() {
+            let back = self.layers(&autoencoder.decoder, code.clone());
+            // x is what is to be told, so no gradient reaches it from here.
+            let error = back - x.clone().detach();
+            self.pass.auxiliary(error.square().mean_dim(1).mean_dim(2) * weight);
+        }
+        match autoencoder.output {
+            CodeOutput::Code => code,
+            CodeOutput::Both => Tensor::cat(vec![x, code], 2),
+        }
+    }
+}
