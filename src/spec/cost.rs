@@ -1,7 +1,7 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
 use super::check::DataFacts;
-use super::language::{Block, Dense, Norm, Spec, Weighting};
+use super::language::{Block, Dense, LossTerm, Norm, Spec, Weighting};
 use super::names::Names;
 
 /// The estimated cost of a trial.
@@ -42,12 +42,13 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
     };
     let mut tally = Tally::default();
     let width = tally.blocks(&spec.network, inputs as u64);
-    tally.params += width * outputs as u64 + outputs as u64;
+    let units = (outputs * spec.bins().unwrap_or(1)) as u64;
+    tally.params += width * units + units;
     if let Weighting::Learned(_) = spec.targets.weighting {
         tally.params += outputs as u64;
     }
-    tally.products += width * outputs as u64;
-    tally.activations += outputs as u64;
+    tally.products += width * units;
+    tally.activations += units + compared(spec) * outputs as u64;
     let batch = u64::from(spec.training.batch_rows).min(facts.rows.max(1));
     let nets = (facts.folds * facts.seeds) as f64 * f64::from(spec.ensemble.members);
     // Forward 2, backward 4 operations a weight and row.
@@ -58,6 +59,15 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
         replica_bytes: 4 * (5 * tally.params + batch * (inputs as u64 + 4 * tally.activations)),
         flops: 6.0 * tally.products as f64 * train_rows * f64::from(spec.training.epochs) * nets,
     }
+}
+
+/// Rows that a rank loss compares each row with.
+fn compared(spec: &Spec) -> u64 {
+    let anchors = spec.loss.iter().map(|term| match term {
+        LossTerm::Rank(rank) => u64::from(rank.anchors.min(spec.training.batch_rows)),
+        _ => 0,
+    });
+    anchors.sum()
 }
 
 #[derive(Default)]

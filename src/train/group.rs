@@ -16,8 +16,9 @@ use super::batches::{BatchPlan, Columns, EraRows, FoldData};
 use super::feed::{Feed, Rows};
 use super::forward::{Learning, Predicting, Running, forward};
 use super::kernels::{Dropout, Kernels};
+use super::labels::{self, BenchmarkRanks};
 use super::layers::Net;
-use super::loss::{loss, target_weights};
+use super::loss::{LossInputs, loss, needs_features, predictions, target_weights};
 use super::optimizer::Stepper;
 use super::schedule::factor;
 use super::streams::{Purpose, Replica};
@@ -31,6 +32,8 @@ pub(super) struct Context<'h> {
     pub(super) columns: Columns,
     pub(super) folds: Vec<FoldData<'h>>,
     pub(super) plan: BatchPlan,
+    /// Where a term of the loss looks at it.
+    pub(super) benchmark: Option<BenchmarkRanks>,
     /// Of matrix products.
     pub(super) precision: Precision,
     /// Set from outside to end the training.
@@ -50,11 +53,13 @@ impl<'h> Context<'h> {
     ) -> Result<Self, TrainError> {
         let columns = Columns::of(spec, harness)?;
         let net = Net::of(spec, columns.inputs(), columns.targets.len());
-        let folds = (0..harness.plan().folds.len())
+        let mut folds = (0..harness.plan().folds.len())
             .map(|fold| FoldData::of(spec, harness, fold))
             .collect::<Result<Vec<_>, _>>()?;
+        labels::make(spec, harness, &columns, &mut folds);
         let plan = BatchPlan::of(spec, &folds);
-        Ok(Self { spec, harness, net, columns, folds, plan, precision, stop })
+        let benchmark = BenchmarkRanks::of(spec, harness);
+        Ok(Self { spec, harness, net, columns, folds, plan, benchmark, precision, stop })
     }
 
     /// The weights of targets that are not learned, in the order of the trained targets; they sum to 1.
@@ -201,11 +206,22 @@ impl<'c, B: Kernels> Group<'c, B> {
         };
         let seen = self.weights.running.iter().map(|_| None).collect();
         let mut pass = Learning { dropout: &mut dropout, seen, precision: *precision };
+        let features = needs_features(spec).then(|| x.clone());
         let outputs = forward(net, &params, x, &mut pass);
         let seen = pass.seen;
         let fixed = Tensor::from_inner(self.fixed.clone());
         let weights = target_weights(spec, net, &params, &fixed);
-        let loss = loss(spec, net, &params, &outputs, &truth, &weights);
+        let loss = loss(&LossInputs {
+            spec,
+            net,
+            params: &params,
+            outputs: &outputs,
+            features: features.as_ref(),
+            truth: &truth,
+            weights: &weights,
+            auxiliary: &[],
+            members: 1,
+        });
         // Replicas share no parameter, so the gradient of the sum is each one's own.
         let mut gradients = loss.clone().sum().backward();
         // The graph's parameters go with the iteration: a step in place needs to be their only holder.
@@ -302,7 +318,7 @@ impl<'c, B: Kernels> Group<'c, B> {
         weights: &Weights<B>,
         ranges: impl Iterator<Item = Range<usize>>,
     ) -> Vec<Tensor<B, 3>> {
-        let Context { net, precision, .. } = self.context;
+        let Context { spec, net, precision, .. } = self.context;
         let own = |tensor: &Tensor<B, 3>| {
             if self.replicas.len() == 1 { tensor.clone() } else { tensor.clone().narrow(0, index, 1) }
         };
@@ -314,7 +330,9 @@ impl<'c, B: Kernels> Group<'c, B> {
             .collect();
         let rows: Vec<usize> = ranges.flatten().collect();
         let mut pass = Predicting { running: &running, precision: *precision };
-        rows.chunks(B::PREDICT_ROWS).map(|rows| forward(net, &params, self.feed.features(rows), &mut pass)).collect()
+        rows.chunks(B::PREDICT_ROWS)
+            .map(|rows| predictions(spec, forward(net, &params, self.feed.features(rows), &mut pass), 1))
+            .collect()
     }
 }
 

@@ -76,8 +76,9 @@ pub(super) struct Net {
 }
 
 impl Net {
-    /// Lays out the spec's net for `inputs` features and `outputs` training targets.
-    pub(super) fn of(spec: &Spec, inputs: usize, outputs: usize) -> Self {
+    /// Lays out the spec's net for `inputs` features and `targets` training targets.
+    pub(super) fn of(spec: &Spec, inputs: usize, targets: usize) -> Self {
+        let outputs = targets * spec.bins().unwrap_or(1);
         let mut net = Self { layers: Vec::new(), params: Vec::new(), running: Vec::new(), target_logits: None };
         let (layers, width) = net.blocks(&spec.network, inputs);
         net.layers = layers;
@@ -91,7 +92,7 @@ impl Net {
             dropout: 0.0,
         }));
         if matches!(spec.targets.weighting, Weighting::Learned(_)) {
-            net.target_logits = Some(net.param(1, outputs, Start::Constant(0.0)));
+            net.target_logits = Some(net.param(1, targets, Start::Constant(0.0)));
         }
         net
     }

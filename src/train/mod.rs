@@ -14,6 +14,7 @@ mod feed;
 mod forward;
 mod group;
 mod kernels;
+mod labels;
 mod layers;
 mod loss;
 mod optimizer;

@@ -114,7 +114,7 @@ fn wrong_shapes() {
 fn rules_between_fields() {
     says_of_rest(
         "loss: [{ output_l2: {} }]",
-        &["model.yaml:2:1: loss: no term looks at a target; add pearson, mse or mae"],
+        &["model.yaml:2:1: loss: no term looks at a target; add pearson, rank, mse, mae, huber, bmc or cross_entropy"],
     );
     says_of_rest(
         "loss:\n  - mse: {}\n  - mse: { weight: 2 }",

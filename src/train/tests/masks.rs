@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::spec;
 use crate::train::kernels::Truth;
 use crate::train::layers::Net;
-use crate::train::loss::{loss, target_weights};
+use crate::train::loss::{LossInputs, loss, target_weights};
 
 type Tracked = Tensor<Autodiff<Flex>, 3>;
 
@@ -22,9 +22,19 @@ fn gradient(terms: &str, outputs: &[f32], targets: &[f32], mask: Option<&[f32]>)
     let spec = spec(&format!("network: [{{ dense: {{ width: 4 }} }}]\nloss: {terms}\n"));
     let net = Net::of(&spec, 3, 1);
     let outputs = column(outputs).require_grad();
-    let truth = Truth { targets: column(targets), mask: mask.map(column), parts: 1 };
+    let truth = Truth { targets: column(targets), mask: mask.map(column), parts: 1, benchmark: None };
     let weights = target_weights(&spec, &net, &[], &column(&[1.0]));
-    let total = loss(&spec, &net, &[], &outputs, &truth, &weights);
+    let total = loss(&LossInputs {
+        spec: &spec,
+        net: &net,
+        params: &[],
+        outputs: &outputs,
+        features: None,
+        truth: &truth,
+        weights: &weights,
+        auxiliary: &[],
+        members: 1,
+    });
     let gradient = outputs.grad(&total.clone().sum().backward()).expect("outputs take part in the loss");
     (total.into_scalar(), gradient.into_data().iter::<f32>().collect())
 }
