@@ -90,7 +90,7 @@ fn residual(mut labels: Vec<f32>, benchmark: &[f32], share: f64) -> Vec<f32> {
 }
 
 /// Φ⁻¹((rank - 1/2) / n) over the values that are there.
-fn gaussianized(values: &[f32]) -> Vec<f32> {
+pub(super) fn gaussianized(values: &[f32]) -> Vec<f32> {
     known(values, |values| {
         let wide: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
         rank_gaussianize(&wide).into_iter().map(|score| score as f32).collect()

@@ -2,9 +2,11 @@
 
 mod device;
 mod learning;
+mod losses;
 mod masks;
 mod promises;
 mod size;
+mod terms;
 mod torch;
 
 use std::ops::ControlFlow;

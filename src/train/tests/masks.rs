@@ -53,7 +53,7 @@ proptest! {
         let kept = |values: &[f32]| -> Vec<f32> {
             values.iter().zip(&mask).filter(|(_, here)| **here > 0.0).map(|(value, _)| *value).collect()
         };
-        for terms in ["[pearson]", "[mse]", "[mae]", "[pearson, mse, mae]"] {
+        for terms in ["[pearson]", "[mse]", "[mae]", "[pearson, mse, mae]", "[rank]", "[huber]"] {
             let (masked, slopes) = gradient(terms, &outputs, &zeroed, Some(&mask));
             let (wanted, wanted_slopes) = gradient(terms, &kept(&outputs), &kept(&targets), None);
             prop_assert!((masked - wanted).abs() < 1e-5 * (1.0 + wanted.abs()), "{terms}: {masked}, wanted {wanted}");
@@ -69,7 +69,7 @@ proptest! {
 
 #[test]
 fn an_output_without_any_target_gives_no_gradient_and_no_nan() {
-    for terms in ["[pearson]", "[mse]", "[mae]"] {
+    for terms in ["[pearson]", "[mse]", "[mae]", "[rank]", "[huber]"] {
         let (total, slopes) = gradient(terms, &[0.3, -0.2, 0.9, 0.1], &[0.0; 4], Some(&[0.0; 4]));
         assert!(total.is_finite(), "{terms}: {total}");
         assert!(slopes.iter().all(|slope| *slope == 0.0), "{terms}: {slopes:?}");
