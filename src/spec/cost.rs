@@ -1,7 +1,7 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
 use super::check::DataFacts;
-use super::language::Spec;
+use super::language::{LossTerm, Spec};
 use super::net::Net;
 
 /// The estimated cost of a trial.
@@ -32,6 +32,9 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
     let Ok(net) = Net::of(spec, &facts.inputs(spec)) else {
         return Cost { params: u64::MAX, replica_bytes: u64::MAX, flops: f64::INFINITY };
     };
+    let outputs = facts.inputs(spec).targets as u64;
+    // What a rank loss compares each row with is kept, too.
+    let activations = net.activations + compared(spec) * outputs;
     let batch = u64::from(spec.training.batch_rows).min(facts.rows.max(1));
     let nets = (facts.folds * facts.seeds) as f64 * f64::from(spec.ensemble.members);
     // Forward 2, backward 4 operations a weight and row.
@@ -39,9 +42,18 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
     Cost {
         params: net.size(),
         // Weights, gradients, two moments, a copy of the best; the batch's inputs and what is kept of them on the way.
-        replica_bytes: 4 * (5 * net.size() + batch * (net.columns as u64 + 2 * net.activations)),
+        replica_bytes: 4 * (5 * net.size() + batch * (net.columns as u64 + 2 * activations)),
         flops: 6.0 * net.products as f64 * train_rows * f64::from(spec.training.epochs) * nets,
     }
+}
+
+/// Rows that a rank loss compares each row with.
+fn compared(spec: &Spec) -> u64 {
+    let anchors = spec.loss.iter().map(|term| match term {
+        LossTerm::Rank(rank) => u64::from(rank.anchors.min(spec.training.batch_rows)),
+        _ => 0,
+    });
+    anchors.sum()
 }
 
 /// Refuses what is over the budget.

@@ -23,8 +23,8 @@ mod value;
 pub use check::DataFacts;
 pub use error::{SpecError, SpecErrors};
 pub use language::{
-    Activation, AdamW, Aggregate, Block, Curve, Dense, Ensemble, Init, LossTerm, Norm, Optimizer, Schedule, Sgd, Spec,
-    Training, Weighting, Within,
+    Activation, AdamW, Aggregate, Block, Curve, Dense, Ensemble, Init, LossTerm, Norm, Optimizer, Rank, Schedule, Sgd,
+    Spec, Training, Transform, Weighting, Within,
 };
 pub use names::{Names, Weights};
 pub use piece::Beside;

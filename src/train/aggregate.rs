@@ -54,7 +54,7 @@ fn standardized(values: &[f32]) -> Vec<f32> {
 }
 
 /// Average ranks as shares in (0, 1).
-fn ranks(values: &[f32]) -> Vec<f32> {
+pub(super) fn ranks(values: &[f32]) -> Vec<f32> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
     let mut ranks = vec![0.0; values.len()];

@@ -10,9 +10,10 @@ use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, P
 use super::TrainError;
 use super::kernels::buffers;
 use super::kernels::loops::features::{prefetch, scaled, unpack};
+use super::labels::Labels;
 use super::split::inner_split;
 use crate::spec::net::Inputs;
-use crate::spec::{LossTerm, Names, Spec, Within};
+use crate::spec::{Names, Spec, Within};
 
 /// Eras are cut into parts of at most this many rows where the loss is taken per era.
 const MOST_PART_ROWS: usize = 1024;
@@ -142,7 +143,7 @@ pub(super) struct EraRows<'h> {
     /// Rows of the packed matrix.
     pub(super) rows: Range<usize>,
     /// `[row, target]` of all the protocol's training targets.
-    pub(super) labels: &'h [f32],
+    pub(super) labels: Labels<'h>,
 }
 
 /// What one fold is learned from and watched on.
@@ -166,7 +167,7 @@ impl<'h> FoldData<'h> {
             set.eras().iter().enumerate().map(|(index, span)| (span, set.targets(index))).collect();
         let only = |wanted: &[u32]| -> Vec<EraRows<'h>> {
             let chosen = spans.iter().filter(|(span, _)| wanted.contains(&span.era));
-            chosen.map(|(span, labels)| EraRows { rows: span.rows.clone(), labels }).collect()
+            chosen.map(|(span, labels)| EraRows { rows: span.rows.clone(), labels: Labels::Harness(labels) }).collect()
         };
         let all: Vec<u32> = spans.iter().map(|(span, _)| span.era).collect();
         let (learn, watch) = match spec.training.patience {
@@ -203,7 +204,7 @@ impl BatchPlan {
     /// Cuts the smallest fold's rows.
     pub(super) fn of(spec: &Spec, folds: &[FoldData<'_>]) -> Self {
         let wanted = spec.training.batch_rows as usize;
-        let per_era = spec.loss.iter().any(|term| matches!(term, LossTerm::Pearson(p) if p.within == Within::Era));
+        let per_era = spec.loss.iter().any(|term| term.within() == Some(Within::Era));
         if !per_era {
             let smallest = folds.iter().map(FoldData::learn_rows).min().unwrap_or(0);
             let rows = wanted.min(smallest).max(1);
@@ -283,6 +284,17 @@ impl Sampler {
         self.order[..count].iter().map(|(era, row)| (starts[*era as usize] + row) as i32).collect()
     }
 
+    /// Rows of the packed matrix that batch `step` holds.
+    pub(super) fn packed_rows<'s>(
+        &'s self,
+        step: usize,
+        plan: &BatchPlan,
+        fold: &'s FoldData<'_>,
+    ) -> impl Iterator<Item = usize> + 's {
+        let order = &self.order[step * plan.rows..][..plan.rows];
+        order.iter().map(|(era, row)| fold.learn[*era as usize].rows.start + *row as usize)
+    }
+
     /// Writes the rows of batch `step` as those of replica `replica` of `batch`.
     pub(super) fn fill(
         &self,
@@ -304,7 +316,7 @@ impl Sampler {
             columns.write_features(features, era.rows.start + row, &mut batch.features[place * inputs..][..inputs]);
             let range = place * targets..(place + 1) * targets;
             let (target, mask) = (&mut batch.targets[range.clone()], &mut batch.mask[range]);
-            batch.missing |= columns.write_targets(era.labels, row, target, mask);
+            batch.missing |= columns.write_targets(&era.labels, row, target, mask);
         }
     }
 }

@@ -9,7 +9,8 @@ use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, IntoParal
 
 use super::batches::{Batch, Sampler};
 use super::group::Context;
-use super::kernels::{Kernels, Truth, buffers};
+use super::kernels::{Benchmark, Kernels, Truth, buffers};
+use super::labels::BenchmarkRanks;
 use super::streams::{Purpose, Replica};
 
 /// A trial's data, for replicas on one device.
@@ -101,6 +102,7 @@ impl<'c, B: Kernels> Rows<'c, B> {
                     targets: label(&resident.targets),
                     mask: resident.mask.as_ref().map(label),
                     parts: plan.parts,
+                    benchmark: resident.benchmark.as_ref().map(|held| held.of(&rows, [count, plan.rows, 1])),
                 };
                 (Tensor::from_inner(resident.features(rows, inputs)), truth)
             }
@@ -128,7 +130,37 @@ impl<'c, B: Kernels> Rows<'c, B> {
             buffers::give(batch.mask);
             None
         };
-        (lift(batch.features, inputs), Truth { targets: lift(batch.targets, targets), mask, parts: plan.parts })
+        let benchmark = self.feed.context.benchmark.as_ref().map(|ranks| {
+            let pairs = self.samplers.iter().zip(self.replicas);
+            let rows = pairs.flat_map(|(sampler, replica)| sampler.packed_rows(step, plan, &folds[replica.fold]));
+            let (scores, mask) = rows.map(|row| ranks.at(row)).unzip();
+            let shape = [targets[0], targets[1], 1];
+            Benchmark { scores: lift(scores, shape), mask: ranks.missing().then(|| lift(mask, shape)) }
+        });
+        let truth = Truth { targets: lift(batch.targets, targets), mask, parts: plan.parts, benchmark };
+        (lift(batch.features, inputs), truth)
+    }
+}
+
+/// The benchmark of every row of the packed matrix, on a device.
+struct HeldBenchmark<B: Backend> {
+    /// `[row, 1]`, 0 where there is none.
+    scores: Tensor<B, 2>,
+    /// The same shape: 1 where there is one; None where all rows have one.
+    mask: Option<Tensor<B, 2>>,
+}
+
+impl<B: Backend> HeldBenchmark<B> {
+    fn of_ranks(ranks: &BenchmarkRanks, device: &B::Device) -> Self {
+        let (scores, mask): (Vec<f32>, Vec<f32>) = (0..ranks.rows()).map(|row| ranks.at(row)).unzip();
+        let shape = [ranks.rows(), 1];
+        let lift = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, shape), device);
+        Self { scores: lift(scores), mask: ranks.missing().then(|| lift(mask)) }
+    }
+
+    fn of(&self, rows: &Tensor<B, 1, Int>, shape: [usize; 3]) -> Benchmark<Autodiff<B>> {
+        let pick = |of: &Tensor<B, 2>| Tensor::from_inner(of.clone().select(0, rows.clone()).reshape::<3, _>(shape));
+        Benchmark { scores: pick(&self.scores), mask: self.mask.as_ref().map(pick) }
     }
 }
 
@@ -144,6 +176,8 @@ struct Resident<B: Backend> {
     mask: Option<Tensor<B, 2>>,
     /// Each fold's eras' first learning rows.
     starts: Vec<Vec<u32>>,
+    /// Where a term looks at it.
+    benchmark: Option<HeldBenchmark<B>>,
 }
 
 impl<B: Backend> Resident<B> {
@@ -163,7 +197,7 @@ impl<B: Backend> Resident<B> {
         let (mut targets, mut mask) = (vec![0.0; rows.len() * width], vec![0.0; rows.len() * width]);
         let places = targets.chunks_exact_mut(width).zip(mask.chunks_exact_mut(width));
         let labels =
-            folds.iter().flat_map(|fold| &fold.learn).flat_map(|era| (0..era.rows.len()).map(|row| (era.labels, row)));
+            folds.iter().flat_map(|fold| &fold.learn).flat_map(|era| (0..era.rows.len()).map(|row| (&era.labels, row)));
         let missing = places.zip(labels).fold(false, |missing, ((target, mask), (labels, row))| {
             columns.write_targets(labels, row, target, mask) || missing
         });
@@ -176,6 +210,7 @@ impl<B: Backend> Resident<B> {
             targets: Tensor::from_data(TensorData::new(targets, learning), device),
             mask: missing.then(|| Tensor::from_data(TensorData::new(mask, learning), device)),
             starts,
+            benchmark: context.benchmark.as_ref().map(|ranks| HeldBenchmark::of_ranks(ranks, device)),
         }
     }
 

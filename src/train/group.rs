@@ -17,7 +17,8 @@ use super::blocks::forward;
 use super::feed::{Feed, Rows};
 use super::forward::{Learning, Predicting, Running};
 use super::kernels::{Dropout, Kernels};
-use super::loss::{loss, target_weights};
+use super::labels::{self, BenchmarkRanks};
+use super::loss::{LossInputs, loss, needs_features, predictions, target_weights};
 use super::optimizer::Stepper;
 use super::schedule::factor;
 use super::start::start;
@@ -33,6 +34,8 @@ pub(super) struct Context<'h> {
     pub(super) columns: Columns,
     pub(super) folds: Vec<FoldData<'h>>,
     pub(super) plan: BatchPlan,
+    /// Where a term of the loss looks at it.
+    pub(super) benchmark: Option<BenchmarkRanks>,
     /// Of matrix products.
     pub(super) precision: Precision,
     /// Set from outside to end the training.
@@ -52,11 +55,13 @@ impl<'h> Context<'h> {
     ) -> Result<Self, TrainError> {
         let columns = Columns::of(spec, harness)?;
         let net = Net::of(spec, &columns.layout(spec, harness)).map_err(|faults| layout_error(&faults))?;
-        let folds = (0..harness.plan().folds.len())
+        let mut folds = (0..harness.plan().folds.len())
             .map(|fold| FoldData::of(spec, harness, fold))
             .collect::<Result<Vec<_>, _>>()?;
+        labels::make(spec, harness, &columns, &mut folds);
         let plan = BatchPlan::of(spec, &folds);
-        Ok(Self { spec, harness, net, columns, folds, plan, precision, stop })
+        let benchmark = BenchmarkRanks::of(spec, harness);
+        Ok(Self { spec, harness, net, columns, folds, plan, benchmark, precision, stop })
     }
 
     /// The weights of targets that are not learned, in the order of the trained targets; they sum to 1.
@@ -208,12 +213,22 @@ impl<'c, B: Kernels> Group<'c, B> {
             Dropout::new(rate, streams.iter_mut().map(|stream| [stream.next_u32(), stream.next_u32()]).collect())
         };
         let mut pass = Learning::new(&mut dropout, self.weights.running.len(), *precision);
+        let features = needs_features(spec).then(|| x.clone());
         let outputs = forward(net, &params, x, &mut pass);
         let Learning { seen, auxiliary, .. } = pass;
         let fixed = Tensor::from_inner(self.fixed.clone());
         let weights = target_weights(spec, net, &params, &fixed);
-        let loss = loss(spec, net, &params, &outputs, &truth, &weights);
-        let loss = auxiliary.into_iter().fold(loss, |sum, term| sum + term);
+        let loss = loss(&LossInputs {
+            spec,
+            net,
+            params: &params,
+            outputs: &outputs,
+            features: features.as_ref(),
+            truth: &truth,
+            weights: &weights,
+            auxiliary: &auxiliary,
+            members: net.members,
+        });
         // Replicas share no parameter, so the gradient of the sum is each one's own.
         let mut gradients = loss.clone().sum().backward();
         // The graph's parameters go with the iteration: a step in place needs to be their only holder.
@@ -310,7 +325,7 @@ impl<'c, B: Kernels> Group<'c, B> {
         weights: &Weights<B>,
         ranges: impl Iterator<Item = Range<usize>>,
     ) -> Vec<Tensor<B, 3>> {
-        let Context { net, precision, .. } = self.context;
+        let Context { spec, net, precision, .. } = self.context;
         let own = |tensor: &Tensor<B, 3>| {
             if self.replicas.len() == 1 { tensor.clone() } else { tensor.clone().narrow(0, index, 1) }
         };
@@ -322,7 +337,9 @@ impl<'c, B: Kernels> Group<'c, B> {
             .collect();
         let rows: Vec<usize> = ranges.flatten().collect();
         let mut pass = Predicting { running: &running, precision: *precision };
-        rows.chunks(B::PREDICT_ROWS).map(|rows| forward(net, &params, self.feed.features(rows), &mut pass)).collect()
+        rows.chunks(B::PREDICT_ROWS)
+            .map(|rows| predictions(spec, forward(net, &params, self.feed.features(rows), &mut pass), net.members))
+            .collect()
     }
 }
 

@@ -15,6 +15,7 @@ mod feed;
 mod forward;
 mod group;
 mod kernels;
+mod labels;
 mod loss;
 mod optimizer;
 mod schedule;

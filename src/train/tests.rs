@@ -2,8 +2,10 @@
 
 mod device;
 mod learning;
+mod losses;
 mod masks;
 mod promises;
+mod terms;
 mod torch;
 
 use std::ops::ControlFlow;

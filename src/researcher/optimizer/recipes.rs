@@ -257,7 +257,7 @@ pub(super) const RECIPES: &[Recipe] = &[
 fn replace_targets_terms(tree: &mut Value, term: Value) -> bool {
     let Some(terms) = loss_terms(tree) else { return false };
     let before = terms.clone();
-    terms.retain(|term| matches!(word(term), "output_l2" | "weight_l2"));
+    terms.retain(|term| matches!(word(term), "output_l2" | "weight_l1" | "weight_l2" | "exposure"));
     terms.insert(0, term);
     *terms != before
 }

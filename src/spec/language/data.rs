@@ -1,6 +1,6 @@
 //! What a model reads and what it learns from.
 
-use crate::spec::declare::{record, union};
+use crate::spec::declare::{choice, record, union};
 use crate::spec::names::{Names, Weights};
 use crate::spec::piece::float;
 
@@ -19,6 +19,26 @@ record! {
         train_on: Names = Names::All, "target";
         /// What each target counts in the loss and in the prediction, which is the weighted mean of the outputs.
         weighting: Weighting = Weighting::Uniform(Uniform {}), ();
+        /// What becomes of the labels before anything is learned, era by era. Scores are taken of the untouched target.
+        transform: Transform = Transform::None, ();
+        /// How much of what the benchmark explains is taken out of the labels, after the transform: within each era
+        /// y ← y - residual · m (m·y) / (m·m), m being the gaussianized ranks of the benchmark, centred over the rows that
+        /// have it and the label. 0: nothing; 1: all. Rows without a benchmark keep their label.
+        residual: f64 = 0.0, float(0.0, 1.0);
+    }
+}
+
+choice! {
+    /// A transform of each target's labels within each era, over the rows that have the label; equal labels share their
+    /// average rank. u = (rank - 1/2) / n.
+    Transform {
+        /// The labels as they are, from 0 to 1.
+        None = "none",
+        /// u, which is uniform from 0 to 1.
+        Rank = "rank",
+        /// 0.5 + Φ⁻¹(u) / 4: normal around 0.5 with standard deviation 1/4 (the data's own labels have about 0.22).
+        /// Numerai's contribution multiplies labels by the same 4.
+        Gaussian = "gaussian",
     }
 }
 

@@ -31,7 +31,7 @@ record! {
         /// The blocks, from the features to the last hidden layer. A linear layer with one output a training target follows.
         network: Vec<Block>, list(1, 32);
         /// The weighted terms that are minimized together.
-        loss: Vec<LossTerm> = vec![LossTerm::Pearson(standard())], list(1, 8);
+        loss: Vec<LossTerm> = vec![LossTerm::Pearson(standard())], list(1, 16);
         /// How weights follow gradients.
         optimizer: Optimizer = Optimizer::Adamw(standard()), ();
         /// How the learning rate moves over the epochs.

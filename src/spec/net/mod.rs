@@ -78,7 +78,7 @@ impl Net {
                 other => builder.block(other, &path, &mut stream),
             });
         }
-        let outputs = inputs.targets;
+        let outputs = inputs.targets * spec.bins().unwrap_or(1);
         let members = match stream {
             Stream::Members { count, .. } => count,
             _ => 1,

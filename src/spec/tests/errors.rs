@@ -121,12 +121,33 @@ fn wrong_shapes() {
 fn rules_between_fields() {
     says_of_rest(
         "loss: [{ output_l2: {} }]",
-        &["model.yaml:2:1: loss: no term looks at a target; add pearson, mse or mae"],
+        &["model.yaml:2:1: loss: no term looks at a target; add pearson, rank, mse, mae, huber, bmc or cross_entropy"],
     );
     says_of_rest(
         "loss:\n  - mse: {}\n  - mse: { weight: 2 }",
         &["model.yaml:4:5: loss[1]: the same term stands twice; add the weights up"],
     );
+    says_of_rest(
+        "loss:\n  - rank\n  - rank: { temperature: 0.5 }\n  - rank: { weight: 2 }\n  - rank: { within: era }",
+        &["model.yaml:5:5: loss[2]: the same term stands twice; add the weights up"],
+    );
+    says_of_rest(
+        "loss: [cross_entropy, { cross_entropy: { bins: 7 } }, negative_correlation]",
+        &[
+            "model.yaml:2:23: loss[1]: the outputs are logits of one number of bins; keep one cross_entropy",
+            "model.yaml:2:55: loss[2]: negative_correlation needs members that train inside one net; make batch_ensemble the \
+             last block",
+        ],
+    );
+    for targets in ["transform: gaussian", "residual: 0.5", "transform: rank, residual: 1"] {
+        says_of_rest(
+            &format!("loss: [pearson, cross_entropy]\ntargets: {{ {targets} }}"),
+            &[
+                "model.yaml:2:17: loss[1]: cross_entropy needs labels from 0 to 1, which neither `targets.transform: gaussian` \
+               nor `targets.residual` above 0 leaves them; allowed with it: transform none or rank, residual 0",
+            ],
+        );
+    }
     says_of_rest(
         "training: { epochs: 5 }\nschedule: { constant: {}, warmup_epochs: 5 }",
         &["model.yaml:3:27: schedule.warmup_epochs: the warm-up of 5 epochs never ends: training.epochs is 5"],

@@ -8,7 +8,7 @@ use proptest::sample::{select, subsequence};
 use crate::spec::Spec;
 use crate::spec::language::*;
 use crate::spec::names::{Names, Weights};
-use crate::spec::piece::Beside;
+use crate::spec::piece::{Beside, standard};
 
 /// A number of the range, its ends more often than by chance.
 fn number(min: f64, max: f64) -> impl Strategy<Value = f64> {
@@ -57,12 +57,16 @@ fn targets() -> impl Strategy<Value = Targets> {
         })
     };
     let fixed = distinct_names().prop_flat_map(move |names| {
-        let all = weights(names.clone())
-            .prop_map(|weights| Targets { train_on: Names::All, weighting: Weighting::Fixed(weights) });
+        let all = weights(names.clone()).prop_map(|weights| Targets {
+            train_on: Names::All,
+            weighting: Weighting::Fixed(weights),
+            ..standard()
+        });
         let only = names.clone();
         let only = weights(names).prop_map(move |weights| Targets {
             train_on: Names::Only(only.clone()),
             weighting: Weighting::Fixed(weights),
+            ..standard()
         });
         prop_oneof![all, only]
     });
@@ -71,7 +75,7 @@ fn targets() -> impl Strategy<Value = Targets> {
         number(0.1, 100.0).prop_map(|temperature| Weighting::Learned(Learned { temperature })),
     ];
     prop_oneof![
-        3 => (names(), free).prop_map(|(train_on, weighting)| Targets { train_on, weighting }),
+        3 => (names(), free).prop_map(|(train_on, weighting)| Targets { train_on, weighting, ..standard() }),
         1 => fixed,
     ]
 }

@@ -101,7 +101,7 @@ fn the_shipped_model_follows_the_schema_and_mistakes_do_not() {
 fn words() -> BTreeSet<String> {
     let kinds = [
         "network: [{ dense: { width: 8 } }, { residual: [{ dense: { width: 8 } }] }]\n\
-         loss: [pearson, mse, mae, output_l2, weight_l2]\noptimizer: adamw\nschedule: polynomial\n\
+         loss: [pearson, rank, mse, mae, huber, bmc, cross_entropy, exposure, output_l2, weight_l1, weight_l2]\noptimizer: adamw\nschedule: polynomial\n\
          targets: { weighting: learned }\n",
         "network: [{ dense: { width: 8 } }]\noptimizer: sgd\nschedule: one_cycle\ntargets: { weighting: { fixed: { a: 1 } } }\n",
         "network: [{ dense: { width: 8 } }]\nschedule: cosine\n",

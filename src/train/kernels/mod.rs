@@ -45,6 +45,16 @@ pub(super) struct Truth<B: Backend> {
     pub(super) mask: Option<Tensor<B, 3>>,
     /// How many eras the rows are divided into equally, one after another; 1 for a batch of mixed rows.
     pub(super) parts: usize,
+    /// The rows' benchmark, where a term looks at it.
+    pub(super) benchmark: Option<Benchmark<B>>,
+}
+
+/// The benchmark of a batch's rows.
+pub(super) struct Benchmark<B: Backend> {
+    /// `[replica, row, 1]`: gaussianized ranks within the rows' eras; 0 where there is no benchmark.
+    pub(super) scores: Tensor<B, 3>,
+    /// The same shape, 1 where there is a benchmark; None where all rows of the trial have one.
+    pub(super) mask: Option<Tensor<B, 3>>,
 }
 
 /// How the size of an error is taken.

@@ -189,7 +189,8 @@ fn fused_losses_agree_with_composed_ones() {
             Some(mask) => targets * mask.clone(),
             None => targets,
         };
-        let truth = Truth { targets: Tensor::from_inner(targets), mask: mask.map(Tensor::from_inner), parts };
+        let truth =
+            Truth { targets: Tensor::from_inner(targets), mask: mask.map(Tensor::from_inner), parts, benchmark: None };
         let pull = random([shape[0], 1, shape[2]], &mut rng);
         let what = format!("case {case}, {shape:?}, {parts} parts, mask {}", truth.mask.is_some());
         let (found, wanted) =

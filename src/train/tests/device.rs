@@ -9,6 +9,8 @@ use super::{Market, on_cpu, spec};
 use crate::train::backend::{Device, Precision};
 use crate::train::feed::{Feed, Rows};
 use crate::train::group::{Context, train_group};
+use crate::train::kernels::Benchmark;
+use crate::train::labels::{BenchmarkRanks, Labels};
 use crate::train::streams::Replica;
 use crate::train::{Choice, DeviceSettings};
 
@@ -22,22 +24,28 @@ const REPLICAS: [Replica; 3] = [
     Replica { fold: 2, seed: 17, member: 0 },
 ];
 
-/// Specs whose batches are mixed, per era, of fewer columns, with and without watched eras.
-const SPECS: [&str; 4] = [
+/// Specs whose batches are mixed, per era, of fewer columns, with and without watched eras, with the benchmark.
+const SPECS: [&str; 6] = [
     "training: { epochs: 2, batch_rows: 200, patience: 2 }",
     "training: { epochs: 2, batch_rows: 100, patience: null }\nloss: [{ pearson: { within: era } }]",
     "training: { epochs: 2, batch_rows: 64, patience: null }\nfeatures: { sets: [wisdom] }",
     "training: { epochs: 2, batch_rows: 256, patience: 2 }\ntargets: { train_on: [target_ender_20] }",
+    "training: { epochs: 2, batch_rows: 256, patience: 2 }\nloss: [bmc]\ntargets: { transform: rank, residual: 0.5 }",
+    "training: { epochs: 2, batch_rows: 100, patience: null }\nloss: [{ bmc: { within: era } }]",
 ];
 
-/// Takes every third label of the learned eras away.
+/// Takes every third label of the learned eras away, and every fifth row's benchmark.
 fn with_gaps<'h>(context: &mut Context<'h>, labels: &'h mut Vec<Vec<f32>>) {
     let eras = || context.folds.iter().flat_map(|fold| &fold.learn);
     let gaps = |(place, value): (usize, &f32)| if place % 3 == 0 { f32::NAN } else { *value };
     labels.extend(eras().map(|era| era.labels.iter().enumerate().map(gaps).collect()));
     let mut labels = labels.iter();
     for era in context.folds.iter_mut().flat_map(|fold| &mut fold.learn) {
-        era.labels = labels.next().expect("one for each era");
+        era.labels = Labels::Harness(labels.next().expect("one for each era"));
+    }
+    if let Some(benchmark) = &context.benchmark {
+        let score = |row: usize| if row.is_multiple_of(5) { f32::NAN } else { benchmark.at(row).0 };
+        context.benchmark = Some(BenchmarkRanks::new((0..benchmark.rows()).map(score).collect()));
     }
 }
 
@@ -74,6 +82,13 @@ fn batches_gathered_on_the_device_are_those_gathered_on_the_host() {
                         "mask: {what}"
                     );
                     assert_eq!(bits(found_truth.targets), bits(truth.targets), "targets: {what}");
+                    assert_eq!(truth.benchmark.is_some(), text.contains("bmc"));
+                    let benchmark = |truth: Option<Benchmark<Autodiff<Flex>>>| {
+                        truth.map(|benchmark| (bits(benchmark.scores), benchmark.mask.map(bits)))
+                    };
+                    let (found, wanted) = (benchmark(found_truth.benchmark), benchmark(truth.benchmark));
+                    assert_eq!(found, wanted, "benchmark: {what}");
+                    assert!(!gaps || wanted.is_none_or(|(_, mask)| mask.is_some()), "{what}");
                 }
             }
             let rows: Vec<usize> = context.folds[1].test.iter().cloned().flatten().collect();

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::spec;
 use crate::spec::net::{Inputs, Net};
 use crate::train::kernels::Truth;
-use crate::train::loss::{loss, target_weights};
+use crate::train::loss::{LossInputs, loss, target_weights};
 
 type Tracked = Tensor<Autodiff<Flex>, 3>;
 
@@ -22,9 +22,19 @@ fn gradient(terms: &str, outputs: &[f32], targets: &[f32], mask: Option<&[f32]>)
     let spec = spec(&format!("network: [{{ dense: {{ width: 4 }} }}]\nloss: {terms}\n"));
     let net = Net::of(&spec, &Inputs { features: 3, sets: Vec::new(), targets: 1 }).expect("valid");
     let outputs = column(outputs).require_grad();
-    let truth = Truth { targets: column(targets), mask: mask.map(column), parts: 1 };
+    let truth = Truth { targets: column(targets), mask: mask.map(column), parts: 1, benchmark: None };
     let weights = target_weights(&spec, &net, &[], &column(&[1.0]));
-    let total = loss(&spec, &net, &[], &outputs, &truth, &weights);
+    let total = loss(&LossInputs {
+        spec: &spec,
+        net: &net,
+        params: &[],
+        outputs: &outputs,
+        features: None,
+        truth: &truth,
+        weights: &weights,
+        auxiliary: &[],
+        members: 1,
+    });
     let gradient = outputs.grad(&total.clone().sum().backward()).expect("outputs take part in the loss");
     (total.into_scalar(), gradient.into_data().iter::<f32>().collect())
 }
@@ -43,7 +53,7 @@ proptest! {
         let kept = |values: &[f32]| -> Vec<f32> {
             values.iter().zip(&mask).filter(|(_, here)| **here > 0.0).map(|(value, _)| *value).collect()
         };
-        for terms in ["[pearson]", "[mse]", "[mae]", "[pearson, mse, mae]"] {
+        for terms in ["[pearson]", "[mse]", "[mae]", "[pearson, mse, mae]", "[rank]", "[huber]"] {
             let (masked, slopes) = gradient(terms, &outputs, &zeroed, Some(&mask));
             let (wanted, wanted_slopes) = gradient(terms, &kept(&outputs), &kept(&targets), None);
             prop_assert!((masked - wanted).abs() < 1e-5 * (1.0 + wanted.abs()), "{terms}: {masked}, wanted {wanted}");
@@ -59,7 +69,7 @@ proptest! {
 
 #[test]
 fn an_output_without_any_target_gives_no_gradient_and_no_nan() {
-    for terms in ["[pearson]", "[mse]", "[mae]"] {
+    for terms in ["[pearson]", "[mse]", "[mae]", "[rank]", "[huber]"] {
         let (total, slopes) = gradient(terms, &[0.3, -0.2, 0.9, 0.1], &[0.0; 4], Some(&[0.0; 4]));
         assert!(total.is_finite(), "{terms}: {total}");
         assert!(slopes.iter().all(|slope| *slope == 0.0), "{terms}: {slopes:?}");

@@ -11,7 +11,7 @@ use crate::train::backend::Precision;
 use crate::train::blocks::forward;
 use crate::train::forward::{Learning, Pass, Predicting, Running, Tail};
 use crate::train::kernels::{Dropout, Norm, Truth, composed, product};
-use crate::train::loss::{loss, target_weights};
+use crate::train::loss::{LossInputs, loss, target_weights};
 use crate::train::optimizer::Stepper;
 use crate::train::schedule::factor;
 
@@ -183,10 +183,21 @@ fn check_net(case: &NetCase, composed: bool) {
     let mask: Matrix = case.targets.iter().map(|row| row.iter().map(there).collect()).collect();
     let known: Matrix = case.targets.iter().map(|row| row.iter().map(|value| value.unwrap_or(0.0)).collect()).collect();
     let missing = mask.iter().flatten().any(|value| *value == 0.0);
-    let truth = Truth { targets: twice(&known), mask: missing.then(|| twice(&mask)), parts: case.parts };
+    let truth =
+        Truth { targets: twice(&known), mask: missing.then(|| twice(&mask)), parts: case.parts, benchmark: None };
     let uniform = stack(&[&vec![vec![1.0 / targets as f64; targets]]]);
     let weights = target_weights(&spec, &net, &params, &uniform);
-    let total = loss(&spec, &net, &params, &outputs, &truth, &weights);
+    let total = loss(&LossInputs {
+        spec: &spec,
+        net: &net,
+        params: &params,
+        outputs: &outputs,
+        features: None,
+        truth: &truth,
+        weights: &weights,
+        auxiliary: &[],
+        members: 1,
+    });
     let what = |part: &str| format!("{} ({}), {part}", case.name, if composed { "composed" } else { "fused" });
     assert_eq!(outputs.dims(), [2, case.rows, targets]);
     near(&host(outputs.inner()), &flat(&case.outputs), 1e-5, &what("outputs"));
