@@ -2,6 +2,7 @@
 
 use super::check::DataFacts;
 use super::language::{Block, Dense, Norm, Spec, Weighting};
+use super::members;
 use super::names::Names;
 
 /// The estimated cost of a trial.
@@ -26,8 +27,20 @@ pub struct Budget {
     pub flops: f64,
 }
 
-/// Estimates a spec's cost on the data.
+/// Estimates a spec's cost on the data. Where members differ, one net's numbers are those of the largest.
 pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
+    let members: Vec<Cost> = (0..spec.ensemble.members)
+        .map(|index| net(&members::member(spec, index).unwrap_or_else(|_| spec.clone()), facts))
+        .collect();
+    Cost {
+        params: members.iter().map(|cost| cost.params).max().unwrap_or(0),
+        replica_bytes: members.iter().map(|cost| cost.replica_bytes).max().unwrap_or(0),
+        flops: members.iter().map(|cost| cost.flops).sum(),
+    }
+}
+
+/// One member's cost; its operations under every fold and seed.
+fn net(spec: &Spec, facts: &DataFacts) -> Cost {
     let inputs = match &spec.features.sets {
         Names::All => facts.features,
         Names::Only(names) => {
@@ -36,6 +49,7 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
             total.min(facts.features)
         }
     };
+    let inputs = members::seen_features(spec, inputs) + usize::from(spec.features.benchmark);
     let outputs = match &spec.targets.train_on {
         Names::All => facts.targets.len(),
         Names::Only(names) => names.len(),
@@ -49,7 +63,7 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
     tally.products += width * outputs as u64;
     tally.activations += outputs as u64;
     let batch = u64::from(spec.training.batch_rows).min(facts.rows.max(1));
-    let nets = (facts.folds * facts.seeds) as f64 * f64::from(spec.ensemble.members);
+    let nets = (facts.folds * facts.seeds) as f64;
     // Forward 2, backward 4 operations a weight and row.
     let train_rows = facts.rows as f64 * (facts.folds.saturating_sub(1).max(1) as f64 / facts.folds.max(1) as f64);
     Cost {

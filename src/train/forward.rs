@@ -149,7 +149,19 @@ pub(super) fn forward<B: Backend, P: Pass<B>>(
     x: Tensor<B, 3>,
     pass: &mut P,
 ) -> Tensor<B, 3> {
-    net.layers.iter().fold(x, |x, layer| apply(layer, params, x, pass))
+    forward_between(net, params, x, pass, &|_, x| x)
+}
+
+/// The same, with `between` done to what comes out of each block, and to the inputs as block 0.
+pub(super) fn forward_between<B: Backend, P: Pass<B>>(
+    net: &Net,
+    params: &[Tensor<B, 3>],
+    x: Tensor<B, 3>,
+    pass: &mut P,
+    between: &dyn Fn(usize, Tensor<B, 3>) -> Tensor<B, 3>,
+) -> Tensor<B, 3> {
+    let layers = net.layers.iter().enumerate();
+    layers.fold(x, |x, (block, layer)| apply(layer, params, between(block, x), pass))
 }
 
 fn apply<B: Backend, P: Pass<B>>(

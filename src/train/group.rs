@@ -11,10 +11,12 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
+use super::augment::Augmenter;
 use super::backend::Precision;
 use super::batches::{BatchPlan, Columns, EraRows, FoldData};
+use super::era_weights::era_weights;
 use super::feed::{Feed, Rows};
-use super::forward::{Learning, Predicting, Running, forward};
+use super::forward::{Learning, Predicting, Running, forward, forward_between};
 use super::kernels::{Dropout, Kernels};
 use super::layers::Net;
 use super::loss::{loss, target_weights};
@@ -38,21 +40,39 @@ pub(super) struct Context<'h> {
 }
 
 impl<'h> Context<'h> {
-    /// Lays a trial out.
+    /// Lays out a trial whose members are all alike.
     ///
     /// # Errors
-    /// Names that the data does not have; too few eras for early stopping.
+    /// As [`Context::of_member`].
+    #[cfg(test)]
     pub(super) fn new(
         spec: &'h Spec,
         harness: &'h Harness,
         precision: Precision,
         stop: &'h AtomicBool,
     ) -> Result<Self, TrainError> {
-        let columns = Columns::of(spec, harness)?;
+        Self::of_member(spec, harness, precision, stop, 0)
+    }
+
+    /// Lays out a trial's nets of one member, and of those like it. The spec is the member's.
+    ///
+    /// # Errors
+    /// Names that the data does not have; too few eras for early stopping.
+    pub(super) fn of_member(
+        spec: &'h Spec,
+        harness: &'h Harness,
+        precision: Precision,
+        stop: &'h AtomicBool,
+        member: u32,
+    ) -> Result<Self, TrainError> {
+        let columns = Columns::of(spec, harness, member)?;
         let net = Net::of(spec, columns.inputs(), columns.targets.len());
-        let folds = (0..harness.plan().folds.len())
+        let mut folds = (0..harness.plan().folds.len())
             .map(|fold| FoldData::of(spec, harness, fold))
             .collect::<Result<Vec<_>, _>>()?;
+        for fold in &mut folds {
+            fold.era_weights = era_weights(spec, &columns, harness.features(), &fold.learn);
+        }
         let plan = BatchPlan::of(spec, &folds);
         Ok(Self { spec, harness, net, columns, folds, plan, precision, stop })
     }
@@ -126,6 +146,7 @@ struct Group<'c, B: Backend> {
     stopped: Vec<bool>,
     stepper: Stepper<B>,
     dropout: Vec<ChaCha8Rng>,
+    augmenter: Augmenter<'c>,
     /// The weights of targets that are not learned, `[1, 1, target]`.
     fixed: Tensor<B, 3>,
     rows_trained: Vec<u64>,
@@ -152,6 +173,7 @@ impl<'c, B: Kernels> Group<'c, B> {
             stopped: vec![false; replicas.len()],
             stepper: Stepper::new(&context.spec.optimizer, context.net.params.len()),
             dropout: replicas.iter().map(|replica| replica.stream(Purpose::Dropout)).collect(),
+            augmenter: Augmenter::new(&context.spec.augment, replicas),
             fixed: Tensor::from_data(fixed, device),
             rows_trained: vec![0; replicas.len()],
         }
@@ -166,7 +188,7 @@ impl<'c, B: Kernels> Group<'c, B> {
                 return Err(TrainError::Stopped);
             }
             let at = (epoch as usize - 1) * plan.steps + step;
-            let loss = self.step(step, factor(&spec.schedule, at, plan.steps, spec.training.epochs));
+            let loss = self.step(step, at, factor(&spec.schedule, at, plan.steps, spec.training.epochs));
             total = Some(match total {
                 Some(total) => total + loss,
                 None => loss,
@@ -189,10 +211,11 @@ impl<'c, B: Kernels> Group<'c, B> {
         TrainError::Diverged { fold, seed, member, epoch, what: what.into() }
     }
 
-    /// One batch; the loss of each replica, `[replica, 1, 1]`.
-    fn step(&mut self, step: usize, factor: f64) -> Tensor<B, 3> {
+    /// One batch, `at` steps after the first; the loss of each replica, `[replica, 1, 1]`.
+    fn step(&mut self, step: usize, at: usize, factor: f64) -> Tensor<B, 3> {
         let Context { spec, net, plan, precision, .. } = self.context;
         let (x, truth) = self.rows.batch(step);
+        let (x, truth, inside) = self.augmenter.augment(at, net.layers.len(), x, truth);
         let params: Vec<Tensor<Autodiff<B>, 3>> =
             self.weights.params.iter().map(|param| Tensor::from_inner(param.clone()).require_grad()).collect();
         let streams = &mut self.dropout;
@@ -201,7 +224,10 @@ impl<'c, B: Kernels> Group<'c, B> {
         };
         let seen = self.weights.running.iter().map(|_| None).collect();
         let mut pass = Learning { dropout: &mut dropout, seen, precision: *precision };
-        let outputs = forward(net, &params, x, &mut pass);
+        let outputs = match &inside {
+            None => forward(net, &params, x, &mut pass),
+            Some(mix) => forward_between(net, &params, x, &mut pass, &|block, x| mix.before(block, x)),
+        };
         let seen = pass.seen;
         let fixed = Tensor::from_inner(self.fixed.clone());
         let weights = target_weights(spec, net, &params, &fixed);

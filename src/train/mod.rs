@@ -8,15 +8,19 @@
 //! one out).
 
 mod aggregate;
+mod augment;
 pub mod backend;
 mod batches;
+mod era_weights;
 mod feed;
 mod forward;
 mod group;
 mod kernels;
 mod layers;
 mod loss;
+mod noise;
 mod optimizer;
+mod post;
 mod schedule;
 mod split;
 mod streams;

@@ -12,6 +12,12 @@ pub(super) enum Purpose {
     Order,
     /// Dropout masks.
     Dropout,
+    /// Noise and masks of features.
+    Noise,
+    /// Mixes of rows.
+    Mixing,
+    /// Subsets of features, by member alone.
+    Features,
 }
 
 /// One net of a trial.
@@ -36,6 +42,9 @@ impl Replica {
             Purpose::Weights => 1,
             Purpose::Order => 2,
             Purpose::Dropout => 3,
+            Purpose::Noise => 10,
+            Purpose::Mixing => 11,
+            Purpose::Features => 12,
         };
         ChaCha8Rng::from_seed(key)
     }

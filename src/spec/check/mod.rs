@@ -1,5 +1,7 @@
 //! The rules between fields, and between a spec and the data that it is to be trained on.
 
+mod augment;
+mod ensemble;
 mod loss;
 mod network;
 mod schedule;
@@ -41,6 +43,8 @@ pub(super) fn whole(spec: &Spec, node: &Node, errors: &mut Vec<SpecError>) {
     loss::rules(spec, &mut refuse);
     schedule::rules(spec, &mut refuse);
     targets::rules(spec, &mut refuse);
+    augment::rules(spec, &mut refuse);
+    ensemble::rules(spec, &mut refuse);
 }
 
 /// Checks a spec against the data: the names in it exist, and it can be trained on that much data.
