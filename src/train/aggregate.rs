@@ -112,4 +112,32 @@ mod tests {
         let combined = combine_members(&members, &aggregate("rank_mean"), &[0..2, 2..4]);
         assert_eq!(combined, vec![0.25, 0.75, 0.625, 0.375], "ties share their average rank");
     }
+
+    /// Against numpy and scipy (tests/fixtures/make_post.py).
+    #[test]
+    fn means_medians_and_trimmed_means_are_numpys_and_scipys() {
+        #[derive(serde::Deserialize)]
+        struct Fixture {
+            members: Vec<Case>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Case {
+            members: Vec<Vec<f32>>,
+            share: f64,
+            mean: Vec<f32>,
+            median: Vec<f32>,
+            trimmed: Vec<f32>,
+        }
+        let fixture: Fixture = serde_json::from_str(include_str!("../../tests/fixtures/post.json")).expect("a fixture");
+        for case in fixture.members {
+            let trimmed = format!("{{ trimmed: {{ share: {} }} }}", case.share);
+            for (how, wanted) in [("mean", &case.mean), ("median", &case.median), (&trimmed, &case.trimmed)] {
+                let rows = case.members[0].len();
+                let found = combine_members(&case.members, &aggregate(how), std::slice::from_ref(&(0..rows)));
+                // Single precision.
+                let near = found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-6);
+                assert!(near, "{how} of {}: {found:?}, wanted {wanted:?}", case.members.len());
+            }
+        }
+    }
 }

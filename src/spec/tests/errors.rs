@@ -139,7 +139,7 @@ fn rules_between_fields() {
     says_of_rest(
         "augment: [mixup, { cutmix: { alpha: 1 } }, mixup, label_smoothing]",
         &[
-            "model.yaml:2:20: augment[1]: rows are mixed already; choose one of mixup, manifold_mixup and cutmix",
+            "model.yaml:2:18: augment[1]: rows are mixed already; choose one of mixup, manifold_mixup and cutmix",
             "model.yaml:2:44: augment[2]: the same kind stands twice",
             "model.yaml:2:51: augment[3]: no loss term would notice: a correlation ignores the labels' scale; add mse or mae",
         ],

@@ -3,7 +3,7 @@
 use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
 
 use crate::spec::tests::random;
-use crate::spec::{DataFacts, Names, Spec, cost};
+use crate::spec::{DataFacts, Names, Spec, cost, members};
 use crate::train::layers::Net;
 
 /// Data that has whatever names the spec asks for: sets of 3, 4, 5 … features that share none.
@@ -34,7 +34,10 @@ proptest! {
     fn the_estimate_counts_every_parameter(spec in random::spec()) {
         let facts = facts(&spec);
         let left_out = if spec.features.sets == Names::All { 0 } else { facts.feature_sets.last().map_or(0, |(_, size)| *size) };
-        let net = Net::of(&spec, facts.features - left_out, facts.targets.len());
-        prop_assert_eq!(cost::estimate(&spec, &facts).params, net.size());
+        let seen = members::seen_features(&spec, facts.features - left_out) + usize::from(spec.features.benchmark);
+        let sizes = (0..spec.ensemble.members).map(|index| {
+            Net::of(&members::member(&spec, index).expect("a valid member"), seen, facts.targets.len()).size()
+        });
+        prop_assert_eq!(cost::estimate(&spec, &facts).params, sizes.max().unwrap_or(0));
     }
 }
