@@ -65,7 +65,7 @@ pub fn seen_features(spec: &Spec, available: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{member, seen_features};
-    use crate::spec::{Block, Optimizer, Spec};
+    use crate::spec::{Spec, knobs};
 
     fn spec(diversity: &str) -> Spec {
         let text = format!(
@@ -75,38 +75,28 @@ mod tests {
         Spec::parse(&text, "test").expect("valid")
     }
 
-    fn widths_and_dropouts(blocks: &[Block]) -> Vec<(u32, f64)> {
-        let mut found = Vec::new();
-        for block in blocks {
-            match block {
-                Block::Dense(dense) => found.push((dense.width, dense.dropout)),
-                Block::Residual(inner) => found.extend(widths_and_dropouts(inner)),
-            }
-        }
-        found
-    }
-
-    fn lr(spec: &Spec) -> f64 {
-        match &spec.optimizer {
-            Optimizer::Sgd(sgd) => sgd.lr,
-            Optimizer::Adamw(_) => panic!("the test asks for sgd"),
-        }
+    /// The numbers of all knobs of one name, in the order of the language.
+    fn named(spec: &Spec, name: &str) -> Vec<f64> {
+        let knobs = knobs::knobs(spec).into_iter().filter(|knob| knob.path.rsplit('.').next() == Some(name));
+        knobs.filter_map(|knob| knob.value.number()).collect()
     }
 
     #[test]
     fn members_are_spread_as_ratios_around_the_spec() {
         let spec = spec("{ rate: 2, width: 1.5, dropout: 0.2 }");
-        let members: Vec<Spec> = (0..3).map(|index| member(&spec, index).expect("valid")).collect();
-        let rates: Vec<f64> = members.iter().map(lr).collect();
-        assert!(rates.iter().zip([0.05, 0.1, 0.2]).all(|(found, wanted)| (found - wanted).abs() < 1e-12), "{rates:?}");
-        let layers: Vec<_> = members.iter().map(|member| widths_and_dropouts(&member.network)).collect();
         // 64 / 1.5 = 42.67, 3 / 1.5 = 2, 3 · 1.5 = 4.5; a dropout stays in its range.
-        let widths: Vec<Vec<u32>> =
-            layers.iter().map(|layer| layer.iter().map(|(width, _)| *width).collect()).collect();
-        assert_eq!(widths, [[43, 2], [64, 3], [96, 5]]);
-        let dropouts: Vec<f64> = layers.iter().flatten().map(|(_, dropout)| *dropout).collect();
-        let wanted = [0.0, 0.0, 0.1, 0.0, 0.3, 0.2];
-        assert!(dropouts.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12), "{dropouts:?}");
+        let wanted = [(0.05, [43.0, 2.0], [0.0, 0.0]), (0.1, [64.0, 3.0], [0.1, 0.0]), (0.2, [96.0, 5.0], [0.3, 0.2])];
+        for (index, (rate, widths, dropouts)) in (0..).zip(wanted) {
+            let member = member(&spec, index).expect("valid");
+            let near = |name: &str, wanted: &[f64]| {
+                let found: Vec<f64> = named(&member, name);
+                let same = found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-12);
+                assert!(same, "{name} of member {index}: {found:?}, wanted {wanted:?}");
+            };
+            near("lr", &[rate]);
+            near("width", &[widths.as_slice(), &[1.0]].concat());
+            near("dropout", &[dropouts.as_slice(), &[0.0]].concat());
+        }
     }
 
     #[test]

@@ -28,15 +28,14 @@ impl<'s> Augmenter<'s> {
         Self { list, streams: replicas.iter().map(|replica| replica.stream(Purpose::Mixing)).collect() }
     }
 
-    /// Augments the batch of step `at`, counted over all epochs. Where the mix happens inside the net, it is handed out; the
-    /// net has `layers` blocks, its output layer included.
+    /// Augments the batch of step `at`, counted over all epochs, for a net of `layers` blocks, its output layer included.
     pub(super) fn augment<B: Backend>(
         &mut self,
         at: usize,
         layers: usize,
         x: Tensor<Autodiff<B>, 3>,
         truth: Truth<Autodiff<B>>,
-    ) -> (Tensor<Autodiff<B>, 3>, Truth<Autodiff<B>>, Option<Inside<Autodiff<B>>>) {
+    ) -> Augmented<Autodiff<B>> {
         let (mut x, mut truth, mut inside) = (x, truth, None);
         for augment in self.list {
             match augment {
@@ -62,7 +61,7 @@ impl<'s> Augmenter<'s> {
                 }
             }
         }
-        (x, truth, inside)
+        Augmented { x, truth, inside }
     }
 
     fn mix<B: Backend>(&mut self, alpha: f64, parts: usize, device: &B::Device) -> Mix<B> {
@@ -70,6 +69,15 @@ impl<'s> Augmenter<'s> {
         let count = shares.len();
         Mix { share: Tensor::from_data(TensorData::new(shares, [count, 1, 1]), device), parts }
     }
+}
+
+/// An augmented batch.
+pub(super) struct Augmented<B: Backend> {
+    /// `[replica, row, feature]`
+    pub(super) x: Tensor<B, 3>,
+    pub(super) truth: Truth<B>,
+    /// The mix that is yet to happen inside the net.
+    pub(super) inside: Option<Inside<B>>,
 }
 
 /// The block that step `at` is mixed before, of `layers`: uniform, the same for every replica.

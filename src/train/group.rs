@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
-use super::augment::Augmenter;
+use super::augment::{Augmented, Augmenter};
 use super::backend::Precision;
 use super::batches::{BatchPlan, Columns, EraRows, FoldData};
 use super::era_weights::era_weights;
@@ -215,7 +215,7 @@ impl<'c, B: Kernels> Group<'c, B> {
     fn step(&mut self, step: usize, at: usize, factor: f64) -> Tensor<B, 3> {
         let Context { spec, net, plan, precision, .. } = self.context;
         let (x, truth) = self.rows.batch(step);
-        let (x, truth, inside) = self.augmenter.augment(at, net.layers.len(), x, truth);
+        let Augmented { x, truth, inside } = self.augmenter.augment(at, net.layers.len(), x, truth);
         let params: Vec<Tensor<Autodiff<B>, 3>> =
             self.weights.params.iter().map(|param| Tensor::from_inner(param.clone()).require_grad()).collect();
         let streams = &mut self.dropout;

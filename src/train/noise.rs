@@ -5,7 +5,8 @@ use burn::tensor::{Int, Tensor, backend::Backend};
 use rand::Rng;
 
 use super::kernels::Dropout;
-use super::kernels::dropout::{HALF, hash, hashes};
+use super::kernels::dropout::{HALF, hashes};
+use super::kernels::loops::noise::{add_noise, mask};
 use crate::spec::Spec;
 
 /// Hashes that a normal number is made of. Each gives two uniform numbers of 16 bits; the sum of all eight has a mean of
@@ -56,14 +57,11 @@ impl Noise {
     /// Changes the features of one row of a replica's batch.
     pub(super) fn change(&self, keys: &Keys, row: usize, features: &mut [f32]) {
         let first = (row * features.len()) as u32;
-        for (place, value) in (first..).zip(features) {
-            if let Some(scale) = self.scale {
-                let sum: u32 = keys.noise.iter().map(|key| halves(hash(*key, place))).sum();
-                *value += (sum as f32 - MEAN) * scale;
-            }
-            if self.mask > 0.0 && !Dropout::keeps(keys.mask, self.threshold, place) {
-                *value = 0.0;
-            }
+        if let Some(scale) = self.scale {
+            add_noise(features, first, &keys.noise, (MEAN, scale));
+        }
+        if self.mask > 0.0 {
+            mask(features, first, keys.mask, self.threshold);
         }
     }
 
@@ -90,12 +88,6 @@ impl Noise {
         let mask = Dropout::new(self.mask, keys.iter().map(|keys| keys.mask).collect());
         x.mask_fill(mask.dropped(shape, &device), 0.0)
     }
-}
-
-/// The sum of a hash's upper and lower half.
-#[inline(always)]
-fn halves(hash: u32) -> u32 {
-    hash / HALF + hash % HALF
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Trainer {
     /// Trainable parameters of one net of the spec; of the largest, where members differ.
     pub fn params(&self, spec: &Spec) -> Result<u64, TrainError> {
         let mut most = 0;
-        for (index, spec) in variants(spec)?.0 {
+        for (index, spec) in Kinds::of(spec)?.firsts {
             let columns = Columns::of(&spec, &self.harness, index)?;
             most = most.max(Net::of(&spec, columns.inputs(), columns.targets.len()).size());
         }
@@ -97,15 +97,14 @@ impl Trainer {
         stop: &AtomicBool,
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
-        let (variants, variant_of) = variants(spec)?;
+        let kinds = Kinds::of(spec)?;
         let trial = |precision| -> Result<Trial<'_>, TrainError> {
-            let contexts = variants
-                .iter()
-                .map(|(member, variant)| Context::of_member(variant, &self.harness, precision, stop, *member));
+            let contexts = (kinds.firsts.iter())
+                .map(|(member, spec)| Context::of_member(spec, &self.harness, precision, stop, *member));
             Ok(Trial {
                 spec,
                 contexts: contexts.collect::<Result<_, _>>()?,
-                variant_of: variant_of.clone(),
+                kind_of: kinds.of.clone(),
                 post: PostProcessing::of(spec, &self.harness)?,
             })
         };
@@ -168,34 +167,46 @@ struct Trial<'h> {
     /// One for each kind of member.
     contexts: Vec<Context<'h>>,
     /// Which of them each member is.
-    variant_of: Vec<usize>,
+    kind_of: Vec<usize>,
     post: PostProcessing<'h>,
 }
 
-/// The kinds of members, each as the first member of that kind and its spec, and which of them each member is.
-fn variants(spec: &Spec) -> Result<(Vec<(u32, Spec)>, Vec<usize>), TrainError> {
-    let mut kinds: Vec<(u32, Spec)> = Vec::new();
-    let mut kind_of = Vec::new();
-    // With a part of the features of its own, no member is as another.
-    let shared = spec.ensemble.diversity.features >= 1.0;
-    for index in 0..spec.ensemble.members {
-        let own = member(spec, index).map_err(|why| TrainError::Data(format!("member {index}: {why}")))?;
-        let known = kinds.iter().position(|(_, kind)| shared && *kind == own);
-        kind_of.push(known.unwrap_or(kinds.len()));
-        if known.is_none() {
-            kinds.push((index, own));
+/// The kinds of members of an ensemble.
+struct Kinds {
+    /// Each as the first member of that kind, and its spec.
+    firsts: Vec<(u32, Spec)>,
+    /// Which of them each member is.
+    of: Vec<usize>,
+}
+
+impl Kinds {
+    /// Members that are trained by the same spec on the same features are of one kind.
+    ///
+    /// # Errors
+    /// A member whose spec is not valid; a checked spec has none.
+    fn of(spec: &Spec) -> Result<Self, TrainError> {
+        let mut kinds = Self { firsts: Vec::new(), of: Vec::new() };
+        // With a part of the features of its own, no member is as another.
+        let shared = spec.ensemble.diversity.features >= 1.0;
+        for index in 0..spec.ensemble.members {
+            let own = member(spec, index).map_err(|why| TrainError::Data(format!("member {index}: {why}")))?;
+            let known = kinds.firsts.iter().position(|(_, first)| shared && *first == own);
+            kinds.of.push(known.unwrap_or(kinds.firsts.len()));
+            if known.is_none() {
+                kinds.firsts.push((index, own));
+            }
         }
+        Ok(kinds)
     }
-    Ok((kinds, kind_of))
 }
 
 /// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first seed's cells are whole
 /// first. Each group is its kind and its replicas' places.
-fn groups(replicas: &[Replica], variant_of: &[usize], crew: Crew) -> Vec<(usize, Vec<usize>)> {
-    let kinds = variant_of.iter().max().map_or(0, |most| most + 1);
+fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Vec<usize>)> {
+    let kinds = kind_of.iter().max().map_or(0, |most| most + 1);
     let mut groups: Vec<(usize, Vec<usize>)> = (0..kinds)
         .flat_map(|kind| {
-            let of_kind = |place: &usize| variant_of[replicas[*place].member as usize] == kind;
+            let of_kind = |place: &usize| kind_of[replicas[*place].member as usize] == kind;
             let places: Vec<usize> = (0..replicas.len()).filter(of_kind).collect();
             let size = crew.group(places.len());
             places.chunks(size).map(|chunk| (kind, chunk.to_vec())).collect::<Vec<_>>()
@@ -225,7 +236,7 @@ where
             (0..folds).flat_map(move |fold| (0..members).map(move |member| Replica { fold, seed: *seed, member }))
         })
         .collect();
-    let groups = groups(&replicas, &trial.variant_of, crew);
+    let groups = groups(&replicas, &trial.kind_of, crew);
     let shared = Shared {
         trial,
         started: Instant::now(),

@@ -34,6 +34,17 @@ fn a_row_is_mixed_with_the_mirrored_one_of_its_run() {
 }
 
 #[test]
+fn the_gradient_of_a_mix_is_the_mix_of_the_gradients() {
+    let mix = Mix::<Autodiff<Flex>> { share: tensor(&[0.75], [1, 1, 1]), parts: 2 };
+    let x: Tracked = tensor(&[0.0, 4.0, 8.0, 16.0], [1, 4, 1]).require_grad();
+    // The loss is Σ c·mix(x), so its gradient is λ·c + (1 - λ)·c', as mixing is its own transpose.
+    let factors: Tracked = tensor(&[1.0, 5.0, -2.0, 6.0], [1, 4, 1]);
+    let loss = (mix.rows(x.clone()) * factors).sum();
+    let gradient = x.grad(&loss.backward()).expect("x takes part");
+    assert_eq!(host(gradient), [2.0, 4.0, 0.0, 4.0]);
+}
+
+#[test]
 fn a_mixs_label_exists_where_both_labels_do() {
     let mix = Mix::<Flex> { share: tensor(&[0.75], [1, 1, 1]), parts: 1 };
     let truth = Truth {
@@ -93,8 +104,8 @@ fn a_replicas_mixes_do_not_depend_on_its_neighbours() {
     let mut changed = false;
     for at in 0..10 {
         let x: Tracked = tensor(&[values.clone(), values.clone()].concat(), [2, 4, 3]);
-        let (together, _, _) = both.augment(at, 2, x, truth(2));
-        let (alone, _, inside) = second.augment(at, 2, tensor(&values, [1, 4, 3]), truth(1));
+        let Augmented { x: together, .. } = both.augment(at, 2, x, truth(2));
+        let Augmented { x: alone, inside, .. } = second.augment(at, 2, tensor(&values, [1, 4, 3]), truth(1));
         assert!(inside.is_none());
         let (together, alone) = (host(together), host(alone));
         changed |= alone != values;
@@ -112,7 +123,7 @@ fn manifold_mixup_mixes_once_after_a_block_of_the_steps_own() {
     let mut before = [0; 3];
     for at in 0..3000 {
         let x: Tracked = tensor(&values, [1, 4, 1]);
-        let (x, truth, inside) = augmenter.augment(at, 3, x, truth());
+        let Augmented { x, truth, inside } = augmenter.augment(at, 3, x, truth());
         assert_eq!(host(x.clone()), values, "the inputs are not mixed yet");
         let inside = inside.expect("it mixes inside the net");
         before[inside.block] += 1;

@@ -128,7 +128,9 @@ fn calm_eras_weigh_more_by_the_strength_of_their_correlations() {
                 let (x, y) = pairs.iter().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
                 let sum =
                     |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|pair| of(pair.0 - x, pair.1 - y)).sum::<f64>();
-                sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt()
+                // A feature that is constant in an era says nothing there.
+                let spread = (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
+                if spread > 0.0 { sum(&|x, y| x * y) / spread } else { 0.0 }
             };
             columns.iter().map(|column| correlation(*column).powi(2)).sum::<f64>() / columns.len() as f64
         })

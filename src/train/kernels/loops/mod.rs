@@ -7,6 +7,7 @@ pub(super) mod correlation;
 mod curves;
 pub(super) mod errors;
 pub(in crate::train) mod features;
+pub(in crate::train) mod noise;
 pub(in crate::train) mod products;
 pub(super) mod row_norm;
 pub(super) mod steps;
