@@ -8,7 +8,7 @@ use super::batches::{Columns, EraRows};
 use crate::spec::{EraWeighting, Spec};
 
 /// An era's volatility is taken as at least this share of the mean.
-const LEAST_VOLATILITY: f64 = 0.01;
+const LEAST_VOLATILITY: f64 = 0.1;
 
 /// The weight of each learned era; empty where all count the same. `features` is the whole packed matrix.
 pub(super) fn era_weights(spec: &Spec, columns: &Columns, features: &[u8], learn: &[EraRows<'_>]) -> Vec<f64> {
@@ -19,10 +19,13 @@ pub(super) fn era_weights(spec: &Spec, columns: &Columns, features: &[u8], learn
             learn.iter().map(|era| 0.5_f64.powf(f64::from(last - era.era) / recency.half_life)).collect()
         }
         EraWeighting::Volatility(by) => {
-            let found: Vec<f64> = learn.par_iter().map(|era| volatility(columns, features, era)).collect();
-            let mean = found.iter().sum::<f64>() / found.len().max(1) as f64;
+            let found: Vec<Option<f64>> = learn.par_iter().map(|era| volatility(columns, features, era)).collect();
+            let known = found.iter().flatten().count();
+            let mean = found.iter().flatten().sum::<f64>() / known.max(1) as f64;
             if mean > 0.0 {
-                found.iter().map(|one| (one / mean).max(LEAST_VOLATILITY).powf(-by.power)).collect()
+                // An era of which nothing can be said counts as one of the mean.
+                let relative = found.iter().map(|era| era.map_or(1.0, |era| (era / mean).max(LEAST_VOLATILITY)));
+                relative.map(|era| era.powf(-by.power)).collect()
             } else {
                 Vec::new()
             }
@@ -31,11 +34,11 @@ pub(super) fn era_weights(spec: &Spec, columns: &Columns, features: &[u8], learn
 }
 
 /// The root mean square over the used features of the correlation of feature and first target, over the rows that have it.
-fn volatility(columns: &Columns, features: &[u8], era: &EraRows<'_>) -> f64 {
+/// Features that do not vary among them are left out; None if none does, or if no row has a target.
+fn volatility(columns: &Columns, features: &[u8], era: &EraRows<'_>) -> Option<f64> {
     let each = era.labels.len() / era.rows.len().max(1);
-    let width = columns.features();
     let (mut n, mut sy, mut syy) = (0.0, 0.0, 0.0);
-    let mut sums = vec![[0.0_f64; 3]; width];
+    let mut sums = vec![[0.0_f64; 3]; columns.features()];
     for (place, row) in era.rows.clone().enumerate() {
         let y = f64::from(era.labels[place * each + columns.targets[0]]);
         if y.is_nan() {
@@ -52,11 +55,12 @@ fn volatility(columns: &Columns, features: &[u8], era: &EraRows<'_>) -> f64 {
         }
     }
     let of_y = n * syy - sy * sy;
-    let squares = sums.iter().map(|[sx, sxx, sxy]| {
+    let squares = sums.iter().filter_map(|[sx, sxx, sxy]| {
         let spread = (n * sxx - sx * sx) * of_y;
-        if spread > 0.0 { (n * sxy - sx * sy).powi(2) / spread } else { 0.0 }
+        (spread > 0.0).then(|| (n * sxy - sx * sy).powi(2) / spread)
     });
-    (squares.sum::<f64>() / width.max(1) as f64).sqrt()
+    let (sum, count) = squares.fold((0.0, 0.0), |(sum, count), square| (sum + square, count + 1.0));
+    (count > 0.0).then(|| (sum / count).sqrt())
 }
 
 /// Divides `total` draws in proportion to the weights by systematic resampling: one uniform number `start` in [0, 1) places

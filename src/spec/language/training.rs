@@ -71,7 +71,7 @@ record! {
 }
 
 record! {
-    /// w = v^-power. v, an era's volatility, is the root mean square over the used features of the correlation of feature and first training target within the era: how much features moved stocks. It is computed once, of learned eras alone, and taken as at least a hundredth of its mean.
+    /// w = v^-power. v, an era's volatility, is the root mean square over the used features that vary in the era of the correlation of feature and first training target within it: how much features moved stocks. It is computed once, of learned eras alone, and taken as at least a tenth of its mean; an era in which it cannot be computed counts as the mean.
     Volatility {
         /// 0: no difference between eras.
         power: f64 = 1.0, float(0.0, 4.0);

@@ -8,7 +8,7 @@ use burn::backend::Flex;
 use super::{Market, bits, spec};
 use crate::spec::Spec;
 use crate::train::backend::Precision;
-use crate::train::batches::Sampler;
+use crate::train::batches::{EraRows, Sampler};
 use crate::train::feed::Feed;
 use crate::train::group::{Context, train_group};
 use crate::train::streams::{Purpose, Replica};
@@ -111,33 +111,28 @@ fn calm_eras_weigh_more_by_the_strength_of_their_correlations() {
     let context = Context::new(&spec, &harness, Precision::Fp32, &stop).expect("it can be laid out");
     let columns = harness.feature_set("wisdom").expect("it is there").to_vec();
     let fold = &context.folds[1];
-    let squares: Vec<f64> = fold
-        .learn
-        .iter()
-        .map(|era| {
-            let target: Vec<f64> = era.labels.chunks_exact(2).map(|row| f64::from(row[0])).collect();
-            let correlation = |column: usize| {
-                let pairs: Vec<(f64, f64)> = era
-                    .rows
-                    .clone()
-                    .zip(&target)
-                    .filter(|(_, y)| !y.is_nan())
-                    .map(|(row, y)| (f64::from(harness.features()[row * harness.feature_count() + column]), *y))
-                    .collect();
-                let count = pairs.len() as f64;
-                let (x, y) = pairs.iter().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
-                let sum =
-                    |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|pair| of(pair.0 - x, pair.1 - y)).sum::<f64>();
-                // A feature that is constant in an era says nothing there.
-                let spread = (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
-                if spread > 0.0 { sum(&|x, y| x * y) / spread } else { 0.0 }
-            };
-            columns.iter().map(|column| correlation(*column).powi(2)).sum::<f64>() / columns.len() as f64
-        })
-        .collect();
-    for (weight, square) in fold.era_weights.iter().zip(&squares) {
-        let ratio = (weight / fold.era_weights[0]) / (squares[0] / square);
-        assert!((ratio - 1.0).abs() < 1e-9, "w is in proportion to v^-2: {ratio}");
+    let volatility = |era: &EraRows<'_>| {
+        let correlation = |column: &usize| {
+            let labels = era.labels.chunks_exact(2).map(|row| f64::from(row[0]));
+            let feature = |row| f64::from(harness.features()[row * harness.feature_count() + column]);
+            let pairs: Vec<(f64, f64)> =
+                era.rows.clone().map(feature).zip(labels).filter(|(_, y)| !y.is_nan()).collect();
+            let count = pairs.len() as f64;
+            let (x, y) = pairs.iter().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
+            let sum = |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|pair| of(pair.0 - x, pair.1 - y)).sum::<f64>();
+            let spread = sum(&|x, _| x * x) * sum(&|_, y| y * y);
+            (spread > 1e-9).then(|| sum(&|x, y| x * y).powi(2) / spread)
+        };
+        let squares: Vec<f64> = columns.iter().filter_map(correlation).collect();
+        (!squares.is_empty()).then(|| (squares.iter().sum::<f64>() / squares.len() as f64).sqrt())
+    };
+    let found: Vec<Option<f64>> = fold.learn.iter().map(volatility).collect();
+    let known = found.iter().flatten().count();
+    assert!(known > 5, "{known} eras in which features vary");
+    let mean = found.iter().flatten().sum::<f64>() / known as f64;
+    for (weight, found) in fold.era_weights.iter().zip(&found) {
+        let wanted = found.map_or(1.0, |found| (found / mean).max(0.1).powi(-2));
+        assert!((weight / wanted - 1.0).abs() < 1e-9, "{weight}, wanted {wanted}");
     }
 }
 
