@@ -2,6 +2,7 @@
 
 use super::check::DataFacts;
 use super::language::{LossTerm, Spec};
+use super::members;
 use super::net::Net;
 
 /// The estimated cost of a trial.
@@ -26,17 +27,30 @@ pub struct Budget {
     pub flops: f64,
 }
 
-/// Estimates a spec's cost on the data. A net that cannot be laid out on it costs more than any budget has;
-/// `Spec::check_data` says what is wrong with it.
+/// Estimates a spec's cost on the data. Where members differ, one net's numbers are those of the largest. A net that cannot be
+/// laid out on the data costs more than any budget has; `Spec::check_data` says what is wrong with it.
 pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
-    let Ok(net) = Net::of(spec, &facts.inputs(spec)) else {
+    let members: Vec<Cost> = (0..spec.ensemble.members)
+        .map(|index| net(&members::member(spec, index).unwrap_or_else(|_| spec.clone()), facts))
+        .collect();
+    Cost {
+        params: members.iter().map(|cost| cost.params).max().unwrap_or(0),
+        replica_bytes: members.iter().map(|cost| cost.replica_bytes).max().unwrap_or(0),
+        flops: members.iter().map(|cost| cost.flops).sum(),
+    }
+}
+
+/// One member's cost; its operations under every fold and seed.
+fn net(spec: &Spec, facts: &DataFacts) -> Cost {
+    let inputs = facts.inputs(spec);
+    let Ok(net) = Net::of(spec, &inputs) else {
         return Cost { params: u64::MAX, replica_bytes: u64::MAX, flops: f64::INFINITY };
     };
-    let outputs = facts.inputs(spec).targets as u64;
+    let outputs = inputs.targets as u64;
     // What a rank loss compares each row with is kept, too.
     let activations = net.activations + compared(spec) * outputs;
     let batch = u64::from(spec.training.batch_rows).min(facts.rows.max(1));
-    let nets = (facts.folds * facts.seeds) as f64 * f64::from(spec.ensemble.members);
+    let nets = (facts.folds * facts.seeds) as f64;
     // Forward 2, backward 4 operations a weight and row.
     let train_rows = facts.rows as f64 * (facts.folds.saturating_sub(1).max(1) as f64 / facts.folds.max(1) as f64);
     Cost {

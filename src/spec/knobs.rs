@@ -142,7 +142,8 @@ pub fn with(spec: &Spec, path: &str, value: Value) -> Result<Spec, SpecErrors> {
     Spec::from_value(&tree)
 }
 
-fn descend<'a>(tree: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+/// The place of a path in a tree.
+pub(super) fn descend<'a>(tree: &'a mut Value, path: &str) -> Option<&'a mut Value> {
     let mut here = tree;
     for part in path.split('.') {
         let mut pieces = part.split('[');

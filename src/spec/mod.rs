@@ -11,6 +11,7 @@ pub mod diff;
 mod error;
 pub mod knobs;
 pub mod language;
+pub mod members;
 mod names;
 pub mod net;
 mod node;
@@ -23,8 +24,8 @@ mod value;
 pub use check::DataFacts;
 pub use error::{SpecError, SpecErrors};
 pub use language::{
-    Activation, AdamW, Aggregate, Block, Curve, Dense, Ensemble, Init, LossTerm, Norm, Optimizer, Rank, Schedule, Sgd,
-    Spec, Training, Transform, Weighting, Within,
+    Activation, AdamW, Aggregate, Augment, Batches, Block, Curve, Dense, Diversity, Ensemble, EraWeighting, Init,
+    LossTerm, Neutralizer, Norm, Optimizer, Post, Rank, Schedule, Sgd, Spec, Training, Transform, Weighting, Within,
 };
 pub use names::{Names, Weights};
 pub use piece::Beside;

@@ -23,22 +23,32 @@ pub(super) fn combine_targets(outputs: &[f32], weights: &[f32], eras: &[Range<us
 }
 
 /// A cell's prediction from its members', each `[row]`.
-pub(super) fn combine_members(members: &[Vec<f32>], how: Aggregate, eras: &[Range<usize>]) -> Vec<f32> {
+pub(super) fn combine_members(members: &[Vec<f32>], how: &Aggregate, eras: &[Range<usize>]) -> Vec<f32> {
     if let [only] = members {
         return only.clone();
     }
+    // How many are left out at each end; the median is the mean of the middle one or two.
+    let cut = match how {
+        Aggregate::Mean(_) | Aggregate::RankMean(_) => 0,
+        Aggregate::Median(_) => (members.len().max(1) - 1) / 2,
+        Aggregate::Trimmed(trimmed) => (trimmed.share * members.len() as f64 + 1e-9) as usize,
+    };
     let mut combined = vec![0.0_f32; members.first().map_or(0, Vec::len)];
-    let share = 1.0 / members.len() as f32;
-    for member in members {
-        for era in eras {
-            let column = &member[era.clone()];
-            let values = match how {
-                Aggregate::Mean => standardized(column),
-                Aggregate::RankMean => ranks(column),
-            };
-            for (row, value) in era.clone().zip(values) {
-                combined[row] += share * value;
+    let share = 1.0 / (members.len() - 2 * cut) as f32;
+    for era in eras {
+        let columns: Vec<Vec<f32>> = (members.iter())
+            .map(|member| match how {
+                Aggregate::RankMean(_) => ranks(&member[era.clone()]).into_iter().map(|rank| rank as f32).collect(),
+                _ => standardized(&member[era.clone()]),
+            })
+            .collect();
+        let mut values = vec![0.0_f32; members.len()];
+        for (place, row) in era.clone().enumerate() {
+            values.iter_mut().zip(&columns).for_each(|(value, column)| *value = column[place]);
+            if cut > 0 {
+                values.sort_by(f32::total_cmp);
             }
+            combined[row] = values[cut..members.len() - cut].iter().map(|value| share * value).sum();
         }
     }
     combined
@@ -53,8 +63,8 @@ fn standardized(values: &[f32]) -> Vec<f32> {
     values.iter().map(|v| ((f64::from(*v) - mean) * scale) as f32).collect()
 }
 
-/// Average ranks as shares in (0, 1).
-pub(super) fn ranks(values: &[f32]) -> Vec<f32> {
+/// Average ranks as shares in (0, 1): (rank - 0.5) / count.
+pub(super) fn ranks(values: &[f32]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
     let mut ranks = vec![0.0; values.len()];
@@ -64,7 +74,7 @@ pub(super) fn ranks(values: &[f32]) -> Vec<f32> {
         while end < order.len() && values[order[end]] == values[order[start]] {
             end += 1;
         }
-        let rank = (start + end) as f32 / 2.0 / values.len() as f32;
+        let rank = (start + end) as f64 / 2.0 / values.len() as f64;
         for index in &order[start..end] {
             ranks[*index] = rank;
         }
@@ -76,7 +86,12 @@ pub(super) fn ranks(values: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::{combine_members, combine_targets};
-    use crate::spec::Aggregate;
+    use crate::spec::{Aggregate, Spec};
+
+    fn aggregate(word: &str) -> Aggregate {
+        let text = format!("network: [{{ dense: {{ width: 4 }} }}]\nensemble: {{ members: 2, aggregate: {word} }}\n");
+        Spec::parse(&text, "test").expect("valid").ensemble.aggregate
+    }
 
     #[test]
     fn an_outputs_scale_does_not_change_what_it_counts() {
@@ -94,7 +109,35 @@ mod tests {
     #[test]
     fn rank_mean_sees_only_order_within_each_era() {
         let members = vec![vec![1.0, 2.0, 9.0, 8.0], vec![10.0, 1000.0, 3.0, 3.0]];
-        let combined = combine_members(&members, Aggregate::RankMean, &[0..2, 2..4]);
+        let combined = combine_members(&members, &aggregate("rank_mean"), &[0..2, 2..4]);
         assert_eq!(combined, vec![0.25, 0.75, 0.625, 0.375], "ties share their average rank");
+    }
+
+    /// Against numpy and scipy (tests/fixtures/make_post.py).
+    #[test]
+    fn means_medians_and_trimmed_means_are_numpys_and_scipys() {
+        #[derive(serde::Deserialize)]
+        struct Fixture {
+            members: Vec<Case>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Case {
+            members: Vec<Vec<f32>>,
+            share: f64,
+            mean: Vec<f32>,
+            median: Vec<f32>,
+            trimmed: Vec<f32>,
+        }
+        let fixture: Fixture = serde_json::from_str(include_str!("../../tests/fixtures/post.json")).expect("a fixture");
+        for case in fixture.members {
+            let trimmed = format!("{{ trimmed: {{ share: {} }} }}", case.share);
+            for (how, wanted) in [("mean", &case.mean), ("median", &case.median), (&trimmed, &case.trimmed)] {
+                let rows = case.members[0].len();
+                let found = combine_members(&case.members, &aggregate(how), std::slice::from_ref(&(0..rows)));
+                // Single precision.
+                let near = found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-6);
+                assert!(near, "{how} of {}: {found:?}, wanted {wanted:?}", case.members.len());
+            }
+        }
     }
 }

@@ -3,19 +3,24 @@
 use std::ops::Range;
 
 use prepare::data::{EraSpan, Harness};
+use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
 
 use super::TrainError;
+use super::aggregate::ranks;
+use super::era_weights::systematic;
 use super::kernels::buffers;
 use super::kernels::loops::features::{prefetch, scaled, unpack};
 use super::labels::Labels;
 use super::split::inner_split;
+use super::streams::{Purpose, Replica};
+use crate::spec::members::seen_features;
 use crate::spec::net::Inputs;
-use crate::spec::{Names, Spec, Within};
+use crate::spec::{Batches, Names, Spec, Within};
 
-/// Eras are cut into parts of at most this many rows where the loss is taken per era.
+/// Eras are cut into parts of at most this many rows where the loss is taken per era and rows are not asked for by era.
 const MOST_PART_ROWS: usize = 1024;
 
 /// How many rows before its turn a row is asked for.
@@ -27,17 +32,19 @@ pub(super) struct Columns {
     /// Columns of the packed features; None for all, in their order.
     features: Option<Vec<usize>>,
     feature_total: usize,
+    /// The benchmark's rank in its era by row of the packed matrix, from -1 to 1, where it is an input after the features.
+    benchmark: Option<Vec<f32>>,
     /// Columns of the training targets.
     pub(super) targets: Vec<usize>,
     target_total: usize,
 }
 
 impl Columns {
-    /// Looks the spec's names up.
+    /// Looks the spec's names up. Where members see parts of the features, this is the member's part.
     ///
     /// # Errors
     /// A name that the data does not have; `Spec::check_data` says so first.
-    pub(super) fn of(spec: &Spec, harness: &Harness) -> Result<Self, TrainError> {
+    pub(super) fn of(spec: &Spec, harness: &Harness, member: u32) -> Result<Self, TrainError> {
         let features = match &spec.features.sets {
             Names::All => None,
             Names::Only(names) => {
@@ -63,12 +70,33 @@ impl Columns {
                     TrainError::Data(format!("the data does not have all of the targets {}", names.join(", ")))
                 })?,
         };
-        Ok(Self { features, feature_total: harness.feature_count(), targets, target_total: known.len() })
+        let benchmark = spec.reads_benchmark().then(|| benchmark_ranks(harness));
+        let feature_total = harness.feature_count();
+        let mut columns = Self { features, feature_total, benchmark, targets, target_total: known.len() };
+        let seen = seen_features(spec, columns.features());
+        if seen < columns.features() {
+            let mut all = columns.features.unwrap_or_else(|| (0..feature_total).collect());
+            all.shuffle(&mut Replica { fold: 0, seed: 0, member }.stream(Purpose::Features));
+            all.truncate(seen);
+            all.sort_unstable();
+            columns.features = Some(all);
+        }
+        Ok(columns)
     }
 
-    /// How many features a net reads.
+    /// How many numbers a net reads.
     pub(super) fn inputs(&self) -> usize {
+        self.features() + usize::from(self.benchmark.is_some())
+    }
+
+    /// How many of them are features.
+    pub(super) fn features(&self) -> usize {
         self.features.as_ref().map_or(self.feature_total, Vec::len)
+    }
+
+    /// The benchmark as an input, by row of the packed matrix.
+    pub(super) fn benchmark(&self) -> Option<&[f32]> {
+        self.benchmark.as_deref()
     }
 
     /// What a net is laid out for: the features, the sets that they make up, the targets.
@@ -88,7 +116,7 @@ impl Columns {
             columns.sort_unstable();
             (name.clone(), columns)
         });
-        Inputs { features: self.inputs(), sets: sets.collect(), targets: self.targets.len() }
+        Inputs { features: self.features(), sets: sets.collect(), targets: self.targets.len() }
     }
 
     /// One row of the whole packed matrix.
@@ -96,8 +124,12 @@ impl Columns {
         &features[row * self.feature_total..][..self.feature_total]
     }
 
-    /// Writes one row's features as -1, -0.5, 0, 0.5, 1. `features` is the whole packed matrix.
+    /// Writes one row's features as -1, -0.5, 0, 0.5, 1, and what follows them. `features` is the whole packed matrix.
     pub(super) fn write_features(&self, features: &[u8], row: usize, out: &mut [f32]) {
+        let (out, after) = out.split_at_mut(self.features());
+        if let (Some(benchmark), [after]) = (&self.benchmark, after) {
+            *after = benchmark[row];
+        }
         let row = self.packed_row(features, row);
         match &self.features {
             None => unpack(row, out),
@@ -109,7 +141,14 @@ impl Columns {
         }
     }
 
-    /// The used columns of every row, `[row, feature]`. `features` is the whole packed matrix.
+    /// The used features of one row, as packed. `features` is the whole packed matrix.
+    pub(super) fn packed<'f>(&'f self, features: &'f [u8], row: usize) -> impl Iterator<Item = u8> + 'f {
+        let row = self.packed_row(features, row);
+        let column = |place| self.features.as_ref().map_or(place, |columns| columns[place]);
+        (0..self.features()).map(move |place| row[column(place)])
+    }
+
+    /// The used features of every row, `[row, feature]`. `features` is the whole packed matrix.
     pub(super) fn used(&self, features: &[u8]) -> Vec<u8> {
         let Some(columns) = &self.features else { return features.to_vec() };
         let mut used = vec![0; features.len() / self.feature_total.max(1) * columns.len()];
@@ -137,9 +176,30 @@ impl Columns {
     }
 }
 
+/// The benchmark's rank within its era, from -1 to 1, ties sharing their average; 0 where a row has none.
+fn benchmark_ranks(harness: &Harness) -> Vec<f32> {
+    let benchmark = harness.benchmark();
+    let mut ranked = vec![0.0; benchmark.len()];
+    for era in harness.eras() {
+        let rows: Vec<usize> = era.rows.clone().filter(|row| !benchmark[*row].is_nan()).collect();
+        let values: Vec<f32> = rows.iter().map(|row| benchmark[*row]).collect();
+        // From (rank - 0.5) / count to (rank - 1) / (count - 1).
+        let (count, spread) = (rows.len() as f64, (rows.len().max(2) - 1) as f64);
+        for (row, rank) in rows.iter().zip(ranks(&values)) {
+            ranked[*row] = ((rank * count - 0.5) / spread * 2.0 - 1.0) as f32;
+        }
+        if let [only] = rows.as_slice() {
+            ranked[*only] = 0.0;
+        }
+    }
+    ranked
+}
+
 /// One era's rows and labels.
 #[derive(Clone, Debug)]
 pub(super) struct EraRows<'h> {
+    /// The era's number.
+    pub(super) era: u32,
     /// Rows of the packed matrix.
     pub(super) rows: Range<usize>,
     /// `[row, target]` of all the protocol's training targets.
@@ -150,6 +210,8 @@ pub(super) struct EraRows<'h> {
 #[derive(Clone, Debug)]
 pub(super) struct FoldData<'h> {
     pub(super) learn: Vec<EraRows<'h>>,
+    /// What a row of each of these eras counts when rows are drawn; empty where all count the same.
+    pub(super) era_weights: Vec<f64>,
     /// Empty without early stopping.
     pub(super) watch: Vec<EraRows<'h>>,
     /// Row ranges of the test eras.
@@ -167,7 +229,13 @@ impl<'h> FoldData<'h> {
             set.eras().iter().enumerate().map(|(index, span)| (span, set.targets(index))).collect();
         let only = |wanted: &[u32]| -> Vec<EraRows<'h>> {
             let chosen = spans.iter().filter(|(span, _)| wanted.contains(&span.era));
-            chosen.map(|(span, labels)| EraRows { rows: span.rows.clone(), labels: Labels::Harness(labels) }).collect()
+            chosen
+                .map(|(span, labels)| EraRows {
+                    era: span.era,
+                    rows: span.rows.clone(),
+                    labels: Labels::Harness(labels),
+                })
+                .collect()
         };
         let all: Vec<u32> = spans.iter().map(|(span, _)| span.era).collect();
         let (learn, watch) = match spec.training.patience {
@@ -178,7 +246,7 @@ impl<'h> FoldData<'h> {
                 (only(&split.learn), only(&split.watch))
             }
         };
-        Ok(Self { learn, watch, test: harness.test_rows(fold) })
+        Ok(Self { learn, era_weights: Vec::new(), watch, test: harness.test_rows(fold) })
     }
 
     fn learn_rows(&self) -> usize {
@@ -192,10 +260,12 @@ impl<'h> FoldData<'h> {
 pub(super) struct BatchPlan {
     /// Rows a batch.
     pub(super) rows: usize,
-    /// Whether a batch consists of runs of rows of one era each, as a loss per era needs; else its rows are mixed.
+    /// Whether a batch consists of runs of rows of one era each; else its rows are mixed.
     pub(super) per_era: bool,
     /// How many such runs; 1 for mixed rows.
     pub(super) parts: usize,
+    /// Whether the runs of a batch are of different eras.
+    pub(super) distinct: bool,
     /// Batches an epoch.
     pub(super) steps: usize,
 }
@@ -204,18 +274,29 @@ impl BatchPlan {
     /// Cuts the smallest fold's rows.
     pub(super) fn of(spec: &Spec, folds: &[FoldData<'_>]) -> Self {
         let wanted = spec.training.batch_rows as usize;
-        let per_era = spec.loss.iter().any(|term| term.within() == Some(Within::Era));
-        if !per_era {
-            let smallest = folds.iter().map(FoldData::learn_rows).min().unwrap_or(0);
-            let rows = wanted.min(smallest).max(1);
-            return Self { rows, per_era, parts: 1, steps: (smallest / rows).max(1) };
-        }
+        let loss_per_era = spec.loss.iter().any(|term| term.within() == Some(Within::Era));
+        // The most rows of a run, and how many runs a batch has where that is given.
+        let (most, asked) = match &spec.training.batches {
+            Batches::Rows(_) if !loss_per_era => {
+                let smallest = folds.iter().map(FoldData::learn_rows).min().unwrap_or(0);
+                let rows = wanted.min(smallest).max(1);
+                return Self { rows, per_era: false, parts: 1, distinct: false, steps: (smallest / rows).max(1) };
+            }
+            Batches::Rows(_) => (wanted.min(MOST_PART_ROWS), None),
+            Batches::Era(_) => (wanted, Some(1)),
+            Batches::Eras(eras) => {
+                let fewest = folds.iter().map(|fold| fold.learn.len()).min().unwrap_or(1);
+                let count = (eras.count as usize).min(fewest).max(1);
+                (wanted / count, Some(count))
+            }
+        };
         let eras = || folds.iter().flat_map(|fold| &fold.learn);
-        let part = eras().map(|era| era.rows.len()).min().unwrap_or(1).min(wanted).clamp(1, MOST_PART_ROWS);
+        let part = eras().map(|era| era.rows.len()).min().unwrap_or(1).min(most).max(1);
         let count = |fold: &FoldData<'_>| fold.learn.iter().map(|era| era.rows.len() / part).sum::<usize>();
         let parts_there = folds.iter().map(count).min().unwrap_or(1).max(1);
-        let parts = (wanted / part).clamp(1, parts_there);
-        Self { rows: parts * part, per_era, parts, steps: (parts_there / parts).max(1) }
+        let parts = asked.unwrap_or(wanted / part).clamp(1, parts_there);
+        let steps = (parts_there / parts).max(1);
+        Self { rows: parts * part, per_era: true, parts, distinct: asked.is_some_and(|count| count > 1), steps }
     }
 }
 
@@ -261,22 +342,66 @@ impl Sampler {
     /// Draws the next epoch's order.
     pub(super) fn shuffle(&mut self, fold: &FoldData<'_>, plan: &BatchPlan) {
         self.order.clear();
-        let part = plan.rows / plan.parts;
-        if !plan.per_era {
-            for (era, rows) in fold.learn.iter().enumerate() {
-                self.order.extend((0..rows.rows.len() as u32).map(|row| (era as u32, row)));
-            }
-            self.order.shuffle(&mut self.stream);
+        if plan.per_era {
+            self.shuffle_runs(fold, plan);
             return;
         }
-        let mut cut: Vec<Vec<(u32, u32)>> = Vec::new();
-        for (era, rows) in fold.learn.iter().enumerate() {
-            let mut all: Vec<(u32, u32)> = (0..rows.rows.len() as u32).map(|row| (era as u32, row)).collect();
-            all.shuffle(&mut self.stream);
-            cut.extend(all.chunks_exact(part).map(<[_]>::to_vec));
+        for (era, (rows, count)) in self.counts(fold, 1).into_iter().enumerate() {
+            let all = (0..rows as u32).map(|row| (era as u32, row));
+            for _ in 0..count / rows.max(1) {
+                self.order.extend(all.clone());
+            }
+            // What is left of the count is a random part of the era.
+            if let rest @ 1.. = count % rows.max(1) {
+                let mut all: Vec<(u32, u32)> = all.collect();
+                all.shuffle(&mut self.stream);
+                self.order.extend(&all[..rest]);
+            }
         }
+        self.order.shuffle(&mut self.stream);
+    }
+
+    fn shuffle_runs(&mut self, fold: &FoldData<'_>, plan: &BatchPlan) {
+        let part = plan.rows / plan.parts;
+        let mut cut: Vec<Vec<Vec<(u32, u32)>>> = Vec::new();
+        for (era, (_, count)) in self.counts(fold, part).into_iter().enumerate() {
+            let mut runs: Vec<Vec<(u32, u32)>> = Vec::new();
+            while runs.len() < count {
+                let rows = fold.learn[era].rows.len() as u32;
+                let mut all: Vec<(u32, u32)> = (0..rows).map(|row| (era as u32, row)).collect();
+                all.shuffle(&mut self.stream);
+                runs.extend(all.chunks_exact(part).take(count - runs.len()).map(<[_]>::to_vec));
+            }
+            cut.push(runs);
+        }
+        if !plan.distinct {
+            let mut runs: Vec<Vec<(u32, u32)>> = cut.into_iter().flatten().collect();
+            runs.shuffle(&mut self.stream);
+            self.order.extend(runs.into_iter().flatten());
+            return;
+        }
+        // Eras one after another, in random order: runs so far apart that no era reaches from one to the other are of
+        // different eras.
         cut.shuffle(&mut self.stream);
-        self.order.extend(cut.into_iter().flatten());
+        let runs: Vec<Vec<(u32, u32)>> = cut.into_iter().flatten().collect();
+        let apart = runs.len() / plan.parts;
+        let mut batches: Vec<usize> = (0..apart).collect();
+        batches.shuffle(&mut self.stream);
+        for batch in batches {
+            self.order.extend(runs[batch..].iter().step_by(apart).take(plan.parts).flatten());
+        }
+    }
+
+    /// Each learned era's number of units of `unit` rows, and how many of them this epoch draws: as many in all, each in
+    /// proportion to its era's weight.
+    fn counts(&mut self, fold: &FoldData<'_>, unit: usize) -> Vec<(usize, usize)> {
+        let there: Vec<usize> = fold.learn.iter().map(|era| era.rows.len() / unit).collect();
+        if fold.era_weights.is_empty() {
+            return there.iter().map(|count| (*count, *count)).collect();
+        }
+        let raw: Vec<f64> = there.iter().zip(&fold.era_weights).map(|(count, weight)| *count as f64 * weight).collect();
+        let counts = systematic(&raw, there.iter().sum(), self.stream.random());
+        there.into_iter().zip(counts).collect()
     }
 
     /// The first `count` rows of this epoch, counted from where each era of the fold starts.

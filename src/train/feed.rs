@@ -5,12 +5,14 @@
 
 use burn::backend::Autodiff;
 use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 use super::batches::{Batch, Sampler};
 use super::group::Context;
 use super::kernels::{Benchmark, Kernels, Truth, buffers};
 use super::labels::BenchmarkRanks;
+use super::noise::{Keys, Noise};
 use super::streams::{Purpose, Replica};
 
 /// A trial's data, for replicas on one device.
@@ -43,7 +45,7 @@ impl<'c, B: Kernels> Feed<'c, B> {
         let shape = [1, rows.len(), columns.inputs()];
         if let Some(resident) = &self.resident {
             let rows = integers(rows.iter().map(|row| *row as i32).collect(), [rows.len()], &self.device);
-            return resident.features(rows, shape);
+            return resident.features(rows, shape, |features| features);
         }
         let mut features = buffers::take(rows.len() * columns.inputs());
         for (row, out) in rows.iter().zip(features.chunks_exact_mut(columns.inputs())) {
@@ -60,13 +62,19 @@ pub(super) struct Rows<'c, B: Backend> {
     samplers: Vec<Sampler>,
     /// This epoch's learning rows, `[replica, place]`, where the device gathers.
     order: Option<Tensor<B, 2, Int>>,
+    /// What is done to features, with a stream for each replica.
+    noise: Option<(Noise, Vec<ChaCha8Rng>)>,
+    /// This epoch's keys of it, step by step, one for each replica.
+    keys: Vec<Vec<Keys>>,
 }
 
 impl<'c, B: Kernels> Rows<'c, B> {
     /// Nothing is drawn yet.
     pub(super) fn new(feed: &'c Feed<'c, B>, replicas: &'c [Replica]) -> Self {
         let samplers = replicas.iter().map(|replica| Sampler::new(replica.stream(Purpose::Order))).collect();
-        Self { feed, replicas, samplers, order: None }
+        let streams = || replicas.iter().map(|replica| replica.stream(Purpose::Noise)).collect();
+        let noise = Noise::of(feed.context.spec).map(|noise| (noise, streams()));
+        Self { feed, replicas, samplers, order: None, noise, keys: Vec::new() }
     }
 
     /// Draws the next epoch.
@@ -74,6 +82,9 @@ impl<'c, B: Kernels> Rows<'c, B> {
         let Feed { context: Context { folds, plan, .. }, device, resident } = self.feed;
         let pairs = self.samplers.par_iter_mut().zip(self.replicas.par_iter());
         pairs.for_each(|(sampler, replica)| sampler.shuffle(&folds[replica.fold], plan));
+        if let Some((_, streams)) = &mut self.noise {
+            self.keys = (0..plan.steps).map(|_| streams.iter_mut().map(Keys::draw).collect()).collect();
+        }
         if let Some(resident) = resident {
             let each = plan.steps * plan.rows;
             let orders: Vec<Vec<i32>> = self
@@ -104,7 +115,11 @@ impl<'c, B: Kernels> Rows<'c, B> {
                     parts: plan.parts,
                     benchmark: resident.benchmark.as_ref().map(|held| held.of(&rows, [count, plan.rows, 1])),
                 };
-                (Tensor::from_inner(resident.features(rows, inputs)), truth)
+                let features = resident.features(rows, inputs, |features| match &self.noise {
+                    Some((noise, _)) => noise.changed(&self.keys[step], features),
+                    None => features,
+                });
+                (Tensor::from_inner(features), truth)
             }
             _ => self.host_batch(step, inputs, targets),
         }
@@ -120,6 +135,13 @@ impl<'c, B: Kernels> Rows<'c, B> {
         let mut batch = Batch::new(self.replicas.len(), plan, columns);
         for (index, (sampler, replica)) in self.samplers.iter().zip(self.replicas).enumerate() {
             sampler.fill(step, plan, &folds[replica.fold], columns, harness.features(), (&mut batch, index));
+        }
+        if let Some((noise, _)) = &self.noise {
+            let rows = batch.features.chunks_exact_mut(columns.inputs()).enumerate();
+            rows.for_each(|(row, numbers)| {
+                let (replica, row) = (row / plan.rows, row % plan.rows);
+                noise.change(&self.keys[step][replica], row, &mut numbers[..columns.features()]);
+            });
         }
         let lift = |values: Vec<f32>, shape: [usize; 3]| {
             Tensor::<Autodiff<B>, 3>::from_data(TensorData::new(values, shape), device)
@@ -168,6 +190,8 @@ impl<B: Backend> HeldBenchmark<B> {
 struct Resident<B: Backend> {
     /// The used columns of the packed matrix, `[row, feature]`, u8.
     features: Tensor<B, 2, Int>,
+    /// What follows them, `[row, 1]`.
+    after: Option<Tensor<B, 2>>,
     /// The packed matrix's row of each learning row. Learning rows are those of fold 0, era by era, then those of fold 1, …
     rows: Tensor<B, 1, Int>,
     /// `[learning row, target]`: target - 0.5, or 0 where it is missing.
@@ -202,10 +226,12 @@ impl<B: Backend> Resident<B> {
             columns.write_targets(labels, row, target, mask) || missing
         });
         let used = columns.used(harness.features());
-        let shape = [used.len() / columns.inputs().max(1), columns.inputs()];
+        let shape = [used.len() / columns.features().max(1), columns.features()];
+        let after = columns.benchmark().map(|ranks| TensorData::new(ranks.to_vec(), [ranks.len(), 1]));
         let learning = [rows.len(), width];
         Self {
             features: Tensor::from_data(TensorData::new(used, shape), (device, DType::U8)),
+            after: after.map(|ranks| Tensor::from_data(ranks, device)),
             rows: integers(rows, [learning[0]], device),
             targets: Tensor::from_data(TensorData::new(targets, learning), device),
             mask: missing.then(|| Tensor::from_data(TensorData::new(mask, learning), device)),
@@ -214,10 +240,21 @@ impl<B: Backend> Resident<B> {
         }
     }
 
-    /// Rows of the packed matrix as numbers from -1 to 1.
-    fn features(&self, rows: Tensor<B, 1, Int>, shape: [usize; 3]) -> Tensor<B, 3> {
-        let packed = self.features.clone().select(0, rows).reshape::<3, _>(shape);
-        (packed.float() - 2.0) * 0.5
+    /// Rows of the packed matrix as numbers from -1 to 1, `change` done to them, and what follows them.
+    fn features(
+        &self,
+        rows: Tensor<B, 1, Int>,
+        shape: [usize; 3],
+        change: impl FnOnce(Tensor<B, 3>) -> Tensor<B, 3>,
+    ) -> Tensor<B, 3> {
+        let [replicas, count, inputs] = shape;
+        let Some(after) = &self.after else {
+            let packed = self.features.clone().select(0, rows).reshape::<3, _>(shape);
+            return change((packed.float() - 2.0) * 0.5);
+        };
+        let packed = self.features.clone().select(0, rows.clone()).reshape::<3, _>([replicas, count, inputs - 1]);
+        let after = after.clone().select(0, rows).reshape::<3, _>([replicas, count, 1]);
+        Tensor::cat(vec![change((packed.float() - 2.0) * 0.5), after], 2)
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::backend::Precision;
 use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, Norm, composed};
+use super::noise::{Keys, Noise};
 use crate::spec::net::Pointwise;
 use crate::spec::net::{DenseLayer, NormLayer};
 
@@ -141,10 +142,15 @@ impl<B: Kernels> Pass<B> for Predicting<'_, B> {
 /// Makes the dropout of a layer with this rate, in (0, 1).
 pub(super) type MakeDropout<'a> = dyn FnMut(f64) -> Dropout + 'a;
 
+/// Draws each replica's keys of a block's noise.
+pub(super) type MakeNoise<'a> = dyn FnMut() -> Vec<Keys> + 'a;
+
 /// Training: statistics of the batch, which are handed out afterwards, and dropout.
 pub(super) struct Learning<'a, B: Backend> {
     /// Makes dropout.
     pub(super) dropout: &'a mut MakeDropout<'a>,
+    /// Makes noise.
+    pub(super) noise: &'a mut MakeNoise<'a>,
     /// The batch's moments and the rows that they are of, by number of the running statistics.
     pub(super) seen: Vec<Option<(Moments<B>, usize)>>,
     /// Terms of the loss that layers add, each `[replica, 1, 1]`.
@@ -155,8 +161,13 @@ pub(super) struct Learning<'a, B: Backend> {
 
 impl<'a, B: Kernels> Learning<'a, B> {
     /// Of a net with so many running statistics.
-    pub(super) fn new(dropout: &'a mut MakeDropout<'a>, running: usize, precision: Precision) -> Self {
-        Self { dropout, seen: (0..running).map(|_| None).collect(), auxiliary: Vec::new(), precision }
+    pub(super) fn new(
+        dropout: &'a mut MakeDropout<'a>,
+        noise: &'a mut MakeNoise<'a>,
+        running: usize,
+        precision: Precision,
+    ) -> Self {
+        Self { dropout, noise, seen: (0..running).map(|_| None).collect(), auxiliary: Vec::new(), precision }
     }
 
     fn made(&mut self, rate: f64) -> Option<Dropout> {
@@ -235,8 +246,13 @@ impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
     }
 
     fn noise(&mut self, deviation: f64, x: Tensor<Autodiff<B>, 3>) -> Tensor<Autodiff<B>, 3> {
-        let _ = deviation;
-        x
+        let (shape, device) = (x.dims(), x.device());
+        let added = Noise::new(deviation, 0.0).map(|noise| {
+            let keys: Vec<Keys> = (self.noise)();
+            noise.changed(&keys, Tensor::<B, 3>::zeros(shape, &device))
+        });
+        // Noise has no gradient of its own.
+        added.map_or(x.clone(), |added| x + Tensor::from_inner(added))
     }
 
     fn learns(&self) -> bool {

@@ -11,14 +11,17 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
+use super::augment::{Augmented, Augmenter};
 use super::backend::Precision;
 use super::batches::{BatchPlan, Columns, EraRows, FoldData};
-use super::blocks::forward;
+use super::blocks::{forward, forward_between};
+use super::era_weights::era_weights;
 use super::feed::{Feed, Rows};
 use super::forward::{Learning, Predicting, Running};
 use super::kernels::{Dropout, Kernels};
 use super::labels::{self, BenchmarkRanks};
 use super::loss::{LossInputs, loss, needs_features, predictions, target_weights};
+use super::noise::Keys;
 use super::optimizer::Stepper;
 use super::schedule::factor;
 use super::start::start;
@@ -43,21 +46,39 @@ pub(super) struct Context<'h> {
 }
 
 impl<'h> Context<'h> {
-    /// Lays a trial out.
+    /// Lays out a trial whose members are all alike.
     ///
     /// # Errors
-    /// Names that the data does not have; too few eras for early stopping.
+    /// As [`Context::of_member`].
+    #[cfg(test)]
     pub(super) fn new(
         spec: &'h Spec,
         harness: &'h Harness,
         precision: Precision,
         stop: &'h AtomicBool,
     ) -> Result<Self, TrainError> {
-        let columns = Columns::of(spec, harness)?;
+        Self::of_member(spec, harness, precision, stop, 0)
+    }
+
+    /// Lays out a trial's nets of one member, and of those like it. The spec is the member's.
+    ///
+    /// # Errors
+    /// Names that the data does not have; too few eras for early stopping.
+    pub(super) fn of_member(
+        spec: &'h Spec,
+        harness: &'h Harness,
+        precision: Precision,
+        stop: &'h AtomicBool,
+        member: u32,
+    ) -> Result<Self, TrainError> {
+        let columns = Columns::of(spec, harness, member)?;
         let net = Net::of(spec, &columns.layout(spec, harness)).map_err(|faults| layout_error(&faults))?;
         let mut folds = (0..harness.plan().folds.len())
             .map(|fold| FoldData::of(spec, harness, fold))
             .collect::<Result<Vec<_>, _>>()?;
+        for fold in &mut folds {
+            fold.era_weights = era_weights(spec, &columns, harness.features(), &fold.learn);
+        }
         labels::make(spec, harness, &columns, &mut folds);
         let plan = BatchPlan::of(spec, &folds);
         let benchmark = BenchmarkRanks::of(spec, harness);
@@ -139,6 +160,8 @@ struct Group<'c, B: Backend> {
     stopped: Vec<bool>,
     stepper: Stepper<B>,
     dropout: Vec<ChaCha8Rng>,
+    noise: Vec<ChaCha8Rng>,
+    augmenter: Augmenter<'c>,
     /// The weights of targets that are not learned, `[1, 1, target]`.
     fixed: Tensor<B, 3>,
     rows_trained: Vec<u64>,
@@ -165,6 +188,8 @@ impl<'c, B: Kernels> Group<'c, B> {
             stopped: vec![false; replicas.len()],
             stepper: Stepper::new(&context.spec.optimizer, context.net.params.len()),
             dropout: replicas.iter().map(|replica| replica.stream(Purpose::Dropout)).collect(),
+            noise: replicas.iter().map(|replica| replica.stream(Purpose::BlockNoise)).collect(),
+            augmenter: Augmenter::new(&context.spec.augment, replicas),
             fixed: Tensor::from_data(fixed, device),
             rows_trained: vec![0; replicas.len()],
         }
@@ -179,7 +204,7 @@ impl<'c, B: Kernels> Group<'c, B> {
                 return Err(TrainError::Stopped);
             }
             let at = (epoch as usize - 1) * plan.steps + step;
-            let loss = self.step(step, factor(&spec.schedule, at, plan.steps, spec.training.epochs));
+            let loss = self.step(step, at, factor(&spec.schedule, at, plan.steps, spec.training.epochs));
             total = Some(match total {
                 Some(total) => total + loss,
                 None => loss,
@@ -202,19 +227,25 @@ impl<'c, B: Kernels> Group<'c, B> {
         TrainError::Diverged { fold, seed, member, epoch, what: what.into() }
     }
 
-    /// One batch; the loss of each replica, `[replica, 1, 1]`.
-    fn step(&mut self, step: usize, factor: f64) -> Tensor<B, 3> {
-        let Context { spec, net, precision, .. } = self.context;
+    /// One batch, `at` steps after the first; the loss of each replica, `[replica, 1, 1]`.
+    fn step(&mut self, step: usize, at: usize, factor: f64) -> Tensor<B, 3> {
+        let Context { spec, net, columns, precision, .. } = self.context;
         let (x, truth) = self.rows.batch(step);
+        let Augmented { x, truth, inside } = self.augmenter.augment(at, net.layers.len(), x, truth);
         let params: Vec<Tensor<Autodiff<B>, 3>> =
             self.weights.params.iter().map(|param| Tensor::from_inner(param.clone()).require_grad()).collect();
         let streams = &mut self.dropout;
         let mut dropout = |rate: f64| {
             Dropout::new(rate, streams.iter_mut().map(|stream| [stream.next_u32(), stream.next_u32()]).collect())
         };
-        let mut pass = Learning::new(&mut dropout, self.weights.running.len(), *precision);
-        let features = needs_features(spec).then(|| x.clone());
-        let outputs = forward(net, &params, x, &mut pass);
+        let streams = &mut self.noise;
+        let mut noise = || streams.iter_mut().map(Keys::draw).collect();
+        let mut pass = Learning::new(&mut dropout, &mut noise, self.weights.running.len(), *precision);
+        let features = needs_features(spec).then(|| x.clone().narrow(2, 0, columns.features()));
+        let outputs = match &inside {
+            None => forward(net, &params, x, &mut pass),
+            Some(mix) => forward_between(net, &params, x, &mut pass, &|block, x| mix.before(block, x)),
+        };
         let Learning { seen, auxiliary, .. } = pass;
         let fixed = Tensor::from_inner(self.fixed.clone());
         let weights = target_weights(spec, net, &params, &fixed);

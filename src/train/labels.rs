@@ -67,7 +67,7 @@ pub(super) fn make(spec: &Spec, harness: &Harness, columns: &Columns, folds: &mu
 fn transformed(labels: &[f32], how: Transform) -> Vec<f32> {
     match how {
         Transform::None => labels.to_vec(),
-        Transform::Rank => known(labels, ranks),
+        Transform::Rank => known(labels, |there| ranks(there).into_iter().map(|share| share as f32).collect()),
         Transform::Gaussian => gaussianized(labels).into_iter().map(|score| 0.5 + score / 4.0).collect(),
     }
 }

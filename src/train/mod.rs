@@ -8,16 +8,20 @@
 //! one out).
 
 mod aggregate;
+mod augment;
 pub mod backend;
 mod batches;
 mod blocks;
+mod era_weights;
 mod feed;
 mod forward;
 mod group;
 mod kernels;
 mod labels;
 mod loss;
+mod noise;
 mod optimizer;
+mod post;
 mod schedule;
 mod split;
 mod start;

@@ -12,6 +12,14 @@ pub(super) enum Purpose {
     Order,
     /// Dropout masks.
     Dropout,
+    /// Noise and masks of features.
+    Noise,
+    /// Noise of blocks.
+    BlockNoise,
+    /// Mixes of rows.
+    Mixing,
+    /// Subsets of features, by member alone.
+    Features,
 }
 
 /// One net of a trial.
@@ -36,6 +44,10 @@ impl Replica {
             Purpose::Weights => 1,
             Purpose::Order => 2,
             Purpose::Dropout => 3,
+            Purpose::Noise => 10,
+            Purpose::BlockNoise => 13,
+            Purpose::Mixing => 11,
+            Purpose::Features => 12,
         };
         ChaCha8Rng::from_seed(key)
     }

@@ -1,6 +1,8 @@
 //! Training against what was not written here (PyTorch's numbers, closed forms), and the promises that it makes.
 
+mod data;
 mod device;
+mod ensembles;
 mod learning;
 mod losses;
 mod masks;

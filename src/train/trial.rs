@@ -8,15 +8,18 @@ use std::time::Instant;
 use burn::backend::Flex;
 use prepare::data::Harness;
 use prepare::evaluate::CellScore;
-use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
 use super::aggregate::{combine_members, combine_targets};
 use super::backend::{Device, DeviceError, DeviceSettings, Precision};
+use super::batches::Columns;
 use super::feed::Feed;
 use super::group::{Context, Prediction, layout_error, train_group};
 use super::kernels::Kernels;
+use super::post::PostProcessing;
 use super::streams::Replica;
+use crate::spec::members::member;
 use crate::spec::net::Net;
 use crate::spec::{DataFacts, Spec};
 
@@ -73,11 +76,15 @@ impl Trainer {
         &self.harness
     }
 
-    /// Trainable parameters of one net of the spec.
+    /// Trainable parameters of one net of the spec; of the largest, where members differ.
     pub fn params(&self, spec: &Spec) -> Result<u64, TrainError> {
-        let columns = super::batches::Columns::of(spec, &self.harness)?;
-        let net = Net::of(spec, &columns.layout(spec, &self.harness)).map_err(|faults| layout_error(&faults))?;
-        Ok(net.size())
+        let mut most = 0;
+        for (index, spec) in Kinds::of(spec)?.firsts {
+            let columns = Columns::of(&spec, &self.harness, index)?;
+            let net = Net::of(&spec, &columns.layout(&spec, &self.harness)).map_err(|faults| layout_error(&faults))?;
+            most = most.max(net.size());
+        }
+        Ok(most)
     }
 
     /// Trains every fold under each of `seeds`. Cells come out in no particular order; each is reported once.
@@ -91,12 +98,22 @@ impl Trainer {
         stop: &AtomicBool,
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
-        let context = |precision| Context::new(spec, &self.harness, precision, stop);
+        let kinds = Kinds::of(spec)?;
+        let trial = |precision| -> Result<Trial<'_>, TrainError> {
+            let contexts = (kinds.firsts.iter())
+                .map(|(member, spec)| Context::of_member(spec, &self.harness, precision, stop, *member));
+            Ok(Trial {
+                spec,
+                contexts: contexts.collect::<Result<_, _>>()?,
+                kind_of: kinds.of.clone(),
+                post: PostProcessing::of(spec, &self.harness)?,
+            })
+        };
         match self.device {
             Device::Cpu { threads } => {
                 // Matrix products of a replica must not spread over the cores that other replicas use.
                 let crew = Crew { threads, helpers: 1, most: 1 };
-                run::<Flex>(&context(Precision::Fp32)?, seeds, &Default::default(), crew, report)
+                run::<Flex>(&trial(Precision::Fp32)?, seeds, &Default::default(), crew, report)
             }
             #[cfg(feature = "cuda")]
             Device::Cuda { precision, memory } => {
@@ -104,7 +121,7 @@ impl Trainer {
                 let most = usize::try_from(memory / bytes.max(1)).unwrap_or(usize::MAX);
                 // One thread feeds the GPU; the host's share of the work (orders, scores) is spread over all cores.
                 let crew = Crew { threads: 1, helpers: 0, most };
-                run::<burn::backend::Cuda<f32, i32>>(&context(precision)?, seeds, &Default::default(), crew, report)
+                run::<burn::backend::Cuda<f32, i32>>(&trial(precision)?, seeds, &Default::default(), crew, report)
             }
         }
     }
@@ -145,9 +162,64 @@ pub(crate) fn facts(harness: &Harness) -> DataFacts {
     }
 }
 
+/// A trial, laid out.
+struct Trial<'h> {
+    spec: &'h Spec,
+    /// One for each kind of member.
+    contexts: Vec<Context<'h>>,
+    /// Which of them each member is.
+    kind_of: Vec<usize>,
+    post: PostProcessing<'h>,
+}
+
+/// The kinds of members of an ensemble.
+struct Kinds {
+    /// Each as the first member of that kind, and its spec.
+    firsts: Vec<(u32, Spec)>,
+    /// Which of them each member is.
+    of: Vec<usize>,
+}
+
+impl Kinds {
+    /// Members that are trained by the same spec on the same features are of one kind.
+    ///
+    /// # Errors
+    /// A member whose spec is not valid; a checked spec has none.
+    fn of(spec: &Spec) -> Result<Self, TrainError> {
+        let mut kinds = Self { firsts: Vec::new(), of: Vec::new() };
+        // With a part of the features of its own, no member is as another.
+        let shared = spec.ensemble.diversity.features >= 1.0;
+        for index in 0..spec.ensemble.members {
+            let own = member(spec, index).map_err(|why| TrainError::Data(format!("member {index}: {why}")))?;
+            let known = kinds.firsts.iter().position(|(_, first)| shared && *first == own);
+            kinds.of.push(known.unwrap_or(kinds.firsts.len()));
+            if known.is_none() {
+                kinds.firsts.push((index, own));
+            }
+        }
+        Ok(kinds)
+    }
+}
+
+/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first seed's cells are whole
+/// first. Each group is its kind and its replicas' places.
+fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Vec<usize>)> {
+    let kinds = kind_of.iter().max().map_or(0, |most| most + 1);
+    let mut groups: Vec<(usize, Vec<usize>)> = (0..kinds)
+        .flat_map(|kind| {
+            let of_kind = |place: &usize| kind_of[replicas[*place].member as usize] == kind;
+            let places: Vec<usize> = (0..replicas.len()).filter(of_kind).collect();
+            let size = crew.group(places.len());
+            places.chunks(size).map(|chunk| (kind, chunk.to_vec())).collect::<Vec<_>>()
+        })
+        .collect();
+    groups.sort_by_key(|(_, places)| places[0]);
+    groups
+}
+
 /// Trains a trial's replicas in groups.
 fn run<B: Kernels>(
-    context: &Context<'_>,
+    trial: &Trial<'_>,
     seeds: &[u64],
     device: &B::Device,
     crew: Crew,
@@ -156,8 +228,8 @@ fn run<B: Kernels>(
 where
     B::Device: Sync,
 {
-    let members = context.spec.ensemble.members;
-    let folds = context.folds.len();
+    let members = trial.spec.ensemble.members;
+    let folds = trial.contexts[0].folds.len();
     // Seed by seed, so that the first seed's cells are whole first.
     let replicas: Vec<Replica> = seeds
         .iter()
@@ -165,23 +237,24 @@ where
             (0..folds).flat_map(move |fold| (0..members).map(move |member| Replica { fold, seed: *seed, member }))
         })
         .collect();
-    let group = crew.group(replicas.len());
+    let groups = groups(&replicas, &trial.kind_of, crew);
     let shared = Shared {
-        context,
+        trial,
         started: Instant::now(),
         next: AtomicUsize::new(0),
         abandoned: AtomicBool::new(false),
         state: Mutex::new(State { nets: Vec::new(), cells: Vec::new(), done: 0, failure: None }),
         replicas: &replicas,
+        groups: &groups,
         report,
     };
     lock(&shared.state).nets.resize_with(replicas.len(), || None);
     std::thread::scope(|scope| {
-        for _ in 0..crew.threads.min(replicas.len().div_ceil(group)).max(1) {
+        for _ in 0..crew.threads.min(groups.len()).max(1) {
             scope.spawn(|| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(crew.helpers).build();
                 // What a device holds is made by the thread that uses it.
-                let work = || shared.work(&Feed::<B>::of(context, device.clone()), group);
+                let work = || shared.work::<B>(device);
                 match pool {
                     Ok(pool) => pool.install(work),
                     Err(_) => work(),
@@ -197,12 +270,13 @@ where
 }
 
 struct Shared<'a, 'h> {
-    context: &'a Context<'h>,
+    trial: &'a Trial<'h>,
     started: Instant,
     next: AtomicUsize,
     abandoned: AtomicBool,
     state: Mutex<State>,
     replicas: &'a [Replica],
+    groups: &'a [(usize, Vec<usize>)],
     report: &'a (dyn Fn(Progress<'_>) + Sync),
 }
 
@@ -226,16 +300,20 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
 }
 
 impl Shared<'_, '_> {
-    fn work<B: Kernels>(&self, feed: &Feed<'_, B>, group: usize) {
+    fn work<B: Kernels>(&self, device: &B::Device) {
+        let mut feed: Option<(usize, Feed<'_, B>)> = None;
         while !self.abandoned.load(Ordering::Relaxed) {
-            let start = self.next.fetch_add(group, Ordering::Relaxed);
-            if start >= self.replicas.len() {
-                return;
+            let Some((kind, places)) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return };
+            // A device holds the data of one kind at a time.
+            if feed.as_ref().is_none_or(|(held, _)| held != kind) {
+                drop(feed.take());
             }
-            let range = start..(start + group).min(self.replicas.len());
-            let trained = train_group(feed, &self.replicas[range.clone()], &|| (self.report)(Progress::Epoch));
+            let (_, feed) =
+                feed.get_or_insert_with(|| (*kind, Feed::<B>::of(&self.trial.contexts[*kind], device.clone())));
+            let replicas: Vec<Replica> = places.iter().map(|place| self.replicas[*place]).collect();
+            let trained = train_group(feed, &replicas, &|| (self.report)(Progress::Epoch));
             let handed_in = trained.and_then(|predictions| {
-                range.into_par_iter().zip(predictions).try_for_each(|(index, net)| self.hand_in(index, &net))
+                places.par_iter().zip(predictions).try_for_each(|(place, net)| self.hand_in(*place, &net))
             });
             if let Err(failure) = handed_in {
                 lock(&self.state).failure.get_or_insert(failure);
@@ -246,7 +324,7 @@ impl Shared<'_, '_> {
 
     fn hand_in(&self, index: usize, net: &Prediction) -> Result<(), TrainError> {
         let replica = self.replicas[index];
-        let eras = era_ranges(self.context.harness, replica.fold);
+        let eras = era_ranges(self.trial.contexts[0].harness, replica.fold);
         let prediction = combine_targets(&net.outputs, &net.weights, &eras);
         let cell = {
             let mut state = lock(&self.state);
@@ -266,7 +344,7 @@ impl Shared<'_, '_> {
 
     /// The members of this replica's cell, once all are trained.
     fn whole_cell(&self, state: &mut State, index: usize) -> Option<Vec<Net1>> {
-        let members = self.context.spec.ensemble.members as usize;
+        let members = self.trial.spec.ensemble.members as usize;
         let first = index - index % members;
         let nets = &mut state.nets[first..first + members];
         if nets.iter().all(Option::is_some) { nets.iter_mut().map(Option::take).collect() } else { None }
@@ -274,8 +352,9 @@ impl Shared<'_, '_> {
 
     fn score(&self, replica: Replica, nets: &[Net1], eras: &[Range<usize>]) -> Result<CellResult, TrainError> {
         let members: Vec<Vec<f32>> = nets.iter().map(|net| net.prediction.clone()).collect();
-        let predictions = combine_members(&members, self.context.spec.ensemble.aggregate, eras);
-        let score = self.context.harness.score_cell(replica.fold, replica.seed, &predictions)?;
+        let mut predictions = combine_members(&members, &self.trial.spec.ensemble.aggregate, eras);
+        self.trial.post.process(replica.fold, &mut predictions);
+        let score = self.trial.contexts[0].harness.score_cell(replica.fold, replica.seed, &predictions)?;
         Ok(CellResult {
             score,
             predictions,
@@ -300,7 +379,8 @@ fn era_ranges(harness: &Harness, fold: usize) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Crew;
+    use super::{Crew, groups};
+    use crate::train::streams::Replica;
 
     #[test]
     fn groups_are_as_few_as_memory_allows_and_of_one_size() {
@@ -309,5 +389,15 @@ mod tests {
         {
             assert_eq!(Crew { threads: 1, helpers: 0, most }.group(replicas), group, "{replicas}, at most {most}");
         }
+    }
+
+    #[test]
+    fn groups_are_of_one_kind_and_in_the_order_of_their_first_replicas() {
+        let replicas: Vec<Replica> =
+            (0..2).flat_map(|fold| (0..3).map(move |member| Replica { fold, seed: 42, member })).collect();
+        let crew = |most| Crew { threads: 1, helpers: 0, most };
+        assert_eq!(groups(&replicas, &[0, 0, 0], crew(4)), [(0, vec![0, 1, 2]), (0, vec![3, 4, 5])]);
+        assert_eq!(groups(&replicas, &[0, 1, 0], crew(9)), [(0, vec![0, 2, 3, 5]), (1, vec![1, 4])]);
+        assert_eq!(groups(&replicas, &[0, 1, 0], crew(2)), [(0, vec![0, 2]), (1, vec![1, 4]), (0, vec![3, 5])]);
     }
 }

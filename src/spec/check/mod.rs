@@ -1,5 +1,7 @@
 //! The rules between fields, and between a spec and the data that it is to be trained on.
 
+mod augment;
+mod ensemble;
 mod loss;
 mod network;
 mod schedule;
@@ -7,6 +9,7 @@ mod targets;
 
 use super::error::{SpecError, SpecErrors, nearest};
 use super::language::Spec;
+use super::members::seen_features;
 use super::names::Names;
 use super::net::Inputs;
 use super::node::{Kind, Node};
@@ -46,6 +49,9 @@ impl DataFacts {
             next = start + size;
         }
         let features = if spec.features.sets == Names::All { self.features } else { next };
+        // Which features a member sees is drawn when it is trained; here they are the first ones.
+        let features = seen_features(spec, features);
+        sets.iter_mut().for_each(|(_, columns)| columns.retain(|column| *column < features));
         let targets = match &spec.targets.train_on {
             Names::All => self.targets.len(),
             Names::Only(names) => names.len(),
@@ -67,6 +73,8 @@ pub(super) fn whole(spec: &Spec, node: &Node, errors: &mut Vec<SpecError>) {
     loss::rules(spec, &mut refuse);
     schedule::rules(spec, &mut refuse);
     targets::rules(spec, &mut refuse);
+    augment::rules(spec, &mut refuse);
+    ensemble::rules(spec, &mut refuse);
 }
 
 /// Checks a spec against the data: the names in it exist, and it can be trained on that much data.

@@ -9,6 +9,12 @@ record! {
     Features {
         /// The feature sets of the protocol that are used: `all`, or a list of names.
         sets: Names = Names::All, "feature set";
+        /// Standard deviation of the noise added to every feature in training, drawn anew for each row and step. A feature is -1, -0.5, 0, 0.5 or 1.
+        noise: f64 = 0.0, float(0.0, 1.0);
+        /// Feature dropout: the share of each row's features that are set to 0, the middle, in training, drawn anew for each row and step; nothing is rescaled.
+        mask: f64 = 0.0, float(0.0, 0.9);
+        /// Whether the benchmark's prediction is one more input, after the features: its rank within the era from -1 to 1, 0 where a row has none. Noise and mask leave it alone.
+        benchmark: bool = false, ();
     }
 }
 

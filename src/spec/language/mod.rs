@@ -1,16 +1,22 @@
 //! The spec language: what a researcher can say about a model. Data only; nothing here can name a file or run code.
 
+mod augment;
 mod data;
+mod ensemble;
 mod loss;
 mod network;
 mod optimizer;
+mod post;
 mod schedule;
 mod training;
 
+pub use augment::*;
 pub use data::*;
+pub use ensemble::*;
 pub use loss::*;
 pub use network::*;
 pub use optimizer::*;
+pub use post::*;
 pub use schedule::*;
 pub use training::*;
 
@@ -36,10 +42,14 @@ record! {
         optimizer: Optimizer = Optimizer::Adamw(standard()), ();
         /// How the learning rate moves over the epochs.
         schedule: Schedule = Beside { kind: Curve::Constant(Constant {}), beside: standard() }, ();
+        /// What is done to a batch before it is learned from.
+        augment: Vec<Augment> = Vec::new(), list(0, 6);
         /// Epochs, batches, early stopping.
         training: Training = standard(), ();
         /// How many nets, and how their predictions become one.
         ensemble: Ensemble = standard(), ();
+        /// What happens to predictions before they are scored.
+        post: Post = standard(), ();
     }
 }
 

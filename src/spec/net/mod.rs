@@ -46,7 +46,7 @@ pub struct Net {
     pub target_logits: Option<usize>,
     /// Columns of a row: the features, and the benchmark's where something reads it.
     pub columns: usize,
-    /// Columns that the first block gets; the benchmark's, where only a block reads it, is left out.
+    /// Columns that the first block gets: without the benchmark's, where only a `benchmark` block reads it.
     pub first_columns: usize,
     /// Members that train inside the net, each with outputs of its own; 1 without a batch ensemble at the end.
     pub members: usize,
@@ -64,9 +64,9 @@ impl Net {
     /// # Errors
     /// Every block that cannot take what comes to it, with its path.
     pub fn of(spec: &Spec, inputs: &Inputs) -> Result<Self, Vec<Fault>> {
-        let reads_benchmark = spec.network.iter().any(reads_benchmark);
+        let first_columns = inputs.features + usize::from(spec.features.benchmark);
         let mut builder = Builder::new(inputs);
-        let mut stream = Stream::Features((0..inputs.features).collect());
+        let mut stream = Stream::Features((0..first_columns).collect());
         let mut layers = Vec::new();
         for (index, block) in spec.network.iter().enumerate() {
             let path = format!("network[{index}]");
@@ -96,8 +96,8 @@ impl Net {
             params: own.params,
             running: own.running,
             target_logits,
-            columns: inputs.features + usize::from(reads_benchmark),
-            first_columns: inputs.features,
+            columns: inputs.features + usize::from(spec.reads_benchmark()),
+            first_columns,
             members,
             has_auxiliary: own.has_auxiliary,
             products: own.products,
@@ -108,6 +108,13 @@ impl Net {
     /// Trainable numbers of one net.
     pub fn size(&self) -> u64 {
         self.params.iter().map(|param| (param.rows * param.cols) as u64).sum()
+    }
+}
+
+impl Spec {
+    /// Whether the benchmark is a column of what the net reads, after the features.
+    pub fn reads_benchmark(&self) -> bool {
+        self.features.benchmark || self.network.iter().any(reads_benchmark)
     }
 }
 

@@ -5,7 +5,8 @@ use crate::spec::piece::Union;
 use crate::spec::{Block, DataFacts, Spec};
 
 const DENSE_FIELDS: &str = "width, norm, activation, dropout, init, bias";
-const SPEC_FIELDS: &str = "version, features, targets, network, loss, optimizer, schedule, training, ensemble";
+const SPEC_FIELDS: &str =
+    "version, features, targets, network, loss, optimizer, schedule, augment, training, ensemble, post";
 
 /// Checks what is printed for a text, line by line.
 fn says(text: &str, wanted: &[&str]) {
@@ -163,6 +164,28 @@ fn rules_between_fields() {
             "model.yaml:2:51: targets.weighting.fixed: `cyruss` is not trained on. Did you mean `cyrus`?",
         ],
     );
+    says_of_rest(
+        "augment: [mixup, { cutmix: { alpha: 1 } }, mixup, label_smoothing]",
+        &[
+            "model.yaml:2:18: augment[1]: rows are mixed already; choose one of mixup, manifold_mixup and cutmix",
+            "model.yaml:2:44: augment[2]: the same kind stands twice",
+            "model.yaml:2:51: augment[3]: no loss term would notice: a correlation ignores the labels' scale; add mse or mae",
+        ],
+    );
+    says_of_rest(
+        "training: { batch_rows: 64, batches: { eras: { count: 9 } } }",
+        &["model.yaml:2:48: training.batches.eras.count: 9 eras in 64 rows are fewer than 8 rows of each; raise \
+           training.batch_rows"],
+    );
+    says_of_rest(
+        "ensemble: { diversity: { features: 0.5 } }",
+        &["model.yaml:2:13: ensemble.diversity: one member has none to differ from; set ensemble.members to 2 or more"],
+    );
+    says_of_rest(
+        "training: { epochs: 5 }\nensemble: { members: 3, diversity: { schedules: [cosine, { cosine: {}, warmup_epochs: 6 }] } }",
+        &["model.yaml:3:58: ensemble.diversity.schedules[1]: member 1 would be invalid: schedule.warmup_epochs: the \
+           warm-up of 6 epochs never ends: training.epochs is 5"],
+    );
     let wide = format!("network:\n{}", "  - repeat: { times: 4, blocks: [{ dense: { width: 8 } }] }\n".repeat(31));
     says(&wide, &["model.yaml:1:1: network: 155 blocks; at most 128"]);
 }
@@ -170,7 +193,7 @@ fn rules_between_fields() {
 #[test]
 fn all_mistakes_of_all_parts_come_at_once_in_the_order_of_the_language() {
     let text = "version: 1\nnetwork:\n  - dense: { width: 9999, dropout: 2 }\n  - residual: []\nloss: [{ mae: { weight: -1 } }]\n\
-                training: { epochs: 0 }\nensemble: { aggregate: median }\n";
+                training: { epochs: 0 }\nensemble: { aggregate: medium }\n";
     says(
         text,
         &[
@@ -179,7 +202,7 @@ fn all_mistakes_of_all_parts_come_at_once_in_the_order_of_the_language() {
             "model.yaml:4:15: network[1].residual: 0 items, wanted 1 to 8",
             "model.yaml:5:25: loss[0].mae.weight: -1 is out of range: 0.000001 to 100",
             "model.yaml:6:21: training.epochs: 0 is out of range: 1 to 1000",
-            "model.yaml:7:24: ensemble.aggregate: `median` is not known here; allowed: mean, rank_mean. Did you mean `mean`?",
+            "model.yaml:7:24: ensemble.aggregate: `medium` is not known here; allowed: mean, rank_mean, median, trimmed. Did you mean `median`?",
         ],
     );
 }

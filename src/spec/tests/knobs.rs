@@ -25,6 +25,8 @@ fn is_between_fields(path: &str) -> bool {
     path == "loss"
         || path == "schedule.warmup_epochs"
         || path == "schedule.polynomial.epochs"
+        || path == "training.batches.eras.count"
+        || path.starts_with("ensemble.diversity")
         || (path.starts_with("loss[") && path.ends_with(']'))
 }
 

@@ -149,25 +149,39 @@ fn schedule(epochs: u32) -> impl Strategy<Value = Schedule> {
 
 fn training() -> impl Strategy<Value = (Schedule, Training)> {
     (whole(1, 1000), whole(32, 65536), option::of(whole(1, 1000))).prop_flat_map(|(epochs, batch_rows, patience)| {
-        (schedule(epochs), Just(Training { epochs, batch_rows, patience }))
+        (schedule(epochs), Just(Training { epochs, batch_rows, patience, ..standard() }))
     })
+}
+
+fn aggregate() -> impl Strategy<Value = Aggregate> {
+    prop_oneof![
+        Just(Aggregate::Mean(MeanOfMembers {})),
+        Just(Aggregate::RankMean(MeanOfRanks {})),
+        Just(Aggregate::Median(MedianOfMembers {})),
+        number(0.0, 0.45).prop_map(|share| Aggregate::Trimmed(Trimmed { share })),
+    ]
 }
 
 /// Any valid spec.
 pub(crate) fn spec() -> impl Strategy<Value = Spec> {
-    let ensemble =
-        (whole(1, 16), select(Aggregate::ALL)).prop_map(|(members, aggregate)| Ensemble { members, aggregate });
+    let ensemble = (whole(1, 16), aggregate()).prop_map(|(members, aggregate)| Ensemble {
+        members,
+        aggregate,
+        diversity: standard(),
+    });
     (names(), targets(), network(), losses(), optimizer(), training(), ensemble).prop_map(
         |(sets, targets, network, loss, optimizer, (schedule, training), ensemble)| Spec {
             version: 1,
-            features: Features { sets },
+            features: Features { sets, ..standard() },
             targets,
             network,
             loss,
             optimizer,
             schedule,
+            augment: Vec::new(),
             training,
             ensemble,
+            post: standard(),
         },
     )
 }

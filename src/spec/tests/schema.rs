@@ -105,6 +105,11 @@ fn words() -> BTreeSet<String> {
          targets: { weighting: learned }\n",
         "network: [{ dense: { width: 8 } }]\noptimizer: sgd\nschedule: one_cycle\ntargets: { weighting: { fixed: { a: 1 } } }\n",
         "network: [{ dense: { width: 8 } }]\nschedule: cosine\n",
+        "network: [{ dense: { width: 8 } }]\nloss: [mse]\naugment: [mixup, label_smoothing]\n\
+         training: { batches: { eras: {} }, era_weighting: recency }\npost: { neutralize: {} }\n\
+         ensemble: { members: 2, aggregate: trimmed, diversity: { rate: 2, schedules: [cosine] } }\n",
+        "network: [{ dense: { width: 8 } }]\naugment: [cutmix]\ntraining: { batches: era, era_weighting: volatility }\n",
+        "network: [{ dense: { width: 8 } }]\naugment: [manifold_mixup]\n",
     ];
     let mut words = BTreeSet::new();
     for text in kinds {

@@ -24,10 +24,24 @@ pub(super) fn forward<B: Backend, P: Pass<B>>(
     inputs: Tensor<B, 3>,
     pass: &mut P,
 ) -> Tensor<B, 3> {
+    forward_between(net, params, inputs, pass, &|_, x| x)
+}
+
+/// The same, with `between` done to what goes into each block of the net, counted from 0.
+pub(super) fn forward_between<B: Backend, P: Pass<B>>(
+    net: &Net,
+    params: &[Tensor<B, 3>],
+    inputs: Tensor<B, 3>,
+    pass: &mut P,
+    between: &dyn Fn(usize, Tensor<B, 3>) -> Tensor<B, 3>,
+) -> Tensor<B, 3> {
+    // What is done to the inputs is seen by every block that reads them.
+    let inputs = between(0, inputs);
     let x =
         if net.first_columns == net.columns { inputs.clone() } else { inputs.clone().narrow(2, 0, net.first_columns) };
     let mut walk = Walk { params, inputs, pass };
-    walk.layers(&net.layers, x)
+    let layers = net.layers.iter().enumerate();
+    layers.fold(x, |x, (block, layer)| walk.layer(layer, if block == 0 { x } else { between(block, x) }))
 }
 
 /// A forward pass on its way.

@@ -19,7 +19,7 @@ pub(in crate::train) struct Dropout {
 const MIX: [u32; 3] = [0x61C8_8647, 0x7FEB_352D, 0x2C1B_3C6D];
 
 /// What the hash divides by to bring its upper half down.
-const HALF: u32 = 1 << 16;
+pub(in crate::train) const HALF: u32 = 1 << 16;
 
 impl Dropout {
     /// Dropout with this rate, in (0, 1).
@@ -28,15 +28,9 @@ impl Dropout {
     }
 
     /// Whether the unit at `place` (row · units + unit) stays.
-    ///
-    /// A linear step from the place, then two squarings of sorts: a number times its own upper half, as in Widynski's middle
-    /// square. It has neither shifts nor exclusive ors, because of integers Burn fuses arithmetic alone into one kernel of a
-    /// GPU.
     #[inline(always)]
     pub(in crate::train) fn keeps(key: [u32; 2], threshold: u32, place: u32) -> bool {
-        let hash = place.wrapping_mul(MIX[0]).wrapping_add(key[0]);
-        let hash = hash.wrapping_mul(hash / HALF + MIX[1]).wrapping_add(key[1]);
-        hash.wrapping_mul(hash / HALF + MIX[2]) >= threshold
+        hash(key, place) >= threshold
     }
 
     /// x with units dropped and the others scaled, of Burn's own operations, on x's device.
@@ -46,17 +40,38 @@ impl Dropout {
     }
 
     /// Which units of `[replica, row, unit]` are dropped.
-    pub(super) fn dropped<B: Backend>(&self, shape: [usize; 3], device: &B::Device) -> Tensor<B, 3, Bool> {
-        let [replicas, rows, units] = shape;
-        let whole = |values: Vec<u32>, shape: [usize; 3]| -> Tensor<B, 3, Int> {
-            Tensor::from_data(TensorData::new(values, shape), (device, DType::U32))
-        };
-        let key = |which: usize| whole(self.keys.iter().map(|key| key[which]).collect(), [replicas, 1, 1]);
-        let [first, second] = [key(0), key(1)];
-        let row = whole((0..rows as u32).map(|row| row * units as u32).collect(), [1, rows, 1]);
-        let unit = whole((0..units as u32).collect(), [1, 1, units]);
-        let squared = |hash: Tensor<B, 3, Int>, mix: u32| hash.clone() * (hash / HALF + mix);
-        let hash = squared((row + unit) * MIX[0] + first, MIX[1]) + second;
-        squared(hash, MIX[2]).lower_elem(self.threshold)
+    pub(in crate::train) fn dropped<B: Backend>(&self, shape: [usize; 3], device: &B::Device) -> Tensor<B, 3, Bool> {
+        hashes(&self.keys, shape, device).lower_elem(self.threshold)
     }
+}
+
+/// A place's hash under a key, uniform over all 32 bits.
+///
+/// A linear step from the place, then two squarings of sorts: a number times its own upper half, as in Widynski's middle
+/// square. It has neither shifts nor exclusive ors, because of integers Burn fuses arithmetic alone into one kernel of a
+/// GPU.
+#[inline(always)]
+pub(in crate::train) fn hash(key: [u32; 2], place: u32) -> u32 {
+    let hash = place.wrapping_mul(MIX[0]).wrapping_add(key[0]);
+    let hash = hash.wrapping_mul(hash / HALF + MIX[1]).wrapping_add(key[1]);
+    hash.wrapping_mul(hash / HALF + MIX[2])
+}
+
+/// The hashes of all places of `[replica, row, unit]`, of Burn's own operations; one key a replica.
+pub(in crate::train) fn hashes<B: Backend>(
+    keys: &[[u32; 2]],
+    shape: [usize; 3],
+    device: &B::Device,
+) -> Tensor<B, 3, Int> {
+    let [replicas, rows, units] = shape;
+    let whole = |values: Vec<u32>, shape: [usize; 3]| -> Tensor<B, 3, Int> {
+        Tensor::from_data(TensorData::new(values, shape), (device, DType::U32))
+    };
+    let key = |which: usize| whole(keys.iter().map(|key| key[which]).collect(), [replicas, 1, 1]);
+    let [first, second] = [key(0), key(1)];
+    let row = whole((0..rows as u32).map(|row| row * units as u32).collect(), [1, rows, 1]);
+    let unit = whole((0..units as u32).collect(), [1, 1, units]);
+    let squared = |hash: Tensor<B, 3, Int>, mix: u32| hash.clone() * (hash / HALF + mix);
+    let hash = squared((row + unit) * MIX[0] + first, MIX[1]) + second;
+    squared(hash, MIX[2])
 }

@@ -5,7 +5,7 @@
 
 pub(super) mod buffers;
 pub(super) mod composed;
-mod dropout;
+pub(super) mod dropout;
 mod flex;
 pub(super) mod loops;
 pub(super) mod product;

@@ -25,13 +25,18 @@ const REPLICAS: [Replica; 3] = [
 ];
 
 /// Specs whose batches are mixed, per era, of fewer columns, with and without watched eras, with the benchmark.
-const SPECS: [&str; 6] = [
+const SPECS: [&str; 9] = [
     "training: { epochs: 2, batch_rows: 200, patience: 2 }",
     "training: { epochs: 2, batch_rows: 100, patience: null }\nloss: [{ pearson: { within: era } }]",
     "training: { epochs: 2, batch_rows: 64, patience: null }\nfeatures: { sets: [wisdom] }",
     "training: { epochs: 2, batch_rows: 256, patience: 2 }\ntargets: { train_on: [target_ender_20] }",
     "training: { epochs: 2, batch_rows: 256, patience: 2 }\nloss: [bmc]\ntargets: { transform: rank, residual: 0.5 }",
     "training: { epochs: 2, batch_rows: 100, patience: null }\nloss: [{ bmc: { within: era } }]",
+    "training: { epochs: 2, batch_rows: 64, patience: null, batches: era, era_weighting: recency }\n\
+     features: { noise: 0.1, benchmark: true }",
+    "training: { epochs: 2, batch_rows: 90, patience: null, batches: { eras: { count: 3 } } }\n\
+     features: { sets: [wisdom], mask: 0.2, noise: 0.3 }",
+    "training: { epochs: 2, batch_rows: 90, patience: null, era_weighting: volatility }\nfeatures: { benchmark: true }",
 ];
 
 /// Takes every third label of the learned eras away, and every fifth row's benchmark.

@@ -171,7 +171,8 @@ fn check_net(case: &NetCase, composed: bool) {
 
     let params: Vec<Tracked> = case.params.iter().map(|param| twice(param).require_grad()).collect();
     let mut no_dropout = |rate: f64| Dropout::new(rate, Vec::new());
-    let pass = Learning::new(&mut no_dropout, net.running.len(), Precision::Fp32);
+    let mut no_noise = Vec::new;
+    let pass = Learning::new(&mut no_dropout, &mut no_noise, net.running.len(), Precision::Fp32);
     let x = twice(&case.features);
     let outputs = if composed {
         forward(&net, &params, x, &mut Composed(pass))
@@ -251,7 +252,8 @@ fn batch_norms_running_statistics_and_predictions_are_pytorchs() {
         let mut running = vec![Running::<Flex>::new(2, 4, &Default::default())];
         for batch in &case.batches {
             let mut no_dropout = |rate: f64| Dropout::new(rate, Vec::new());
-            let mut pass = Learning::new(&mut no_dropout, 1, Precision::Fp32);
+            let mut no_noise = Vec::new;
+            let mut pass = Learning::new(&mut no_dropout, &mut no_noise, 1, Precision::Fp32);
             let outputs = forward(&net, &tracked, twice(batch), &mut pass);
             assert_eq!(outputs.dims()[1], batch.len());
             let (moments, rows) = pass.seen[0].take().expect("the layer has a batch norm");

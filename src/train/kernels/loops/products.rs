@@ -3,7 +3,7 @@
 
 /// A matrix for reading: its numbers, row-major, and whether it is read transposed.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::train::kernels) struct Matrix<'a> {
+pub(in crate::train) struct Matrix<'a> {
     numbers: &'a [f32],
     rows: usize,
     cols: usize,
@@ -15,13 +15,13 @@ impl<'a> Matrix<'a> {
     ///
     /// # Panics
     /// When there are not as many numbers as the shape says: what follows reads them unchecked.
-    pub(in crate::train::kernels) fn new(numbers: &'a [f32], rows: usize, cols: usize) -> Self {
+    pub(in crate::train) fn new(numbers: &'a [f32], rows: usize, cols: usize) -> Self {
         assert_eq!(numbers.len(), rows * cols, "a matrix [{rows}, {cols}]");
         Self { numbers, rows, cols, transposed: false }
     }
 
     /// The same numbers read as `[cols, rows]`.
-    pub(in crate::train::kernels) fn transposed(self) -> Self {
+    pub(in crate::train) fn transposed(self) -> Self {
         Self { transposed: !self.transposed, ..self }
     }
 
@@ -36,7 +36,7 @@ impl<'a> Matrix<'a> {
 }
 
 /// out ← a · b, row-major. `out` may hold anything.
-pub(in crate::train::kernels) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
+pub(in crate::train) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
     multiply(a, b, out, false);
 }
 

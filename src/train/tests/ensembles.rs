@@ -1,0 +1,94 @@
+//! Ensembles whose members differ, and what happens to predictions afterwards.
+
+use std::sync::atomic::AtomicBool;
+
+use super::{Market, Trainer, bits, on_cpu, spec};
+use crate::spec::Spec;
+use crate::train::backend::Precision;
+use crate::train::batches::Columns;
+use crate::train::group::Context;
+
+fn with(text: &str) -> Spec {
+    spec(&format!(
+        "network:\n  - dense: {{ width: 16, norm: batch, activation: gelu, dropout: 0.1 }}\n\
+         training: {{ epochs: 2, batch_rows: 256, patience: null }}\n{text}\n"
+    ))
+}
+
+#[test]
+fn members_that_differ_train_the_same_alone_in_groups_and_on_any_number_of_threads() {
+    let market = Market::small();
+    let spec = with(
+        "ensemble: { members: 3, aggregate: median, diversity: { rate: 2, width: 1.5, dropout: 0.1, features: 0.6, \
+         schedules: [cosine, constant] } }",
+    );
+    let first = market.train(&spec, &[42, 17], 1).expect("it trains");
+    assert_eq!(bits(&market.train(&spec, &[42, 17], 3).expect("it trains")), bits(&first), "on three threads");
+    let alone: Vec<_> = first.iter().filter(|cell| cell.score.seed == 17).cloned().collect();
+    assert_eq!(bits(&market.train(&spec, &[17], 2).expect("it trains")), bits(&alone), "one seed by itself");
+    let plain = market.train(&with("ensemble: { members: 3, aggregate: median }"), &[42, 17], 2).expect("it trains");
+    assert_ne!(bits(&plain), bits(&first));
+}
+
+#[test]
+fn each_member_sees_a_part_of_the_features_of_its_own() {
+    let market = Market::small();
+    let harness = market.harness();
+    let spec = with("features: { benchmark: true }\nensemble: { members: 4, diversity: { features: 0.25 } }");
+    let rows: Vec<usize> = (0..50).collect();
+    let stop = AtomicBool::new(false);
+    let seen: Vec<Vec<f32>> = (0..4)
+        .map(|member| {
+            let context = Context::of_member(&spec, &harness, Precision::Fp32, &stop, member).expect("laid out");
+            assert_eq!(
+                (context.columns.features(), context.columns.inputs()),
+                (6, 7),
+                "a quarter of 24, and the benchmark"
+            );
+            let mut out = vec![0.0; 7 * rows.len()];
+            rows.iter().zip(out.chunks_exact_mut(7)).for_each(|(row, out)| {
+                context.columns.write_features(harness.features(), *row, out);
+            });
+            out
+        })
+        .collect();
+    for (index, one) in seen.iter().enumerate() {
+        assert!(seen[..index].iter().all(|other| other != one), "members {index} and an earlier one see the same");
+    }
+    let whole = Columns::of(&with(""), &harness, 3).expect("laid out");
+    assert_eq!(whole.inputs(), 24, "without diversity all features are seen");
+}
+
+#[test]
+fn the_largest_members_parameters_are_reported() {
+    let market = Market::small();
+    let trainer = Trainer::new(market.harness(), &on_cpu(1)).expect("a CPU");
+    let params = |text: &str| trainer.params(&with(text)).expect("laid out");
+    // 24 inputs, 2 targets: in·w + w (bias) + 2·w (norm) + w·2 + 2.
+    let size = |width: u64| 24 * width + width + 2 * width + 2 * width + 2;
+    assert_eq!(params(""), size(16));
+    assert_eq!(params("ensemble: { members: 3, diversity: { width: 2 } }"), size(32));
+    assert_eq!(params("ensemble: { members: 2, diversity: { features: 0.5 } }"), size(16) - 12 * 16);
+}
+
+#[test]
+fn predictions_are_processed_before_they_are_scored() {
+    let market = Market::small();
+    let train = |post: &str| market.train(&with(&format!("post: {post}")), &[42], 2).expect("it trains");
+    let plain = train("{}");
+    let benchmark = |cells: &[crate::train::CellResult]| -> f64 {
+        cells.iter().flat_map(|cell| &cell.score.corr_with_benchmark).map(|value| value.abs()).sum()
+    };
+    let neutral = train("{ neutralize: { proportion: 1.0 }, gaussianize: true }");
+    assert!(benchmark(&neutral) < 0.5 * benchmark(&plain), "{} of {}", benchmark(&neutral), benchmark(&plain));
+    let features = train("{ neutralize: { to: features, proportion: 0.5 } }");
+    assert_ne!(bits(&features), bits(&plain));
+    assert!(features.iter().flat_map(|cell| &cell.predictions).all(|prediction| prediction.is_finite()));
+    // Ranks are what is scored, and a rank becomes a score of the same order.
+    let normal = train("{ gaussianize: true }");
+    for (normal, plain) in normal.iter().zip(&plain) {
+        for (a, b) in normal.score.eras.iter().zip(&plain.score.eras) {
+            assert!((a.corr - b.corr).abs() < 1e-6, "{} and {}", a.corr, b.corr);
+        }
+    }
+}
