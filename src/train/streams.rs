@@ -42,9 +42,9 @@ impl Replica {
             Purpose::Weights => 1,
             Purpose::Order => 2,
             Purpose::Dropout => 3,
-            Purpose::Noise => 10,
-            Purpose::Mixing => 11,
-            Purpose::Features => 12,
+            Purpose::Noise => 20,
+            Purpose::Mixing => 21,
+            Purpose::Features => 22,
         };
         ChaCha8Rng::from_seed(key)
     }
