@@ -226,9 +226,9 @@ fn surplus(side: &[Leaf], other: &[Leaf], meant: impl Fn(&&Leaf) -> bool) -> imp
     left.into_iter()
 }
 
-/// The name at the end of a path, without an index.
-fn name(path: &str) -> &str {
-    path.rsplit('.').next().and_then(|last| last.split('[').next()).unwrap_or(path)
+/// The name at the end of a path; none for an item of a list, whatever list it is in.
+fn name(path: &str) -> Option<&str> {
+    path.rsplit('.').next().filter(|last| !last.ends_with(']'))
 }
 
 #[cfg(test)]

@@ -8,8 +8,7 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 
-use super::kernels::dropout::{hash, hashes};
-use super::kernels::{Benchmark, Truth};
+use super::kernels::{Benchmark, Dropout, Truth};
 use super::streams::{Purpose, Replica};
 use crate::spec::Augment;
 
@@ -82,7 +81,7 @@ pub(super) struct Augmented<B: Backend> {
 
 /// The block that step `at` is mixed before, of `layers`: uniform, the same for every replica.
 fn block(at: usize, layers: usize) -> usize {
-    ((u64::from(hash(BLOCK_KEY, at as u32)) * layers as u64) >> 32) as usize
+    ((u64::from(Dropout::hash(BLOCK_KEY, at as u32)) * layers as u64) >> 32) as usize
 }
 
 /// A mix that happens inside the net.
@@ -116,7 +115,7 @@ impl<B: Backend> Mix<B> {
     /// Each number is the partner's with probability 1 - λ.
     fn features(&self, x: Tensor<B, 3>, keys: &[[u32; 2]]) -> Tensor<B, 3> {
         let others = self.partners(x.clone());
-        let hashes: Tensor<B, 3, Int> = hashes(keys, x.dims(), &x.device());
+        let hashes: Tensor<B, 3, Int> = Dropout::hashes(keys, x.dims(), &x.device());
         // A hash as a number in [0, 1), to the 24 bits that an f32 holds.
         let drawn = (hashes / 256).float() / 16_777_216.0;
         x.mask_where(drawn.greater_equal(self.share.clone()), others)

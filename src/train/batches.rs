@@ -264,7 +264,7 @@ pub(super) struct BatchPlan {
     pub(super) per_era: bool,
     /// How many such runs; 1 for mixed rows.
     pub(super) parts: usize,
-    /// Whether the runs of a batch are of different eras.
+    /// Whether the runs of a batch are of different eras, as far as no era has more runs than there are batches.
     pub(super) distinct: bool,
     /// Batches an epoch.
     pub(super) steps: usize,

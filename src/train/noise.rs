@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor, backend::Backend};
 use rand::Rng;
 
 use super::kernels::Dropout;
-use super::kernels::dropout::{HALF, hashes};
+use super::kernels::dropout::HALF;
 use super::kernels::loops::noise::{add_noise, mask};
 use crate::spec::Spec;
 
@@ -76,7 +76,7 @@ impl Noise {
             Some(scale) => {
                 let sums = (0..HASHES).map(|which| {
                     let keys: Vec<[u32; 2]> = keys.iter().map(|keys| keys.noise[which]).collect();
-                    let hash: Tensor<B, 3, Int> = hashes(&keys, shape, &device);
+                    let hash: Tensor<B, 3, Int> = Dropout::hashes(&keys, shape, &device);
                     let upper = hash.clone() / HALF;
                     hash - upper.clone() * (HALF - 1)
                 });

@@ -44,10 +44,10 @@ impl Replica {
             Purpose::Weights => 1,
             Purpose::Order => 2,
             Purpose::Dropout => 3,
-            Purpose::Noise => 10,
-            Purpose::BlockNoise => 13,
-            Purpose::Mixing => 11,
-            Purpose::Features => 12,
+            Purpose::Noise => 20,
+            Purpose::Mixing => 21,
+            Purpose::Features => 22,
+            Purpose::BlockNoise => 23,
         };
         ChaCha8Rng::from_seed(key)
     }

@@ -28,7 +28,7 @@ choice! {
     Neutralizer {
         /// The benchmark's prediction. Rows without one keep their prediction.
         Benchmark = "benchmark",
-        /// The features that the spec uses.
+        /// The features that the spec uses. About a second an era with 2000 of them.
         Features = "features",
     }
 }

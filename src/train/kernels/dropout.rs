@@ -30,7 +30,19 @@ impl Dropout {
     /// Whether the unit at `place` (row · units + unit) stays.
     #[inline(always)]
     pub(in crate::train) fn keeps(key: [u32; 2], threshold: u32, place: u32) -> bool {
-        hash(key, place) >= threshold
+        Self::hash(key, place) >= threshold
+    }
+
+    /// A place's hash under a key: from 0 to 2³² - 1.
+    ///
+    /// A linear step from the place, then two squarings of sorts: a number times its own upper half, as in Widynski's middle
+    /// square. It has neither shifts nor exclusive ors, because of integers Burn fuses arithmetic alone into one kernel of a
+    /// GPU.
+    #[inline(always)]
+    pub(in crate::train) fn hash(key: [u32; 2], place: u32) -> u32 {
+        let hash = place.wrapping_mul(MIX[0]).wrapping_add(key[0]);
+        let hash = hash.wrapping_mul(hash / HALF + MIX[1]).wrapping_add(key[1]);
+        hash.wrapping_mul(hash / HALF + MIX[2])
     }
 
     /// x with units dropped and the others scaled, of Burn's own operations, on x's device.
@@ -41,37 +53,25 @@ impl Dropout {
 
     /// Which units of `[replica, row, unit]` are dropped.
     pub(in crate::train) fn dropped<B: Backend>(&self, shape: [usize; 3], device: &B::Device) -> Tensor<B, 3, Bool> {
-        hashes(&self.keys, shape, device).lower_elem(self.threshold)
+        Self::hashes::<B>(&self.keys, shape, device).lower_elem(self.threshold)
     }
-}
 
-/// A place's hash under a key, uniform over all 32 bits.
-///
-/// A linear step from the place, then two squarings of sorts: a number times its own upper half, as in Widynski's middle
-/// square. It has neither shifts nor exclusive ors, because of integers Burn fuses arithmetic alone into one kernel of a
-/// GPU.
-#[inline(always)]
-pub(in crate::train) fn hash(key: [u32; 2], place: u32) -> u32 {
-    let hash = place.wrapping_mul(MIX[0]).wrapping_add(key[0]);
-    let hash = hash.wrapping_mul(hash / HALF + MIX[1]).wrapping_add(key[1]);
-    hash.wrapping_mul(hash / HALF + MIX[2])
-}
-
-/// The hashes of all places of `[replica, row, unit]`, of Burn's own operations; one key a replica.
-pub(in crate::train) fn hashes<B: Backend>(
-    keys: &[[u32; 2]],
-    shape: [usize; 3],
-    device: &B::Device,
-) -> Tensor<B, 3, Int> {
-    let [replicas, rows, units] = shape;
-    let whole = |values: Vec<u32>, shape: [usize; 3]| -> Tensor<B, 3, Int> {
-        Tensor::from_data(TensorData::new(values, shape), (device, DType::U32))
-    };
-    let key = |which: usize| whole(keys.iter().map(|key| key[which]).collect(), [replicas, 1, 1]);
-    let [first, second] = [key(0), key(1)];
-    let row = whole((0..rows as u32).map(|row| row * units as u32).collect(), [1, rows, 1]);
-    let unit = whole((0..units as u32).collect(), [1, 1, units]);
-    let squared = |hash: Tensor<B, 3, Int>, mix: u32| hash.clone() * (hash / HALF + mix);
-    let hash = squared((row + unit) * MIX[0] + first, MIX[1]) + second;
-    squared(hash, MIX[2])
+    /// The hash of every place of `[replica, row, unit]`, by the replicas' keys: from 0 to 2³² - 1.
+    pub(in crate::train) fn hashes<B: Backend>(
+        keys: &[[u32; 2]],
+        shape: [usize; 3],
+        device: &B::Device,
+    ) -> Tensor<B, 3, Int> {
+        let [replicas, rows, units] = shape;
+        let whole = |values: Vec<u32>, shape: [usize; 3]| -> Tensor<B, 3, Int> {
+            Tensor::from_data(TensorData::new(values, shape), (device, DType::U32))
+        };
+        let key = |which: usize| whole(keys.iter().map(|key| key[which]).collect(), [replicas, 1, 1]);
+        let [first, second] = [key(0), key(1)];
+        let row = whole((0..rows as u32).map(|row| row * units as u32).collect(), [1, rows, 1]);
+        let unit = whole((0..units as u32).collect(), [1, 1, units]);
+        let squared = |hash: Tensor<B, 3, Int>, mix: u32| hash.clone() * (hash / HALF + mix);
+        let hash = squared((row + unit) * MIX[0] + first, MIX[1]) + second;
+        squared(hash, MIX[2])
+    }
 }

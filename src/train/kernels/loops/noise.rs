@@ -3,7 +3,8 @@
 
 use super::curves::Level;
 use super::dispatched;
-use crate::train::kernels::dropout::{HALF, hash};
+use crate::train::kernels::Dropout;
+use crate::train::kernels::dropout::HALF;
 
 dispatched! {
     /// values ← values + (the sum of the halves of the hashes of their places - mean) · scale; places count from `first`.
@@ -16,7 +17,7 @@ fn add_noise_body<L: Level>(values: &mut [f32], first: u32, keys: &[[u32; 2]; 4]
     for (offset, value) in values.iter_mut().enumerate() {
         let place = first.wrapping_add(offset as u32);
         let halves = |key: &[u32; 2]| {
-            let hash = hash(*key, place);
+            let hash = Dropout::hash(*key, place);
             hash / HALF + hash % HALF
         };
         let sum: u32 = keys.iter().map(halves).sum();
@@ -33,7 +34,7 @@ dispatched! {
 #[inline(always)]
 fn mask_body<L: Level>(values: &mut [f32], first: u32, key: [u32; 2], threshold: u32) {
     for (offset, value) in values.iter_mut().enumerate() {
-        if hash(key, first.wrapping_add(offset as u32)) < threshold {
+        if Dropout::hash(key, first.wrapping_add(offset as u32)) < threshold {
             *value = 0.0;
         }
     }
