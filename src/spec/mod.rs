@@ -22,8 +22,9 @@ mod value;
 pub use check::DataFacts;
 pub use error::{SpecError, SpecErrors};
 pub use language::{
-    Activation, AdamW, Aggregate, Block, Curve, Dense, Ensemble, Init, LossTerm, Norm, Optimizer, Schedule, Sgd, Spec,
-    Training, Weighting, Within,
+    Activation, Adam, AdamW, Adan, Aggregate, Block, Cosine, Curve, Dense, Ema, Ensemble, GradientNoise, Init, Lamb,
+    Lion, Lookahead, LossTerm, Muon, MuonAdamW, MuonScale, Norm, Optimization, Optimizer, OptimizerExtras, Rates,
+    RmsProp, Sam, Schedule, Sgd, Spec, Swa, Training, Weighting, Within,
 };
 pub use names::{Names, Weights};
 pub use piece::Beside;

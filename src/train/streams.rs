@@ -12,6 +12,8 @@ pub(super) enum Purpose {
     Order,
     /// Dropout masks.
     Dropout,
+    /// Noise on gradients.
+    GradientNoise,
 }
 
 /// One net of a trial.
@@ -36,6 +38,7 @@ impl Replica {
             Purpose::Weights => 1,
             Purpose::Order => 2,
             Purpose::Dropout => 3,
+            Purpose::GradientNoise => 10,
         };
         ChaCha8Rng::from_seed(key)
     }

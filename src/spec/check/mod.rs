@@ -2,6 +2,7 @@
 
 mod loss;
 mod network;
+mod optimizer;
 mod schedule;
 mod targets;
 
@@ -39,6 +40,7 @@ pub(super) fn whole(spec: &Spec, node: &Node, errors: &mut Vec<SpecError>) {
     };
     network::rules(spec, &mut refuse);
     loss::rules(spec, &mut refuse);
+    optimizer::rules(spec, &mut refuse);
     schedule::rules(spec, &mut refuse);
     targets::rules(spec, &mut refuse);
 }

@@ -6,6 +6,7 @@ mod network;
 mod optimizer;
 mod schedule;
 mod training;
+mod wrappers;
 
 pub use data::*;
 pub use loss::*;
@@ -13,6 +14,7 @@ pub use network::*;
 pub use optimizer::*;
 pub use schedule::*;
 pub use training::*;
+pub use wrappers::*;
 
 use super::declare::record;
 use super::error::SpecError;
@@ -33,7 +35,7 @@ record! {
         /// The weighted terms that are minimized together.
         loss: Vec<LossTerm> = vec![LossTerm::Pearson(standard())], list(1, 8);
         /// How weights follow gradients.
-        optimizer: Optimizer = Optimizer::Adamw(standard()), ();
+        optimizer: Optimization = Beside { kind: Optimizer::Adamw(standard()), beside: standard() }, ();
         /// How the learning rate moves over the epochs.
         schedule: Schedule = Beside { kind: Curve::Constant(Constant {}), beside: standard() }, ();
         /// Epochs, batches, early stopping.

@@ -23,6 +23,7 @@ fn settings(knob: &Knob) -> Vec<Value> {
 /// Rules between fields: the only reason why a knob may not go to an end of its range.
 fn is_between_fields(path: &str) -> bool {
     path == "loss"
+        || path == "optimizer.swa"
         || path == "schedule.warmup_epochs"
         || path == "schedule.polynomial.epochs"
         || (path.starts_with("loss[") && path.ends_with(']'))

@@ -85,7 +85,7 @@ fn the_shipped_model_follows_the_schema_and_mistakes_do_not() {
         "network: [{ dense: { width: 8, colour: red } }]",
         "network: [{ dense: { width: 8 }, residual: [{ dense: { width: 8 } }] }]",
         "network: [{ residual: [] }]",
-        "network: [{ dense: { width: 8 } }]\noptimizer: adam",
+        "network: [{ dense: { width: 8 } }]\noptimizer: adamx",
         "network: [{ dense: { width: 8 } }]\noptimizer: { adamw: {}, sgd: {} }",
         "network: [{ dense: { width: 8 } }]\nfeatures: { sets: none }",
         "network: [{ dense: { width: 8 } }]\nfeatures: { sets: [a, a] }",
@@ -104,7 +104,9 @@ fn words() -> BTreeSet<String> {
          loss: [pearson, mse, mae, output_l2, weight_l2]\noptimizer: adamw\nschedule: polynomial\n\
          targets: { weighting: learned }\n",
         "network: [{ dense: { width: 8 } }]\noptimizer: sgd\nschedule: one_cycle\ntargets: { weighting: { fixed: { a: 1 } } }\n",
-        "network: [{ dense: { width: 8 } }]\nschedule: cosine\n",
+        "network: [{ dense: { width: 8 } }]\nschedule: cosine\noptimizer: { muon: {}, lookahead: {}, sam: {}, ema: {}, gradient_noise: {}, rates: {} }\n",
+        "network: [{ dense: { width: 8 } }]\nschedule: step\noptimizer: { adan: {}, swa: {} }\n",
+        "network: [{ dense: { width: 8 } }]\nschedule: exponential\noptimizer: rmsprop\n",
     ];
     let mut words = BTreeSet::new();
     for text in kinds {

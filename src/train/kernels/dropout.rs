@@ -47,16 +47,25 @@ impl Dropout {
 
     /// Which units of `[replica, row, unit]` are dropped.
     pub(super) fn dropped<B: Backend>(&self, shape: [usize; 3], device: &B::Device) -> Tensor<B, 3, Bool> {
+        Self::hashes::<B>(&self.keys, shape, device).lower_elem(self.threshold)
+    }
+
+    /// The hash of every place of `[replica, row, unit]`, by the replicas' keys: from 0 to 2³² - 1.
+    pub(in crate::train) fn hashes<B: Backend>(
+        keys: &[[u32; 2]],
+        shape: [usize; 3],
+        device: &B::Device,
+    ) -> Tensor<B, 3, Int> {
         let [replicas, rows, units] = shape;
         let whole = |values: Vec<u32>, shape: [usize; 3]| -> Tensor<B, 3, Int> {
             Tensor::from_data(TensorData::new(values, shape), (device, DType::U32))
         };
-        let key = |which: usize| whole(self.keys.iter().map(|key| key[which]).collect(), [replicas, 1, 1]);
+        let key = |which: usize| whole(keys.iter().map(|key| key[which]).collect(), [replicas, 1, 1]);
         let [first, second] = [key(0), key(1)];
         let row = whole((0..rows as u32).map(|row| row * units as u32).collect(), [1, rows, 1]);
         let unit = whole((0..units as u32).collect(), [1, 1, units]);
         let squared = |hash: Tensor<B, 3, Int>, mix: u32| hash.clone() * (hash / HALF + mix);
         let hash = squared((row + unit) * MIX[0] + first, MIX[1]) + second;
-        squared(hash, MIX[2]).lower_elem(self.threshold)
+        squared(hash, MIX[2])
     }
 }
