@@ -3,6 +3,7 @@
 mod device;
 mod learning;
 mod masks;
+mod optimizers;
 mod promises;
 mod size;
 mod torch;
