@@ -209,13 +209,14 @@ impl Hit {
     }
 }
 
-/// The places of the meant leaves of one side that have no counterpart of the same value on the other: a value that
-/// only moved to another index was there before.
+/// The places of the meant leaves of one side that have no counterpart of the same name and value on the other: a value
+/// that only moved to another index was there before.
 fn surplus(side: &[Leaf], other: &[Leaf], meant: impl Fn(&&Leaf) -> bool) -> impl Iterator<Item = String> {
     let mut counterparts: Vec<&Leaf> = other.iter().filter(&meant).collect();
     let mut left = Vec::new();
     for leaf in side.iter().filter(&meant) {
-        match counterparts.iter().position(|counterpart| same_value(&counterpart.value, &leaf.value)) {
+        let same = |other: &&Leaf| name(&other.path) == name(&leaf.path) && same_value(&other.value, &leaf.value);
+        match counterparts.iter().position(same) {
             Some(index) => {
                 counterparts.swap_remove(index);
             }
@@ -223,6 +224,11 @@ fn surplus(side: &[Leaf], other: &[Leaf], meant: impl Fn(&&Leaf) -> bool) -> imp
         }
     }
     left.into_iter()
+}
+
+/// The name of a place, whatever it stands in; none for an item of a list.
+fn name(path: &str) -> &str {
+    if path.ends_with(']') { "" } else { path.rsplit('.').next().unwrap_or(path) }
 }
 
 #[cfg(test)]

@@ -91,7 +91,6 @@ fn host(tensor: Plain) -> Vec<f64> {
 fn near(found: &[f64], wanted: &[f64], tolerance: f64, what: &str) {
     assert_eq!(found.len(), wanted.len(), "{what}");
     let size = wanted.iter().fold(1e-2_f64, |most, value| most.max(value.abs()));
-    let worst = found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / size).fold(0.0, f64::max);
     for (index, (found, wanted)) in found.iter().zip(wanted).enumerate() {
         assert!((found - wanted).abs() <= tolerance * size, "{what}, number {index}: {found}, wanted {wanted}");
     }
