@@ -31,7 +31,7 @@ impl Noise {
         let each = gradients.into_iter().map(|gradient| {
             let (radius, angle) = (self.keys(), self.keys());
             gradient.map(|gradient| {
-                let noise = normals(gradient.dims(), radius, angle, &gradient.device());
+                let noise = normals(gradient.dims(), &radius, &angle, &gradient.device());
                 gradient + noise * deviation
             })
         });
@@ -45,16 +45,11 @@ impl Noise {
 
 /// Standard normal numbers by Box and Muller (1958), of two hashes of each number's place: the same on every backend and
 /// however replicas are grouped.
-fn normals<B: Backend>(
-    shape: [usize; 3],
-    radius: Vec<[u32; 2]>,
-    angle: Vec<[u32; 2]>,
-    device: &B::Device,
-) -> Tensor<B, 3> {
+fn normals<B: Backend>(shape: [usize; 3], radius: &[[u32; 2]], angle: &[[u32; 2]], device: &B::Device) -> Tensor<B, 3> {
     const WHOLE: f64 = 4_294_967_296.0;
     let share = |hash: Tensor<B, 3, Int>| hash.float() / WHOLE;
-    let radius = share(Dropout::hashes(&radius, shape, device)).clamp_min(0.5 / WHOLE);
-    let angle = share(Dropout::hashes(&angle, shape, device)) * std::f64::consts::TAU;
+    let radius = share(Dropout::hashes(radius, shape, device)).clamp_min(0.5 / WHOLE);
+    let angle = share(Dropout::hashes(angle, shape, device)) * std::f64::consts::TAU;
     (radius.log() * -2.0).sqrt() * angle.cos()
 }
 
