@@ -215,8 +215,8 @@ fn surplus(side: &[Leaf], other: &[Leaf], meant: impl Fn(&&Leaf) -> bool) -> imp
     let mut counterparts: Vec<&Leaf> = other.iter().filter(&meant).collect();
     let mut left = Vec::new();
     for leaf in side.iter().filter(&meant) {
-        let is_it = |other: &&Leaf| name(&other.path) == name(&leaf.path) && same_value(&other.value, &leaf.value);
-        match counterparts.iter().position(is_it) {
+        let same = |other: &&Leaf| name(&other.path) == name(&leaf.path) && same_value(&other.value, &leaf.value);
+        match counterparts.iter().position(same) {
             Some(index) => {
                 counterparts.swap_remove(index);
             }
@@ -226,9 +226,9 @@ fn surplus(side: &[Leaf], other: &[Leaf], meant: impl Fn(&&Leaf) -> bool) -> imp
     left.into_iter()
 }
 
-/// The name at the end of a path; none for an item of a list, whatever list it is in.
-fn name(path: &str) -> Option<&str> {
-    path.rsplit('.').next().filter(|last| !last.ends_with(']'))
+/// The name of a place, whatever it stands in; none for an item of a list.
+fn name(path: &str) -> &str {
+    if path.ends_with(']') { "" } else { path.rsplit('.').next().unwrap_or(path) }
 }
 
 #[cfg(test)]

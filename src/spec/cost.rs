@@ -1,7 +1,7 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
 use super::check::DataFacts;
-use super::language::{LossTerm, Spec};
+use super::language::{LossTerm, Optimizer, Spec};
 use super::members;
 use super::net::Net;
 
@@ -55,9 +55,9 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
     let train_rows = facts.rows as f64 * (facts.folds.saturating_sub(1).max(1) as f64 / facts.folds.max(1) as f64);
     Cost {
         params: net.size(),
-        // Weights, gradients, two moments, a copy of the best; the batch's inputs and what is kept of them on the way.
-        replica_bytes: 4 * (5 * net.size() + batch * (net.columns as u64 + 2 * activations)),
-        flops: 6.0 * net.products as f64 * train_rows * f64::from(spec.training.epochs) * nets,
+        // The batch's inputs and what is kept of them on the way.
+        replica_bytes: 4 * (copies(spec) * net.size() + batch * (net.columns as u64 + 2 * activations)),
+        flops: passes(spec) * 6.0 * net.products as f64 * train_rows * f64::from(spec.training.epochs) * nets,
     }
 }
 
@@ -68,6 +68,25 @@ fn compared(spec: &Spec) -> u64 {
         _ => 0,
     });
     anchors.sum()
+}
+
+/// How many arrays of the weights' size one net keeps: weights, gradients, a copy of the best, the optimizer's state, and
+/// what its wrappers keep.
+fn copies(spec: &Spec) -> u64 {
+    let extras = &spec.optimizer.beside;
+    let state = match &spec.optimizer.kind {
+        Optimizer::Adamw(_) | Optimizer::Adam(_) | Optimizer::Lamb(_) | Optimizer::Muon(_) => 2,
+        Optimizer::Sgd(_) | Optimizer::Lion(_) => 1,
+        Optimizer::Rmsprop(fields) => 1 + u64::from(fields.centered) + u64::from(fields.momentum > 0.0),
+        Optimizer::Adan(_) => 4,
+    };
+    let wrappers = [extras.lookahead.is_some(), extras.sam.is_some(), extras.ema.is_some() || extras.swa.is_some()];
+    3 + state + wrappers.iter().map(|on| u64::from(*on)).sum::<u64>()
+}
+
+/// Forward and backward passes a step.
+fn passes(spec: &Spec) -> f64 {
+    if spec.optimizer.beside.sam.is_some() { 2.0 } else { 1.0 }
 }
 
 /// Refuses what is over the budget.

@@ -29,7 +29,7 @@ pub enum Domain {
         /// Steps are ratios.
         log: bool,
     },
-    /// On or off.
+    /// On or off. For a part that can be left out it is whether it is there; switched on, it takes its defaults.
     Bool,
     /// One of several words. For a union (optimizer, schedule, …) it is the kind, whose fields then take their defaults.
     Choice(Vec<String>),
@@ -64,6 +64,11 @@ fn walk(value: &Value, shape: &Shape, path: &str, optional: bool, found: &mut Ve
         Shape::Bool => knob(Domain::Bool, value.clone()),
         Shape::Choice(words) => {
             knob(Domain::Choice(words.iter().map(|(word, _)| (*word).to_owned()).collect()), value.clone());
+        }
+        // A part that can be left out whole: a switch, and its own knobs while it is there.
+        Shape::Optional(inner) if inner.can_be_empty() => {
+            knob(Domain::Bool, Value::Bool(*value != Value::Null));
+            walk(value, &inner, path, false, found);
         }
         Shape::Optional(inner) => walk(value, &inner, path, true, found),
         Shape::List { item, .. } => {
@@ -137,6 +142,12 @@ pub fn with(spec: &Spec, path: &str, value: Value) -> Result<Spec, SpecErrors> {
                 *entry = (word.clone(), Value::Map(Vec::new()));
             }
         }
+        // A part that can be left out whole.
+        (Value::Map(_) | Value::Null, Value::Bool(on)) if knob.domain == Domain::Bool && !knob.optional => {
+            if knob.value != value {
+                *place = if *on { Value::Map(Vec::new()) } else { Value::Null };
+            }
+        }
         _ => *place = value,
     }
     Spec::from_value(&tree)
@@ -172,6 +183,7 @@ pub(super) fn without_defaults(canonical: &Value) -> Value {
 
 fn strip(value: &Value, shape: &Shape) -> Value {
     match (shape.resolved(), value) {
+        (Shape::Optional(inner), Value::Map(_)) => strip(value, &inner),
         (Shape::Record { fields, .. }, Value::Map(_)) => Value::Map(strip_fields(value, &fields())),
         (Shape::List { item, .. }, Value::List(items)) => {
             Value::List(items.iter().map(|entry| strip(entry, &item)).collect())

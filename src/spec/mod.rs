@@ -24,8 +24,10 @@ mod value;
 pub use check::DataFacts;
 pub use error::{SpecError, SpecErrors};
 pub use language::{
-    Activation, AdamW, Aggregate, Augment, Batches, Block, Curve, Dense, Diversity, Ensemble, EraWeighting, Init,
-    LossTerm, Neutralizer, Norm, Optimizer, Post, Rank, Schedule, Sgd, Spec, Training, Transform, Weighting, Within,
+    Activation, Adam, AdamW, Adan, Aggregate, Augment, Batches, Block, Cosine, Curve, Dense, Diversity, Ema, Ensemble,
+    EraWeighting, GradientNoise, Init, Lamb, Lion, Lookahead, LossTerm, Muon, MuonAdamW, MuonScale, Neutralizer, Norm,
+    Optimization, Optimizer, OptimizerExtras, Post, Rank, Rates, RmsProp, Sam, Schedule, Sgd, Spec, Swa, Training,
+    Transform, Weighting, Within,
 };
 pub use names::{Names, Weights};
 pub use piece::Beside;

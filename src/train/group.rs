@@ -11,18 +11,18 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
-use super::augment::{Augmented, Augmenter};
+use super::augment::{Augmented, Augmenter, Inside};
 use super::backend::Precision;
 use super::batches::{BatchPlan, Columns, EraRows, FoldData};
 use super::blocks::{forward, forward_between};
 use super::era_weights::era_weights;
 use super::feed::{Feed, Rows};
 use super::forward::{Learning, Predicting, Running};
-use super::kernels::{Dropout, Kernels};
+use super::kernels::{Dropout, Kernels, Moments, Truth};
 use super::labels::{self, BenchmarkRanks};
 use super::loss::{LossInputs, loss, needs_features, predictions, target_weights};
 use super::noise::Keys;
-use super::optimizer::Stepper;
+use super::optimizer::{Average, Stepper, parts, perturbed};
 use super::schedule::factor;
 use super::start::start;
 use super::streams::{Purpose, Replica};
@@ -143,9 +143,31 @@ pub(super) fn train_group<B: Kernels>(
 
 /// Parameters and running statistics.
 #[derive(Clone)]
-struct Weights<B: Backend> {
-    params: Vec<Tensor<B, 3>>,
-    running: Vec<Running<B>>,
+pub(super) struct Weights<B: Backend> {
+    pub(super) params: Vec<Tensor<B, 3>>,
+    pub(super) running: Vec<Running<B>>,
+}
+
+impl<B: Backend> Weights<B> {
+    /// Old and new weights brought together, tensor by tensor.
+    pub(super) fn blended(self, new: Self, mix: impl Fn(Tensor<B, 3>, Tensor<B, 3>) -> Tensor<B, 3>) -> Self {
+        let running = self.running.into_iter().zip(new.running);
+        Self {
+            params: self.params.into_iter().zip(new.params).map(|(old, new)| mix(old, new)).collect(),
+            running: running
+                .map(|(old, new)| Running { mean: mix(old.mean, new.mean), variance: mix(old.variance, new.variance) })
+                .collect(),
+        }
+    }
+}
+
+/// What a forward and backward pass gives.
+struct Passed<B: Backend> {
+    /// `[replica, 1, 1]`
+    loss: Tensor<B, 3>,
+    gradients: Vec<Option<Tensor<B, 3>>>,
+    /// The batch's moments and the rows that they are of, by number of the running statistics.
+    seen: Vec<Option<(Moments<B>, usize)>>,
 }
 
 struct Group<'c, B: Backend> {
@@ -159,6 +181,8 @@ struct Group<'c, B: Backend> {
     scores: Vec<(f64, u32)>,
     stopped: Vec<bool>,
     stepper: Stepper<B>,
+    /// What is watched and predicts instead of the weights, if the spec asks for it.
+    average: Option<Average<B>>,
     dropout: Vec<ChaCha8Rng>,
     noise: Vec<ChaCha8Rng>,
     augmenter: Augmenter<'c>,
@@ -186,7 +210,8 @@ impl<'c, B: Kernels> Group<'c, B> {
             best: None,
             scores: vec![(f64::NEG_INFINITY, 0); replicas.len()],
             stopped: vec![false; replicas.len()],
-            stepper: Stepper::new(&context.spec.optimizer, context.net.params.len()),
+            stepper: Stepper::new(&context.spec.optimizer, parts(&context.net), replicas),
+            average: Average::of(context.spec),
             dropout: replicas.iter().map(|replica| replica.stream(Purpose::Dropout)).collect(),
             noise: replicas.iter().map(|replica| replica.stream(Purpose::BlockNoise)).collect(),
             augmenter: Augmenter::new(&context.spec.augment, replicas),
@@ -210,6 +235,10 @@ impl<'c, B: Kernels> Group<'c, B> {
                 None => loss,
             });
         }
+        self.stepper.end_epoch(&mut self.weights.params);
+        if let Some(average) = &mut self.average {
+            average.after_epoch(&self.weights, epoch);
+        }
         for (replica, rows) in self.rows_trained.iter_mut().enumerate() {
             if !self.stopped[replica] {
                 *rows += (plan.steps * plan.rows) as u64;
@@ -229,11 +258,46 @@ impl<'c, B: Kernels> Group<'c, B> {
 
     /// One batch, `at` steps after the first; the loss of each replica, `[replica, 1, 1]`.
     fn step(&mut self, step: usize, at: usize, factor: f64) -> Tensor<B, 3> {
-        let Context { spec, net, columns, precision, .. } = self.context;
+        let Context { spec, net, .. } = self.context;
         let (x, truth) = self.rows.batch(step);
         let Augmented { x, truth, inside } = self.augmenter.augment(at, net.layers.len(), x, truth);
+        let mix = inside.as_ref();
+        let again =
+            spec.optimizer.beside.sam.as_ref().map(|sam| (sam, x.clone(), self.dropout.clone(), self.noise.clone()));
+        let Passed { loss, mut gradients, seen } = self.pass(self.weights.params.clone(), x, &truth, mix);
+        if let Some((sam, x, dropout, noise)) = again {
+            // The same masks and noise, so that nothing but the weights differs between the passes.
+            self.dropout = dropout;
+            self.noise = noise;
+            let nearby = perturbed(&self.weights.params, gradients, sam);
+            gradients = self.pass(nearby, x, &truth, mix).gradients;
+        }
+        self.stepper.step(&mut self.weights.params, gradients, factor);
+        for tensor in [Some(truth.targets), truth.mask].into_iter().flatten() {
+            B::release(tensor.inner());
+        }
+        for (running, seen) in self.weights.running.iter_mut().zip(seen) {
+            if let Some((moments, rows)) = seen {
+                running.follow(moments, rows);
+            }
+        }
+        if let Some(average) = &mut self.average {
+            average.after_step(&self.weights);
+        }
+        loss
+    }
+
+    /// Forward and backward over a batch, with these parameters.
+    fn pass(
+        &mut self,
+        params: Vec<Tensor<B, 3>>,
+        x: Tensor<Autodiff<B>, 3>,
+        truth: &Truth<Autodiff<B>>,
+        inside: Option<&Inside<Autodiff<B>>>,
+    ) -> Passed<B> {
+        let Context { spec, net, columns, precision, .. } = self.context;
         let params: Vec<Tensor<Autodiff<B>, 3>> =
-            self.weights.params.iter().map(|param| Tensor::from_inner(param.clone()).require_grad()).collect();
+            params.into_iter().map(|param| Tensor::from_inner(param).require_grad()).collect();
         let streams = &mut self.dropout;
         let mut dropout = |rate: f64| {
             Dropout::new(rate, streams.iter_mut().map(|stream| [stream.next_u32(), stream.next_u32()]).collect())
@@ -242,7 +306,7 @@ impl<'c, B: Kernels> Group<'c, B> {
         let mut noise = || streams.iter_mut().map(Keys::draw).collect();
         let mut pass = Learning::new(&mut dropout, &mut noise, self.weights.running.len(), *precision);
         let features = needs_features(spec).then(|| x.clone().narrow(2, 0, columns.features()));
-        let outputs = match &inside {
+        let outputs = match inside {
             None => forward(net, &params, x, &mut pass),
             Some(mix) => forward_between(net, &params, x, &mut pass, &|block, x| mix.before(block, x)),
         };
@@ -255,7 +319,7 @@ impl<'c, B: Kernels> Group<'c, B> {
             params: &params,
             outputs: &outputs,
             features: features.as_ref(),
-            truth: &truth,
+            truth,
             weights: &weights,
             auxiliary: &auxiliary,
             members: net.members,
@@ -264,27 +328,22 @@ impl<'c, B: Kernels> Group<'c, B> {
         let mut gradients = loss.clone().sum().backward();
         // The graph's parameters go with the iteration: a step in place needs to be their only holder.
         let gradients = params.into_iter().map(|param| param.grad_remove(&mut gradients)).collect();
-        self.stepper.step(&mut self.weights.params, gradients, factor);
-        for tensor in [Some(outputs), Some(truth.targets), truth.mask].into_iter().flatten() {
-            B::release(tensor.inner());
-        }
-        for (running, seen) in self.weights.running.iter_mut().zip(seen) {
-            if let Some((moments, rows)) = seen {
-                running.follow(moments, rows);
-            }
-        }
-        loss.inner()
+        B::release(outputs.inner());
+        Passed { loss: loss.inner(), gradients, seen }
     }
 
     /// Scores the watched eras and remembers the best weights. True when every replica has lost its patience.
     fn watch(&mut self, epoch: u32, patience: u32) -> bool {
-        let weights = self.target_weights(&self.weights);
+        if self.average.as_ref().is_some_and(|average| average.weights().is_none()) {
+            return false;
+        }
+        let weights = self.target_weights(self.shown());
         let mut better = vec![false; self.replicas.len()];
         // All are asked for before the first is waited for.
         let outputs: Vec<Option<Vec<Tensor<B, 3>>>> = (self.replicas.iter().enumerate())
             .map(|(index, replica)| {
                 let ranges = self.context.folds[replica.fold].watch.iter().map(|era| era.rows.clone());
-                (!self.stopped[index]).then(|| self.outputs(index, &self.weights, ranges))
+                (!self.stopped[index]).then(|| self.outputs(index, self.shown(), ranges))
             })
             .collect();
         for (index, outputs) in outputs.into_iter().enumerate() {
@@ -302,27 +361,23 @@ impl<'c, B: Kernels> Group<'c, B> {
         self.stopped.iter().all(|stopped| *stopped)
     }
 
+    /// What is watched and predicts: the average of the weights, or the weights themselves.
+    fn shown(&self) -> &Weights<B> {
+        self.average.as_ref().and_then(Average::weights).unwrap_or(&self.weights)
+    }
+
     fn remember(&mut self, better: &[bool]) {
         if !better.contains(&true) {
             return;
         }
+        let now = self.shown().clone();
         let Some(best) = self.best.take().filter(|_| better.contains(&false)) else {
-            self.best = Some(self.weights.clone());
+            self.best = Some(now);
             return;
         };
         let flags: Vec<f32> = better.iter().map(|better| if *better { 1.0 } else { 0.0 }).collect();
         let flags = Tensor::<B, 3>::from_data(TensorData::new(flags, [better.len(), 1, 1]), &self.feed.device);
-        let mix = |old: Tensor<B, 3>, new: Tensor<B, 3>| old.clone() + (new - old) * flags.clone();
-        let now = self.weights.clone();
-        self.best = Some(Weights {
-            params: best.params.into_iter().zip(now.params).map(|(old, new)| mix(old, new)).collect(),
-            running: best
-                .running
-                .into_iter()
-                .zip(now.running)
-                .map(|(old, new)| Running { mean: mix(old.mean, new.mean), variance: mix(old.variance, new.variance) })
-                .collect(),
-        });
+        self.best = Some(best.blended(now, |old, new| old.clone() + (new - old) * flags.clone()));
     }
 
     /// What each target counts, by replica.
@@ -333,7 +388,7 @@ impl<'c, B: Kernels> Group<'c, B> {
     }
 
     fn predict(mut self, epochs: u32) -> Result<Vec<Prediction>, TrainError> {
-        let best = self.best.take().unwrap_or_else(|| self.weights.clone());
+        let best = self.best.take().unwrap_or_else(|| self.shown().clone());
         let weights = self.target_weights(&best);
         let outputs: Vec<Vec<Tensor<B, 3>>> = (self.replicas.iter().enumerate())
             .map(|(index, replica)| self.outputs(index, &best, self.context.folds[replica.fold].test.iter().cloned()))

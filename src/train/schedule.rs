@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use crate::spec::{Curve, Schedule};
+use crate::spec::{Cosine, Curve, Schedule};
 
 /// The factor at `step` of `epochs * steps_per_epoch` steps, counted from 0.
 ///
@@ -20,7 +20,7 @@ pub(super) fn factor(schedule: &Schedule, step: usize, steps_per_epoch: usize, e
             decay.end_factor + (1.0 - decay.end_factor) * left.powf(decay.power)
         }
         Curve::Cosine(decay) => {
-            let along = (epoch / total).min(1.0);
+            let along = cycle(decay, (epoch / total).min(1.0));
             decay.end_factor + (1.0 - decay.end_factor) * 0.5 * (1.0 + (PI * along).cos())
         }
         Curve::OneCycle(cycle) => {
@@ -32,8 +32,27 @@ pub(super) fn factor(schedule: &Schedule, step: usize, steps_per_epoch: usize, e
                 0.5 * (1.0 + (PI * (along - cycle.peak_at) / (1.0 - cycle.peak_at)).cos())
             }
         }
+        Curve::Exponential(decay) => decay.factor.powf(epoch),
+        Curve::Step(decay) => decay.factor.powf((epoch / f64::from(decay.every)).floor()),
     };
     rise.min(1.0) * curve
+}
+
+/// How far a cosine's cycle is, from 0 to 1, at a share of all epochs. The cycles together fill the epochs.
+fn cycle(decay: &Cosine, share: f64) -> f64 {
+    let cycles = 0..=decay.restarts;
+    let lengths: Vec<f64> = cycles.map(|cycle| decay.growth.powi(cycle as i32)).collect();
+    let unit = lengths.iter().sum::<f64>();
+    let mut start = 0.0;
+    for (index, length) in lengths.iter().enumerate() {
+        let along = (share * unit - start) / length;
+        // A restart that falls on a step happens there, whatever the last bit says.
+        if along < 1.0 - 1e-9 || index + 1 == lengths.len() {
+            return along.clamp(0.0, 1.0);
+        }
+        start += length;
+    }
+    1.0
 }
 
 #[cfg(test)]
@@ -56,6 +75,13 @@ mod tests {
             ("{ polynomial: { epochs: 30, end_factor: 0.1 } }", 15.0, 0.55, "half way down a straight line"),
             ("{ polynomial: { epochs: 30, end_factor: 0.1 } }", 35.0, 0.1, "and stays at the end"),
             ("{ cosine: { end_factor: 0.2 } }", 20.0, 0.6, "the middle of a cosine"),
+            ("{ cosine: { restarts: 1, growth: 3.0 } }", 5.0, 0.5, "the middle of the first of two cycles"),
+            ("{ cosine: { restarts: 1, growth: 3.0 } }", 10.0, 1.0, "a restart at a quarter"),
+            ("{ cosine: { restarts: 1, growth: 3.0 } }", 25.0, 0.5, "the middle of the second, three times as long"),
+            ("{ exponential: { factor: 0.9 } }", 2.5, 0.9_f64.powf(2.5), "between two epochs"),
+            ("{ step: { every: 3, factor: 0.5 } }", 8.99, 0.25, "two steps so far"),
+            ("{ step: { every: 3, factor: 0.5 } }", 9.0, 0.125, "and a third"),
+            ("{ exponential: { factor: 0.5 }, warmup_epochs: 2 }", 0.99, 0.5_f64.powf(0.99) * 0.5, "warm-up before it"),
             ("{ one_cycle: { peak_at: 0.25, start_factor: 0.04 } }", 0.0, 0.04, "starts low"),
             ("{ one_cycle: { peak_at: 0.25 } }", 10.0, 1.0, "peaks at a quarter"),
             ("{ one_cycle: { peak_at: 0.25 } }", 25.0, 0.5, "half way down"),

@@ -20,6 +20,8 @@ pub(super) enum Purpose {
     Mixing,
     /// Subsets of features, by member alone.
     Features,
+    /// Noise on gradients.
+    GradientNoise,
 }
 
 /// One net of a trial.
@@ -48,6 +50,7 @@ impl Replica {
             Purpose::Mixing => 21,
             Purpose::Features => 22,
             Purpose::BlockNoise => 23,
+            Purpose::GradientNoise => 10,
         };
         ChaCha8Rng::from_seed(key)
     }

@@ -6,6 +6,7 @@ mod ensembles;
 mod learning;
 mod losses;
 mod masks;
+mod optimizers;
 mod promises;
 mod terms;
 mod torch;

@@ -215,6 +215,12 @@ fn what_a_rule_blocks() {
 }
 
 #[test]
+fn values_that_two_knobs_exchange_are_changes_all_the_same() {
+    let changes = [change("training.patience", Some("5"), Some("1")), change("ensemble.members", Some("1"), Some("5"))];
+    assert!(rule("paths = [\"**\"]").blocks(&changes, "training").is_some());
+}
+
+#[test]
 fn ambiguous_informs_and_never_blocks() {
     let rules = parse("[[rule]]\nname = \"a\"\nstatus = \"ambiguous\"\nreason = \"mixed\"\ncategory = \"loss\"\n");
     assert!(rules.blocks(&[], "loss").is_none());

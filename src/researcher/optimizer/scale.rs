@@ -28,7 +28,7 @@ impl Scale {
         Some(match path.rsplit('.').next().unwrap_or(path) {
             // Zero is allowed, and yet 1e-4 and 2e-4 differ: ratios, softened near zero.
             "weight_decay" => Self::Ratio { offset: 1e-5, ratio: 3.0 },
-            "beta1" | "beta2" | "momentum" => Self::ToOne,
+            "beta1" | "beta2" | "beta3" | "momentum" | "decay" => Self::ToOne,
             "warmup_epochs" => Self::Ratio { offset: 1.0, ratio: 2.0 },
             "lr" => Self::Ratio { offset: 0.0, ratio: 2.0 },
             // Penalties are not known to within a factor of two.

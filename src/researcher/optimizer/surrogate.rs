@@ -34,11 +34,11 @@ fn dense_blocks(blocks: &[Block]) -> Vec<&Dense> {
 fn truth(spec: &Spec) -> f64 {
     let blocks = dense_blocks(&spec.network);
     let mean = |of: &dyn Fn(&Dense) -> f64| blocks.iter().map(|dense| of(dense)).sum::<f64>() / blocks.len() as f64;
-    let rate = match &spec.optimizer {
+    let rate = match &spec.optimizer.kind {
         Rule::Adamw(adamw) => {
             -0.0004 * (adamw.lr / 0.016).log2().powi(2) - 0.004 * (adamw.weight_decay / 1e-4).min(1.0)
         }
-        Rule::Sgd(_) => -0.009,
+        _ => -0.009,
     };
     let activation = mean(&|dense| match dense.activation {
         Activation::Tanh => 0.004,

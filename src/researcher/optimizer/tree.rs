@@ -43,14 +43,19 @@ pub(super) fn peek<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
     Some(here)
 }
 
-/// Turns a knob. For a union, `from` is the word of its present kind; the new kind takes its defaults.
+/// Turns a knob. For a union, `from` is the word of its present kind; the new kind takes its defaults, as does a part
+/// that is switched on.
 pub(super) fn turn(tree: &mut Value, path: &str, from: &Value, to: Value) -> Option<()> {
     let place = at(tree, path)?;
-    if let (Value::Map(entries), Value::Text(old), Value::Text(new)) = (&mut *place, from, &to) {
-        let entry = entries.iter_mut().find(|(key, _)| key == old)?;
-        *entry = (new.clone(), Value::Map(Vec::new()));
-    } else {
-        *place = to;
+    match (&mut *place, from, &to) {
+        (Value::Map(entries), Value::Text(old), Value::Text(new)) => {
+            let entry = entries.iter_mut().find(|(key, _)| key == old)?;
+            *entry = (new.clone(), Value::Map(Vec::new()));
+        }
+        (Value::Map(_) | Value::Null, Value::Bool(_), Value::Bool(on)) => {
+            *place = if *on { Value::Map(Vec::new()) } else { Value::Null };
+        }
+        _ => *place = to,
     }
     Some(())
 }
@@ -195,7 +200,9 @@ mod tests {
         turn(&mut tree, "optimizer", &adam, sgd).expect("a union");
         turn(&mut tree, "schedule", &Value::Text("constant".into()), Value::Text("cosine".into()))
             .expect("with fields beside");
+        turn(&mut tree, "optimizer.lookahead", &Value::Bool(false), Value::Bool(true)).expect("a part switched on");
         let spec = Spec::from_value(&tree).expect("still a spec");
+        assert!(spec.optimizer.beside.lookahead.is_some());
         assert!(spec.to_yaml().contains("sgd") && spec.to_yaml().contains("cosine"), "{}", spec.to_yaml());
         assert!(set_in_blocks(&mut tree, "activation", &Value::Text("gelu".into())));
         assert_eq!(dense_blocks(&mut tree).len(), 2);

@@ -21,12 +21,18 @@ fn name(path: &str) -> String {
     match last {
         "lr" => "learning rate".into(),
         "clip_norm" => "gradient clipping at norm".into(),
+        "clip_value" => "gradient clipping at value".into(),
         "batch_rows" => "batch rows".into(),
         "members" => "ensemble members".into(),
         "power" => "power of the decay".into(),
         "end_factor" => "last share of the rate".into(),
         "beta1" => "β₁".into(),
         "beta2" => "β₂".into(),
+        "beta3" => "β₃".into(),
+        "epsilon" => "ε".into(),
+        "sam" => "sharpness-aware minimization".into(),
+        "ema" => "moving average of the weights".into(),
+        "swa" => "stochastic weight averaging".into(),
         other => other.replace('_', " "),
     }
 }
@@ -42,7 +48,13 @@ fn word(word: &str) -> String {
         "elu" => "ELU".into(),
         "leaky_relu" => "leaky ReLU".into(),
         "adamw" => "AdamW".into(),
+        "adam" => "Adam".into(),
         "sgd" => "SGD".into(),
+        "rmsprop" => "RMSprop".into(),
+        "lion" => "Lion".into(),
+        "muon" => "Muon".into(),
+        "adan" => "Adan".into(),
+        "lamb" => "LAMB".into(),
         other => other.replace('_', " "),
     }
 }
@@ -93,6 +105,7 @@ pub(super) fn turned(path: &str, from: &Value, to: &Value, place: &Where) -> Str
         ("optimizer" | "loss", to) => format!("{} in place of {}", value(to), value(from)),
         ("training.patience", Value::Null) => "no early stopping".into(),
         ("training.patience", to) if *from == Value::Null => format!("early stopping after {} epochs", value(to)),
+        (_, Value::Bool(on)) => format!("{} {}{at}", if *on { "with" } else { "no" }, name(path)),
         (_, Value::Null) => format!("no {}{at}", name(path).trim_end_matches(" at norm")),
         (_, to) if *from == Value::Null => format!("{} {}{at}", name(path), value(to)),
         (_, to) => format!("{} {} → {}{at}", name(path), value(from), value(to)),

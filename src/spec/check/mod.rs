@@ -4,6 +4,7 @@ mod augment;
 mod ensemble;
 mod loss;
 mod network;
+mod optimizer;
 mod schedule;
 mod targets;
 
@@ -71,6 +72,7 @@ pub(super) fn whole(spec: &Spec, node: &Node, errors: &mut Vec<SpecError>) {
     };
     network::rules(spec, &mut refuse);
     loss::rules(spec, &mut refuse);
+    optimizer::rules(spec, &mut refuse);
     schedule::rules(spec, &mut refuse);
     targets::rules(spec, &mut refuse);
     augment::rules(spec, &mut refuse);

@@ -9,6 +9,7 @@ mod optimizer;
 mod post;
 mod schedule;
 mod training;
+mod wrappers;
 
 pub use augment::*;
 pub use data::*;
@@ -19,6 +20,7 @@ pub use optimizer::*;
 pub use post::*;
 pub use schedule::*;
 pub use training::*;
+pub use wrappers::*;
 
 use super::declare::record;
 use super::error::SpecError;
@@ -39,7 +41,7 @@ record! {
         /// The weighted terms that are minimized together.
         loss: Vec<LossTerm> = vec![LossTerm::Pearson(standard())], list(1, 16);
         /// How weights follow gradients.
-        optimizer: Optimizer = Optimizer::Adamw(standard()), ();
+        optimizer: Optimization = Beside { kind: Optimizer::Adamw(standard()), beside: standard() }, ();
         /// How the learning rate moves over the epochs.
         schedule: Schedule = Beside { kind: Curve::Constant(Constant {}), beside: standard() }, ();
         /// What is done to a batch before it is learned from.

@@ -21,10 +21,14 @@ union! {
         Constant(Constant) = "constant", ();
         /// From 1× to `end_factor`× over `epochs`, as (1 - t)^power; constant from then on.
         Polynomial(Polynomial) = "polynomial", ();
-        /// From 1× to `end_factor`× along half a cosine over all epochs.
+        /// From 1× to `end_factor`× along half a cosine over all epochs, or along several, each from 1× again.
         Cosine(Cosine) = "cosine", ();
         /// Up from `start_factor`× to 1× and down to 0, both along cosines (Smith 2018).
         OneCycle(OneCycle) = "one_cycle", ();
+        /// Down by the same ratio every epoch: factor^epoch, at every step.
+        Exponential(Exponential) = "exponential", ();
+        /// Down by `factor` at once, every few epochs: factor^⌊epoch / every⌋.
+        Step(StepDecay) = "step", ();
     }
 }
 
@@ -46,10 +50,14 @@ record! {
 }
 
 record! {
-    /// Cosine decay.
+    /// end_factor + (1 - end_factor)·(1 + cos(π·t)) / 2, t going from 0 to 1 in every cycle; with restarts SGDR (Loshchilov & Hutter 2017).
     Cosine {
-        /// The factor at the end.
+        /// The factor at the end of each cycle.
         end_factor: f64 = 0.0, float(0.0, 1.0);
+        /// How often it starts again; the cycles fill all epochs.
+        restarts: u32 = 0, int(0, 20);
+        /// The length of each cycle by that of the one before it: T_mult.
+        growth: f64 = 1.0, float(1.0, 4.0);
     }
 }
 
@@ -60,5 +68,23 @@ record! {
         peak_at: f64 = 0.3, float(0.05, 0.95);
         /// The factor at the start.
         start_factor: f64 = 0.04, float(0.0, 1.0);
+    }
+}
+
+record! {
+    /// Exponential decay.
+    Exponential {
+        /// What an epoch multiplies the rate with.
+        factor: f64 = 0.9, float(0.01, 1.0);
+    }
+}
+
+record! {
+    /// Step decay.
+    StepDecay {
+        /// Epochs between two steps.
+        every: u32 = 10, int(1, 1000).log();
+        /// What a step multiplies the rate with.
+        factor: f64 = 0.1, float(0.001, 1.0).log();
     }
 }

@@ -79,14 +79,14 @@ fn unknown_words_come_with_what_is_allowed_and_the_nearest() {
     says_of_rest(
         "schedule: cosin",
         &[
-            "model.yaml:2:11: schedule: `cosin` is not known here; allowed: constant, polynomial, cosine, one_cycle; beside it: warmup_epochs. \
+            "model.yaml:2:11: schedule: `cosin` is not known here; allowed: constant, polynomial, cosine, one_cycle, exponential, step; beside it: warmup_epochs. \
            Did you mean `cosine`?",
         ],
     );
     says_of_rest(
         "schedule: { cosine: {}, warm_up_epochs: 1 }",
         &["model.yaml:2:25: schedule: `warm_up_epochs` is not known here; allowed: constant, polynomial, cosine, \
-           one_cycle; beside it: warmup_epochs. Did you mean `warmup_epochs`?"],
+           one_cycle, exponential, step; beside it: warmup_epochs. Did you mean `warmup_epochs`?"],
     );
 }
 
@@ -106,7 +106,12 @@ fn wrong_shapes() {
         &["model.yaml:1:34: network[0]: `dense` and `residual` stand together; choose one"],
     );
     says_of_rest("loss: { mse: {} }", &["model.yaml:2:7: loss: found a map, wanted a list"]);
-    says_of_rest("optimizer: [adamw]", &["model.yaml:2:12: optimizer: found a list of 1, wanted one of adamw, sgd"]);
+    says_of_rest(
+        "optimizer: [adamw]",
+        &[
+            "model.yaml:2:12: optimizer: found a list of 1, wanted one of adamw, adam, sgd, rmsprop, lion, muon, adan, lamb",
+        ],
+    );
     says_of_rest(
         "features: { sets: serenity }",
         &["model.yaml:2:19: features.sets: found the text \"serenity\", wanted `all` or a list of feature set names"],
@@ -156,6 +161,10 @@ fn rules_between_fields() {
     says_of_rest(
         "training: { epochs: 5 }\nschedule: { polynomial: { epochs: 51 } }",
         &["model.yaml:3:27: schedule.polynomial.epochs: 51 is over ten times training.epochs (5)"],
+    );
+    says_of_rest(
+        "optimizer: { adamw: {}, ema: {}, swa: { from: 0.5 } }",
+        &["model.yaml:2:34: optimizer.swa: only one average can predict; choose `ema` or `swa`"],
     );
     says_of_rest(
         "targets: { train_on: [ender, cyrus], weighting: { fixed: { ender: 1, cyruss: 1 } } }",

@@ -23,6 +23,7 @@ fn settings(knob: &Knob) -> Vec<Value> {
 /// Rules between fields: the only reason why a knob may not go to an end of its range.
 fn is_between_fields(path: &str) -> bool {
     path == "loss"
+        || path == "optimizer.swa"
         || path == "schedule.warmup_epochs"
         || path == "schedule.polynomial.epochs"
         || path == "training.batches.eras.count"
@@ -98,4 +99,36 @@ fn what_stands_beside_a_schedule_survives_a_change_of_its_kind() {
     assert_eq!(turned.schedule.beside.warmup_epochs, 2.0);
     assert!(knobs::with(&spec, "network[1].dense.width", Value::Int(4)).is_err(), "there is no second block");
     assert!(knobs::with(&spec, "network[0]", Value::Int(4)).is_err(), "a block is no knob");
+}
+
+#[test]
+fn a_part_that_can_be_left_out_is_a_switch_and_keeps_its_place_in_every_view() {
+    let read = |optimizer: &str| {
+        let text = format!("network: [{{ dense: {{ width: 8 }} }}]\noptimizer: {optimizer}\n");
+        Spec::parse(&text, "test").expect("valid")
+    };
+    let plain = read("adamw");
+    assert_eq!(plain.hash(), read("{ adamw: {}, lookahead: null }").hash(), "absent is null");
+    let paths = |spec: &Spec| -> Vec<String> {
+        let all = knobs::knobs(spec).into_iter().map(|knob| knob.path);
+        all.filter(|path| path.starts_with("optimizer.lookahead")).collect()
+    };
+    assert_eq!(paths(&plain), ["optimizer.lookahead"], "only the switch while it is off");
+
+    let on = knobs::with(&plain, "optimizer.lookahead", Value::Bool(true)).expect("valid");
+    assert_eq!(on, read("{ adamw: {}, lookahead: {} }"), "switched on it takes its defaults");
+    assert!(on.to_yaml().contains("lookahead: {}"), "{}", on.to_yaml());
+    assert_eq!(paths(&on), ["optimizer.lookahead", "optimizer.lookahead.k", "optimizer.lookahead.alpha"]);
+    let changes = diff::changes(&plain, &on);
+    let [change] = changes.as_slice() else { panic!("{changes:?}") };
+    assert_eq!(change.path, "optimizer.lookahead");
+    assert_eq!((change.from.as_deref(), change.to.as_deref()), (Some("null"), Some("{ k: 5, alpha: 0.5 }")));
+
+    let text = "{ adamw: { lr: 1e-3, weight_decay: 1.2e-4, clip_norm: 1.0 }, lookahead: { k: 3, alpha: 0.55 } }";
+    let written = read(text);
+    let again = knobs::with(&written, "optimizer.lookahead", Value::Bool(true)).expect("valid");
+    assert_eq!(again, written, "what is on stays as it is");
+    assert!(written.to_yaml().contains("lookahead: { k: 3, alpha: 0.55 }"), "{}", written.to_yaml());
+    let off = knobs::with(&written, "optimizer.lookahead", Value::Bool(false)).expect("valid");
+    assert!(off.optimizer.beside.lookahead.is_none());
 }

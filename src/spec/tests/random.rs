@@ -117,21 +117,39 @@ fn losses() -> impl Strategy<Value = Vec<LossTerm>> {
     })
 }
 
-fn optimizer() -> impl Strategy<Value = Optimizer> {
+fn optimizer() -> impl Strategy<Value = Optimization> {
     let clip = || option::of(number(1e-4, 1000.0));
     let adamw = (number(1e-7, 1.0), number(0.0, 1.0), number(0.0, 0.999), number(0.5, 0.99999), clip());
-    let sgd = (number(1e-7, 10.0), number(0.0, 0.999), number(0.0, 1.0), clip());
-    prop_oneof![
+    let sgd = (number(1e-7, 10.0), number(0.0, 0.999), number(0.0, 1.0), any::<bool>(), clip());
+    let kind = prop_oneof![
         adamw.prop_map(|(lr, weight_decay, beta1, beta2, clip_norm)| {
-            Optimizer::Adamw(AdamW { lr, weight_decay, beta1, beta2, clip_norm })
+            Optimizer::Adamw(AdamW { lr, weight_decay, beta1, beta2, clip_norm, ..standard() })
         }),
-        sgd.prop_map(|(lr, momentum, weight_decay, clip_norm)| Optimizer::Sgd(Sgd {
-            lr,
-            momentum,
-            weight_decay,
-            clip_norm
-        })),
-    ]
+        sgd.prop_map(|(lr, momentum, weight_decay, nesterov, clip_norm)| {
+            Optimizer::Sgd(Sgd { lr, momentum, weight_decay, nesterov, clip_norm, ..standard() })
+        }),
+        Just(Optimizer::Adam(standard())),
+        Just(Optimizer::Rmsprop(standard())),
+        Just(Optimizer::Lion(standard())),
+        Just(Optimizer::Muon(standard())),
+        Just(Optimizer::Adan(standard())),
+        Just(Optimizer::Lamb(standard())),
+    ];
+    let lookahead = option::of((whole(2, 50), number(0.05, 1.0)).prop_map(|(k, alpha)| Lookahead { k, alpha }));
+    let sam = option::of((number(1e-6, 10.0), any::<bool>()).prop_map(|(rho, adaptive)| Sam { rho, adaptive }));
+    let average = prop_oneof![
+        Just((None, None)),
+        number(0.0, 0.99999).prop_map(|decay| (Some(Ema { decay }), None)),
+        number(0.0, 0.95).prop_map(|from| (None, Some(Swa { from }))),
+    ];
+    let noise = option::of(number(1e-12, 1.0).prop_map(|eta| GradientNoise { eta, ..standard() }));
+    let rates = option::of(number(0.01, 100.0).prop_map(|output| Rates { output, ..standard() }));
+    (kind, lookahead, sam, average, noise, rates).prop_map(
+        |(kind, lookahead, sam, (ema, swa), gradient_noise, rates)| Beside {
+            kind,
+            beside: OptimizerExtras { lookahead, sam, ema, swa, gradient_noise, rates },
+        },
+    )
 }
 
 fn schedule(epochs: u32) -> impl Strategy<Value = Schedule> {
@@ -139,7 +157,10 @@ fn schedule(epochs: u32) -> impl Strategy<Value = Schedule> {
         Just(Curve::Constant(Constant {})),
         (whole(1, (epochs * 10).min(1000)), number(0.0, 1.0), number(0.1, 10.0))
             .prop_map(|(epochs, end_factor, power)| Curve::Polynomial(Polynomial { epochs, end_factor, power })),
-        number(0.0, 1.0).prop_map(|end_factor| Curve::Cosine(Cosine { end_factor })),
+        (number(0.0, 1.0), whole(0, 20), number(1.0, 4.0))
+            .prop_map(|(end_factor, restarts, growth)| Curve::Cosine(Cosine { end_factor, restarts, growth })),
+        number(0.01, 1.0).prop_map(|factor| Curve::Exponential(Exponential { factor })),
+        (whole(1, 1000), number(0.001, 1.0)).prop_map(|(every, factor)| Curve::Step(StepDecay { every, factor })),
         (number(0.05, 0.95), number(0.0, 1.0))
             .prop_map(|(peak_at, start_factor)| Curve::OneCycle(OneCycle { peak_at, start_factor })),
     ];

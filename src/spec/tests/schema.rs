@@ -85,7 +85,7 @@ fn the_shipped_model_follows_the_schema_and_mistakes_do_not() {
         "network: [{ dense: { width: 8, colour: red } }]",
         "network: [{ dense: { width: 8 }, residual: [{ dense: { width: 8 } }] }]",
         "network: [{ residual: [] }]",
-        "network: [{ dense: { width: 8 } }]\noptimizer: adam",
+        "network: [{ dense: { width: 8 } }]\noptimizer: adamx",
         "network: [{ dense: { width: 8 } }]\noptimizer: { adamw: {}, sgd: {} }",
         "network: [{ dense: { width: 8 } }]\nfeatures: { sets: none }",
         "network: [{ dense: { width: 8 } }]\nfeatures: { sets: [a, a] }",
@@ -104,12 +104,14 @@ fn words() -> BTreeSet<String> {
          loss: [pearson, rank, mse, mae, huber, bmc, cross_entropy, exposure, output_l2, weight_l1, weight_l2]\noptimizer: adamw\nschedule: polynomial\n\
          targets: { weighting: learned }\n",
         "network: [{ dense: { width: 8 } }]\noptimizer: sgd\nschedule: one_cycle\ntargets: { weighting: { fixed: { a: 1 } } }\n",
-        "network: [{ dense: { width: 8 } }]\nschedule: cosine\n",
         "network: [{ dense: { width: 8 } }]\nloss: [mse]\naugment: [mixup, label_smoothing]\n\
          training: { batches: { eras: {} }, era_weighting: recency }\npost: { neutralize: {} }\n\
          ensemble: { members: 2, aggregate: trimmed, diversity: { rate: 2, schedules: [cosine] } }\n",
         "network: [{ dense: { width: 8 } }]\naugment: [cutmix]\ntraining: { batches: era, era_weighting: volatility }\n",
         "network: [{ dense: { width: 8 } }]\naugment: [manifold_mixup]\n",
+        "network: [{ dense: { width: 8 } }]\nschedule: cosine\noptimizer: { muon: {}, lookahead: {}, sam: {}, ema: {}, gradient_noise: {}, rates: {} }\n",
+        "network: [{ dense: { width: 8 } }]\nschedule: step\noptimizer: { adan: {}, swa: {} }\n",
+        "network: [{ dense: { width: 8 } }]\nschedule: exponential\noptimizer: rmsprop\n",
     ];
     let mut words = BTreeSet::new();
     for text in kinds {

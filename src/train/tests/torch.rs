@@ -12,7 +12,7 @@ use crate::train::blocks::forward;
 use crate::train::forward::{Learning, Pass, Predicting, Running, Tail};
 use crate::train::kernels::{Dropout, Norm, Truth, composed, product};
 use crate::train::loss::{LossInputs, loss, target_weights};
-use crate::train::optimizer::Stepper;
+use crate::train::optimizer::{Stepper, parts};
 use crate::train::schedule::factor;
 
 type Matrix = Vec<Vec<f64>>;
@@ -230,7 +230,7 @@ fn steps_of_the_optimizers_are_pytorchs_and_each_replica_is_clipped_by_its_own_n
             a.iter().zip(b).map(|(a, b)| stack(&[a, b])).collect()
         };
         let mut params = pair(&one.start, &other.start);
-        let mut stepper = Stepper::<Flex>::new(&spec.optimizer, params.len());
+        let mut stepper = Stepper::<Flex>::new(&spec.optimizer, parts(&laid_out(&spec, 3, 1)), &[]);
         for (step, factor) in case.factors.iter().enumerate() {
             let gradients = pair(&one.gradients[step], &other.gradients[step]).into_iter().map(Some).collect();
             stepper.step(&mut params, gradients, *factor);
