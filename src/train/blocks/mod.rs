@@ -102,6 +102,9 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// A norm of units, or of each token's.
     fn norm(&mut self, norm: &NormLayer, width: usize, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let tail = Tail { norm: Some(norm), bias: None, activation: Pointwise::Identity, dropout: 0.0 };
+        if self.params[norm.scale].dims()[2] > width {
+            return self.member_tail(tail, width, x);
+        }
         by_rows(x, width, |x| self.pass.tail(&tail, self.params, x))
     }
 
