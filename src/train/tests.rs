@@ -1,8 +1,11 @@
 //! Training against what was not written here (PyTorch's numbers, closed forms), and the promises that it makes.
 
+mod blocks;
 mod device;
+mod every_block;
 mod learning;
 mod masks;
+mod numbers;
 mod promises;
 mod torch;
 
