@@ -32,7 +32,8 @@ impl Builder<'_> {
         let count = groups.len() + usize::from(tokenize.class_token);
         self.keep(members * each + 2 * count * width);
         *stream = Stream::Tokens { count, width };
-        let plain = groups.len() == features && groups.iter().enumerate().all(|(place, group)| group.columns == [place]);
+        let plain =
+            groups.len() == features && groups.iter().enumerate().all(|(place, group)| group.columns == [place]);
         Layer::Tokenize(TokenizeLayer { groups, plain, embedding, bias, class_token, width, features })
     }
 

@@ -34,7 +34,7 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
 }
 
 /// The logits, all but the `most` largest of each row made never to count.
-fn best<B: Backend>(logits: Tensor<B, 3>, most: usize) -> Tensor<B, 3> {
+pub(super) fn best<B: Backend>(logits: Tensor<B, 3>, most: usize) -> Tensor<B, 3> {
     // Which ones they are is found by taking the largest away, one by one; it has no gradient.
     let mut left = logits.clone().detach();
     for _ in 0..most {

@@ -16,9 +16,10 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         mean: Option<usize>,
         x: Tensor<B, 3>,
     ) -> Tensor<B, 3> {
-        let [replicas, rows, _] = x.dims();
-        let x = x.repeat_dim(2, members);
-        let x = self.layers(inner, x);
+        let [replicas, rows, units] = x.dims();
+        // Not `repeat_dim`: its gradient (Burn 0.21) adds up neighbours instead of the copies.
+        let x = x.reshape([replicas, rows, 1, units]).expand([replicas, rows, members, units]);
+        let x = self.layers(inner, x.reshape([replicas, rows, members * units]));
         match mean {
             None => x,
             Some(width) => x.reshape([replicas, rows, members, width]).mean_dim(2).reshape([replicas, rows, width]),
