@@ -81,7 +81,8 @@ const NETS: &[(Kind, &str)] = &[
     (Trains, "[{ tabnet: { steps: 3, width: 4, attention_width: 3, shared: 0, independent: 1, sparsity: 0.0 } }]"),
     (
         Members,
-        "[{ batch_ensemble: { members: 3, blocks: [{ dense: { width: 5, activation: gelu } }, { dense: { width: 4, activation: tanh } }] } }]",
+        "[{ batch_ensemble: { members: 3, blocks: [{ dense: { width: 5, activation: gelu } }, \
+         { dense: { width: 4, activation: tanh } }] } }]",
     ),
     (
         Members,
@@ -96,7 +97,8 @@ const NETS: &[(Kind, &str)] = &[
     (Stops, "[{ autoencoder: { weight: 1.0, encoder: [{ dense: { width: 3, activation: tanh } }] } }]"),
     (
         Stops,
-        "[{ autoencoder: { weight: 1.0, encoder: [{ dense: { width: 3, activation: silu } }], decoder: [{ dense: { width: 4, activation: gelu } }], output: both } }]",
+        "[{ autoencoder: { weight: 1.0, encoder: [{ dense: { width: 3, activation: silu } }], \
+         decoder: [{ dense: { width: 4, activation: gelu } }], output: both } }]",
     ),
     (Plain, "[{ inputs: { sets: [late] } }, { dense: { width: 4, activation: softplus } }]"),
     (Plain, "[{ parallel: { branches: [[benchmark], [{ dense: { width: 3, activation: hardswish } }]] } }]"),
