@@ -36,16 +36,16 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         let y = y.reshape([replicas, rows, members * dense.width]) * self.params[output].clone();
         let tail = Tail { norm: dense.norm.as_ref(), bias, activation: dense.activation, dropout: dense.dropout };
         match &dense.norm {
-            Some(NormLayer { running: None, .. }) => self.member_tail(tail, dense.width, y),
+            Some(NormLayer { running: None, .. }) => self.member_tail(&tail, dense.width, y),
             // Members' units are units of their own to a batch norm.
             Some(_) | None => self.pass.tail(&tail, self.params, y),
         }
     }
 
     /// What follows the product where each member's `width` units are normalized together, with scale and shift of its own.
-    pub(super) fn member_tail(&mut self, tail: Tail<'_>, width: usize, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let Tail { norm: Some(norm), bias, activation, dropout } = tail else {
-            return self.pass.tail(&tail, self.params, x);
+    pub(super) fn member_tail(&mut self, tail: &Tail<'_>, width: usize, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let Tail { norm: Some(norm), bias, activation, dropout } = *tail else {
+            return self.pass.tail(tail, self.params, x);
         };
         let [replicas, rows, units] = x.dims();
         let x = match bias {
