@@ -17,6 +17,12 @@ fn draw(param: &ParamShape, stream: &mut impl Rng) -> Vec<f32> {
         Start::Constant(value) => vec![value; count],
         Start::Uniform(bound) => (0..count).map(|_| ((stream.random::<f64>() * 2.0 - 1.0) * bound) as f32).collect(),
         Start::Normal(deviation) => (0..count).map(|_| (normal(stream) * deviation) as f32).collect(),
+        Start::Truncated(deviation) => (0..count)
+            .map(|_| {
+                let within = std::iter::repeat_with(|| normal(stream)).find(|number| number.abs() <= 3.0);
+                (within.unwrap_or(0.0) * deviation) as f32
+            })
+            .collect(),
         Start::Signs => (0..count).map(|_| if stream.random::<bool>() { 1.0 } else { -1.0 }).collect(),
     }
 }

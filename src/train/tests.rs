@@ -1,11 +1,14 @@
 //! Training against what was not written here (PyTorch's numbers, closed forms), and the promises that it makes.
 
+mod blocks;
 mod data;
 mod device;
 mod ensembles;
+mod every_block;
 mod learning;
 mod losses;
 mod masks;
+mod numbers;
 mod optimizers;
 mod promises;
 mod terms;

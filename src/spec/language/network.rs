@@ -10,34 +10,41 @@ union! {
     Block {
         /// A fully connected layer, then norm, activation and dropout.
         Dense(Dense) = "dense", ();
-        /// y = x + f(x), f being the blocks inside. Where f changes the width, x goes through a linear projection.
+        /// y = x + f(x), f being the blocks inside. Where f changes the width, y = x·P + f(x), P of shape [in, out] (He 2016).
         Residual(Vec<Block>) = "residual", list(1, 8);
         /// Branches side by side that all read the same x, and then become one.
         Parallel(Parallel) = "parallel", ();
         /// The blocks inside, several times over, each time with weights of their own.
         Repeat(Repeat) = "repeat", ();
         /// A gated linear unit: y = dropout((x·W + b) ⊙ σ(x·V + c)), W and V of shape [in, width] (Dauphin 2017, Shazeer 2020).
+        /// b and c start at 0.
         Gate(Gate) = "gate", ();
-        /// y = x ⊙ sigmoid(W₂·relu(W₁·s)), s being x, or each token's mean where x is tokens (Hu 2018).
+        /// y = x ⊙ sigmoid(relu(s·W₁ + b₁)·W₂ + b₂), s being x; or, where x is tokens, each token's mean, and then each token is
+        /// scaled as a whole (Hu 2018).
         SqueezeExcitation(SqueezeExcitation) = "squeeze_excitation", ();
-        /// DCN-v2's crossing: xₗ₊₁ = x₀ ⊙ (xₗ·Wₗ + bₗ) + xₗ, x₀ being what comes in (Wang 2021).
+        /// DCN-v2's crossing: xₗ₊₁ = x₀ ⊙ (xₗ·Wₗ + bₗ) + xₗ, x₀ being what comes in, W of shape [in, in]; the width stays (Wang
+        /// 2021).
         Cross(Cross) = "cross", ();
-        /// y = Σ gₑ·expertₑ(x), g = softmax(x·W + b), over all experts or the best few of each row (Shazeer 2017).
+        /// y = Σ gₑ·expertₑ(x), g = softmax(x·W + b), over all experts or the best few of each row (Shazeer 2017, without noise).
         MixtureOfExperts(MixtureOfExperts) = "mixture_of_experts", ();
         /// Turns the features that the net reads into tokens of one width. It must see the features as they come in.
         Tokenize(Tokenize) = "tokenize", ();
-        /// Multi-head self-attention over tokens: softmax(Q·Kᵀ/√d)·V, then a linear layer (Vaswani 2017). For FT-Transformer's
-        /// pre-norm layer write `residual: [{ norm: layer }, attention]`.
+        /// Multi-head self-attention over tokens: softmax(Q·Kᵀ/√d)·V for each head, d being width / heads, and a linear layer of
+        /// all heads' results, one after another; Q, K and V are linear layers of the tokens (Vaswani 2017). For a pre-norm
+        /// layer write `residual: [{ norm: layer }, attention]`; FT-Transformer leaves its very first norm out.
         Attention(Attention) = "attention", ();
         /// Ends tokens: units again.
         Pool(Pool) = "pool", ();
-        /// TabNet's encoder: steps that each choose features by a sparse mask and add to the output (Arık & Pfister 2021).
+        /// TabNet's encoder: steps that each choose features by a sparse mask and add to the output (Arık & Pfister 2021). With
+        /// x₀ = batch norm of x, p₁ = 1 and [d₀, a₀] = f₀(x₀): mᵢ = sparsemax(pᵢ ⊙ batch norm(aᵢ₋₁·Wᵢ)), pᵢ₊₁ = pᵢ ⊙ (γ - mᵢ),
+        /// [dᵢ, aᵢ] = fᵢ(mᵢ ⊙ x₀), y = Σ relu(dᵢ) over the steps from 1.
         Tabnet(TabNet) = "tabnet", ();
         /// Several nets in one, that share weight matrices and differ in scales of their inputs and outputs (Wen 2020; TabM,
         /// Gorishniy 2025). As the last block of the net each member has an output and a loss of its own, and the prediction is
         /// the members' mean; elsewhere its output is the members' mean.
         BatchEnsemble(BatchEnsemble) = "batch_ensemble", ();
-        /// An encoder to a code that also learns to give x back: adds weight · mean((decoder(code) - x)²) to the loss.
+        /// An encoder to a code that also learns to give x back: adds weight · mean((decoder(code) - x)²) over rows and units to
+        /// the loss; x is a constant there, so what comes before does not learn to be easily told.
         Autoencoder(Autoencoder) = "autoencoder", ();
         /// In place of x: the features of some sets, as they came in. For a branch that reads its own sets.
         Inputs(Inputs) = "inputs", ();
@@ -45,7 +52,7 @@ union! {
         Benchmark(Benchmark) = "benchmark", ();
         /// y = x, but no gradient goes back through it.
         StopGradient(StopGradient) = "stop_gradient", ();
-        /// A norm by itself, with learned scale and shift.
+        /// A norm by itself, of units, or of the numbers of each token, with learned scale and shift.
         Norm(Norm) = "norm", ();
         /// A nonlinearity by itself.
         Activation(Activation) = "activation", ();
@@ -124,7 +131,7 @@ choice! {
 record! {
     /// Scales units by what a small net says of all of them.
     SqueezeExcitation {
-        /// The small net's hidden width is this share of its inputs, at least 1.
+        /// The small net's hidden width is this share of its inputs, rounded, at least 1.
         ratio: f64 = 0.25, float(0.01, 1.0).log();
     }
 }
@@ -134,7 +141,7 @@ record! {
     Cross {
         /// How many.
         layers: u32 = 2, int(1, 8);
-        /// W = U·V with so many columns in between; `null`: W is whole.
+        /// W = U·V, U of shape [in, rank] and V of [rank, in]; `null`: W is whole.
         rank: Option<u32> = None, int(1, 512).log();
     }
 }
@@ -146,8 +153,8 @@ record! {
         experts: u32 = 4, int(2, 32).log();
         /// For each row only so many experts count, those with the largest gates, which then sum to 1; `null`: all do.
         top_k: Option<u32> = None, int(1, 31);
-        /// Weight of the balancing loss experts · Σ (share of rows whose largest gate is e's) · (mean gate of e), which is 1
-        /// where experts are used alike (Fedus 2022).
+        /// Weight of the balancing loss experts · Σ (share of rows whose largest gate is e's) · (mean gate of e), the gates being
+        /// those over all experts; it is 1 where experts are used alike (Fedus 2022).
         balance: f64 = 0.01, float(0.0, 1.0);
         /// The blocks of one expert; each expert has weights of its own.
         expert: Vec<Block>, list(1, 8);
@@ -179,14 +186,15 @@ choice! {
 }
 
 union! {
-    /// How a feature's number x becomes a vector; every feature has weights of its own, and each token a bias.
+    /// How a feature's number x becomes a vector; every feature has weights of its own, and each token a bias b. Starts are those
+    /// of `rtdl_num_embeddings`.
     Embedding {
-        /// x·w (FT-Transformer, Gorishniy 2021).
+        /// x·w + b (FT-Transformer, Gorishniy 2021).
         Linear(Linear) = "linear", ();
-        /// e·W, e being how much of each interval between the five values of a feature lies below x: 0, a part or 1
-        /// (Gorishniy 2022).
+        /// e·W + b, e being how much of each of the four intervals between the five values of a feature lies below x: 0, a part
+        /// or 1; x beyond the values (which noise may bring) goes on in the first and the last (Gorishniy 2022).
         PiecewiseLinear(PiecewiseLinear) = "piecewise_linear", ();
-        /// relu(e·W), e = [cos 2πcx, sin 2πcx], with learned frequencies c (Gorishniy 2022).
+        /// relu(e·W + b), e = [cos 2πcx, sin 2πcx], with learned frequencies c (Gorishniy 2022).
         Periodic(Periodic) = "periodic", ();
     }
 }
@@ -206,7 +214,7 @@ record! {
     Periodic {
         /// How many a feature.
         frequencies: u32 = 8, int(1, 128).log();
-        /// The standard deviation that they start with.
+        /// The standard deviation that they start with; numbers beyond three of them are drawn again.
         scale: f64 = 0.3, float(0.001, 10.0).log();
     }
 }
@@ -224,7 +232,7 @@ record! {
 choice! {
     /// How tokens become units.
     Pool {
-        /// Their mean.
+        /// Their mean, number by number.
         Mean = "mean",
         /// The first one, which is the class token where there is one.
         First = "first",
@@ -234,7 +242,8 @@ choice! {
 }
 
 record! {
-    /// TabNet's sizes. Its feature transformers are gated linear units with batch norm, √½ of the sum with what came in.
+    /// TabNet's sizes. Its feature transformers f are layers gₗ(x) = u ⊙ sigmoid(v), [u, v] = batch norm(x·Wₗ), the shared ones
+    /// first: h₁ = g₁(x), hₗ₊₁ = √½·(hₗ + gₗ₊₁(hₗ)). Steps share matrices, never norms.
     TabNet {
         /// Decision steps.
         steps: u32 = 3, int(1, 10);
@@ -244,7 +253,7 @@ record! {
         attention_width: u32 = 16, int(1, 512).log();
         /// γ: 1 lets a feature be used in one step only, more allows more.
         relaxation: f64 = 1.3, float(1.0, 3.0);
-        /// Weight in the loss of the masks' mean entropy.
+        /// Weight in the loss of the masks' entropy -Σ m·ln m, its mean over rows and steps.
         sparsity: f64 = 1e-3, float(0.0, 1.0);
         /// Layers of the feature transformer that all steps share.
         shared: u32 = 2, int(0, 4);
@@ -258,7 +267,8 @@ record! {
     BatchEnsemble {
         /// How many.
         members: u32 = 16, int(2, 64).log();
-        /// The blocks, of which `dense` layers are scaled for each member.
+        /// The blocks. A `dense` layer is y = ((x ⊙ r)·W) ⊙ s + b with r, s and b of each member's own; r of the first starts as
+        /// random signs, all others and s as 1. Norms and slopes of `prelu` are each member's own, too; the rest is shared.
         blocks: Vec<Block>, list(1, 8);
     }
 }
@@ -306,7 +316,7 @@ record! {
 }
 
 record! {
-    /// y = dropout(activation(norm(x·W + b))), W of shape [in, width].
+    /// y = dropout(activation(norm(x·W + b))), W of shape [in, width]; b starts at 0.
     Dense {
         /// Outputs.
         width: u32, int(1, 4096).log();
@@ -328,9 +338,9 @@ choice! {
     Norm {
         /// Nothing.
         None = "none",
-        /// Per unit over the rows of the batch (running averages when predicting), with learned scale and shift.
+        /// Per unit over the rows of the batch, and over tokens (running averages when predicting), with learned scale and shift.
         Batch = "batch",
-        /// Per row over the units, with learned scale and shift.
+        /// Per row, or token, over the units, with learned scale and shift.
         Layer = "layer",
     }
 }

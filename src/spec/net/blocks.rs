@@ -77,7 +77,7 @@ impl Builder<'_> {
             None => (dense.bias.then(|| self.bias(width)), None),
             Some(_) => (None, Some(self.member_scales(inputs, width, dense.bias))),
         };
-        let norm = self.norm(dense.norm, width);
+        let norm = self.norm(dense.norm, stream.members() * width);
         let pointwise = Pointwise::of(dense.activation);
         self.keep(count * (width * (2 + usize::from(norm.is_some())) + members.iter().len() * (inputs + width)));
         *stream = stream.with_width(width);
@@ -109,9 +109,9 @@ impl Builder<'_> {
         let start = if first { Start::Signs } else { Start::Constant(1.0) };
         MemberScales {
             members,
-            input: self.param(members, inputs, start),
-            output: self.param(members, width, Start::Constant(1.0)),
-            bias: bias.then(|| self.param(members, width, Start::Constant(0.0))),
+            input: self.param(1, members * inputs, start),
+            output: self.param(1, members * width, Start::Constant(1.0)),
+            bias: bias.then(|| self.bias(members * width)),
         }
     }
 
@@ -172,11 +172,12 @@ impl Builder<'_> {
     }
 
     fn norm_block(&mut self, kind: Norm, stream: &mut Stream) -> Layer {
-        let width = stream.width();
+        let (width, members) = (stream.width(), stream.members());
         *stream = stream.with_width(width);
         self.keep(2 * stream.count() * width);
-        match self.norm(kind, width) {
-            Some(norm) => Layer::Norm { norm, width },
+        let together = if kind == Norm::Batch { members * width } else { width };
+        match self.norm(kind, members * width) {
+            Some(norm) => Layer::Norm { norm, width: together },
             None => Layer::Sequence(Vec::new()),
         }
     }
@@ -187,7 +188,10 @@ impl Builder<'_> {
         self.keep(stream.count() * width);
         match Pointwise::of(activation) {
             Some(pointwise) => Layer::Activation(pointwise),
-            None => Layer::Prelu { slope: self.param(1, width, Start::Constant(0.25)), width },
+            None => {
+                let width = stream.members() * width;
+                Layer::Prelu { slope: self.param(1, width, Start::Constant(0.25)), width }
+            }
         }
     }
 
@@ -221,6 +225,12 @@ impl Builder<'_> {
 }
 
 impl Block {
+    /// The words of all blocks.
+    #[cfg(test)]
+    pub(crate) fn words() -> &'static [&'static str] {
+        <Self as crate::spec::piece::Union>::WORDS
+    }
+
     /// Its word in a spec.
     pub(crate) fn word(&self) -> &'static str {
         crate::spec::piece::Union::write_as(self).0

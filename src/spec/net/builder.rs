@@ -45,6 +45,14 @@ impl Stream {
         }
     }
 
+    /// Members of a row, each of which has norms, biases and slopes of its own; 1 for what is no member.
+    pub(super) fn members(&self) -> usize {
+        match self {
+            Self::Members { count, .. } => *count,
+            Self::Features(_) | Self::Units(_) | Self::Tokens { .. } => 1,
+        }
+    }
+
     /// The same with another width.
     pub(super) fn with_width(&self, width: usize) -> Self {
         match self {

@@ -82,11 +82,11 @@ pub enum Layer {
     Benchmark,
     /// No gradient goes back.
     StopGradient,
-    /// A norm, of `width` units each.
+    /// A norm.
     Norm {
         /// Its parameters.
         norm: NormLayer,
-        /// Units.
+        /// Units that are normalized together; all members' for batch norm, where each unit of each is by itself.
         width: usize,
     },
     /// A nonlinearity.
@@ -125,25 +125,26 @@ pub struct DenseLayer {
     pub members: Option<MemberScales>,
 }
 
-/// What members of a batch ensemble have of their own in a dense layer: y = ((x ⊙ input)·W) ⊙ output + bias.
+/// What members of a batch ensemble have of their own in a dense layer: y = ((x ⊙ input)·W) ⊙ output + bias. Of each, one
+/// member's numbers after another's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberScales {
     /// How many.
     pub members: usize,
-    /// `[members, in]`
+    /// `[1, members · in]`
     pub input: usize,
-    /// `[members, out]`
+    /// `[1, members · out]`
     pub output: usize,
-    /// `[members, out]`
+    /// `[1, members · out]`
     pub bias: Option<usize>,
 }
 
-/// The parameters of a norm.
+/// The parameters of a norm; of members, one member's after another's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NormLayer {
-    /// `[1, width]`
+    /// `[1, width]`, or `[1, members · width]`
     pub scale: usize,
-    /// `[1, width]`
+    /// The same shape.
     pub shift: usize,
     /// Batch norm's running statistics, by number; None for layer norm.
     pub running: Option<usize>,
@@ -210,6 +211,8 @@ pub struct ExpertsLayer {
 pub struct TokenizeLayer {
     /// Which columns make a token, token by token.
     pub groups: Vec<Group>,
+    /// Whether the tokens are the columns, one by one, in order.
+    pub plain: bool,
     /// How a number becomes a vector.
     pub embedding: EmbeddingLayer,
     /// `[1, tokens · width]`

@@ -24,6 +24,8 @@ pub enum Start {
     Uniform(f64),
     /// Normal with this standard deviation.
     Normal(f64),
+    /// The same without what lies beyond three of them.
+    Truncated(f64),
     /// -1 or 1, evenly.
     Signs,
 }

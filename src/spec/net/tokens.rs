@@ -25,36 +25,46 @@ impl Builder<'_> {
         let members: usize = groups.iter().map(|group: &Group| group.columns.len()).sum();
         // A token of one feature is a sum over one; one of a set, over all of the set.
         let fan_in = members.div_ceil(groups.len().max(1));
-        let (embedding, each) = self.embedding(&tokenize.embedding, (members, width, fan_in));
-        let bias = self.param(1, groups.len() * width, Start::Uniform((1.0 / width as f64).sqrt()));
+        let (embedding, each, bound) = self.embedding(&tokenize.embedding, (members, width, fan_in));
+        let bias = self.param(1, groups.len() * width, Start::Uniform(bound));
         let class_token =
             tokenize.class_token.then(|| self.param(1, width, Start::Uniform((1.0 / width as f64).sqrt())));
         let count = groups.len() + usize::from(tokenize.class_token);
         self.keep(members * each + 2 * count * width);
         *stream = Stream::Tokens { count, width };
-        Layer::Tokenize(TokenizeLayer { groups, embedding, bias, class_token, width, features })
+        let plain =
+            groups.len() == features && groups.iter().enumerate().all(|(place, group)| group.columns == [place]);
+        Layer::Tokenize(TokenizeLayer { groups, plain, embedding, bias, class_token, width, features })
     }
 
-    /// The embedding of so many numbers, and how many numbers are kept for each.
+    /// The embedding of so many numbers, how many numbers are kept for each, and the bound of the biases' start. The starts are
+    /// those of `rtdl_num_embeddings`, divided by the root of the features in a token.
     fn embedding(
         &mut self,
         embedding: &Embedding,
         (members, width, fan_in): (usize, usize, usize),
-    ) -> (EmbeddingLayer, usize) {
-        let weight = |builder: &mut Self, parts: usize| {
+    ) -> (EmbeddingLayer, usize, f64) {
+        let bound = |numbers: usize| (1.0 / numbers as f64).sqrt();
+        let weight = |builder: &mut Self, parts: usize, bound: f64| {
             let number = builder.weight(members * parts, width, Init::LecunNormal, 1);
-            builder.params[number].start = Start::Uniform((1.0 / (fan_in * parts) as f64).sqrt());
+            builder.params[number].start = Start::Uniform(bound / (fan_in as f64).sqrt());
             number
         };
         match embedding {
-            Embedding::Linear(_) => (EmbeddingLayer::Linear { weight: weight(self, 1) }, 1),
+            Embedding::Linear(_) => {
+                let bound = bound(width);
+                (EmbeddingLayer::Linear { weight: weight(self, 1, bound) }, 1, bound)
+            }
             Embedding::PiecewiseLinear(_) => {
-                (EmbeddingLayer::PiecewiseLinear { weight: weight(self, INTERVALS) }, INTERVALS)
+                let bound = bound(INTERVALS);
+                (EmbeddingLayer::PiecewiseLinear { weight: weight(self, INTERVALS, bound) }, INTERVALS, bound)
             }
             Embedding::Periodic(periodic) => {
                 let count = periodic.frequencies as usize;
-                let frequencies = self.param(members, count, Start::Normal(periodic.scale));
-                (EmbeddingLayer::Periodic { frequencies, weight: weight(self, 2 * count), count }, 4 * count)
+                let bound = bound(2 * count);
+                let frequencies = self.param(members, count, Start::Truncated(periodic.scale));
+                let weight = weight(self, 2 * count, bound);
+                (EmbeddingLayer::Periodic { frequencies, weight, count }, 4 * count, bound)
             }
         }
     }
@@ -161,11 +171,13 @@ impl Builder<'_> {
 /// The places of each set's columns among `columns`; what is in no set makes a last group.
 fn groups(columns: &[usize], sets: &[(String, Vec<usize>)]) -> Vec<Group> {
     let place = |column: &usize| columns.binary_search(column).ok();
-    let mut groups: Vec<Group> = sets
-        .iter()
-        .map(|(_, of_set)| Group { columns: of_set.iter().filter_map(place).collect() })
-        .filter(|group| !group.columns.is_empty())
-        .collect();
+    let of_set = |of_set: &[usize]| {
+        let mut columns: Vec<usize> = of_set.iter().filter_map(place).collect();
+        columns.sort_unstable();
+        Group { columns }
+    };
+    let mut groups: Vec<Group> =
+        sets.iter().map(|(_, columns)| of_set(columns)).filter(|group| !group.columns.is_empty()).collect();
     let left: Vec<usize> =
         (0..columns.len()).filter(|place| !groups.iter().any(|group| group.columns.contains(place))).collect();
     if !left.is_empty() {

@@ -1,6 +1,6 @@
 //! Mixtures of experts.
 
-use burn::tensor::{Tensor, activation::softmax, backend::Backend};
+use burn::tensor::{Bool, Int, Tensor, activation::softmax, backend::Backend};
 
 use super::Walk;
 use crate::spec::net::ExpertsLayer;
@@ -11,13 +11,12 @@ const NEVER: f32 = -1e30;
 
 impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// Σ gₑ·expertₑ(x).
-    pub(super) fn experts(&mut self, mixture: &ExpertsLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
+    pub(super) fn experts(&mut self, mixture: &ExpertsLayer, x: &Tensor<B, 3>) -> Tensor<B, 3> {
         let logits = self.linear(mixture.gate, mixture.gate_bias, x.clone());
         let count = mixture.experts.len();
         if mixture.balance > 0.0 && self.pass.learns() {
             let gates = softmax(logits.clone(), 2);
-            let largest = gates.clone().detach();
-            let chosen = largest.clone().greater_equal(largest.max_dim(2)).float();
+            let chosen = largest(gates.clone().detach()).float();
             let balance = (chosen.mean_dim(1) * gates.mean_dim(1)).sum_dim(2);
             self.pass.auxiliary(balance * (count as f64 * mixture.balance));
         }
@@ -35,13 +34,20 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
 }
 
 /// The logits, all but the `most` largest of each row made never to count.
-fn best<B: Backend>(logits: Tensor<B, 3>, most: usize) -> Tensor<B, 3> {
+pub(super) fn best<B: Backend>(logits: Tensor<B, 3>, most: usize) -> Tensor<B, 3> {
     // Which ones they are is found by taking the largest away, one by one; it has no gradient.
     let mut left = logits.clone().detach();
     for _ in 0..most {
-        let largest = left.clone().greater_equal(left.clone().max_dim(2));
-        left = left.mask_fill(largest, f32::NEG_INFINITY);
+        left = left.clone().mask_fill(largest(left), f32::NEG_INFINITY);
     }
     let others = left.greater_elem(f32::NEG_INFINITY);
     logits.mask_fill(others, NEVER)
+}
+
+/// Where each row's largest number is: in one place, even where several are equal.
+fn largest<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 3, Bool> {
+    let [replicas, rows, count] = x.dims();
+    let places = Tensor::<B, 1, Int>::arange(0..count as i64, &x.device()).reshape([1, 1, count]);
+    let place = x.argmax(2).expand([replicas, rows, count]);
+    place.equal(places.expand([replicas, rows, count]))
 }

@@ -69,7 +69,7 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
             Layer::Gate(gate) => self.gate(gate, x),
             Layer::Excite(excite) => self.excite(excite, x),
             Layer::Cross(layers) => self.cross(layers, x),
-            Layer::Experts(experts) => self.experts(experts, x),
+            Layer::Experts(experts) => self.experts(experts, &x),
             Layer::Tokenize(tokenize) => self.tokenize(tokenize, x),
             Layer::Attention(attention) => self.attention(attention, x),
             Layer::Pool { kind, count, width } => pooled(*kind, (*count, *width), x),
@@ -116,6 +116,9 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// A norm of units, or of each token's.
     fn norm(&mut self, norm: &NormLayer, width: usize, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let tail = Tail { norm: Some(norm), bias: None, activation: Pointwise::Identity, dropout: 0.0 };
+        if self.params[norm.scale].dims()[2] > width {
+            return self.member_tail(&tail, width, x);
+        }
         by_rows(x, width, |x| self.pass.tail(&tail, self.params, x))
     }
 

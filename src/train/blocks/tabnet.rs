@@ -68,7 +68,9 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
 
 /// The nearest point of the simplex: max(z - τ, 0) with τ such that a row sums to 1 (Martins & Astudillo 2016).
 pub(super) fn sparsemax<B: Backend>(z: Tensor<B, 3>) -> Tensor<B, 3> {
-    // Σ max(z - τ, 0) is convex in τ, so Newton's method from below rises to its root and stays there (Michelot 1986).
+    // Σ max(z - τ, 0) is convex in τ, so Newton's method from below rises to its root and stays there (Michelot 1986). With the
+    // largest number at 0, τ is at most -1 / units, however large the numbers were.
+    let z = z.clone() - z.detach().max_dim(2);
     let given = z.clone().detach();
     let mut support = given.ones_like();
     for _ in 0..NEWTON {
@@ -77,7 +79,7 @@ pub(super) fn sparsemax<B: Backend>(z: Tensor<B, 3>) -> Tensor<B, 3> {
     }
     // With the support given, τ is a mean, and its gradient is that of the whole.
     let tau = threshold(z.clone(), support.clone());
-    (z - tau) * support
+    activation::relu(z - tau) * support
 }
 
 fn threshold<B: Backend>(z: Tensor<B, 3>, support: Tensor<B, 3>) -> Tensor<B, 3> {

@@ -21,8 +21,7 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
             EmbeddingLayer::Periodic { weight, count, .. } => (2 * count, *weight),
         };
         let weight = self.params[weight].clone();
-        let single = tokenize.groups.iter().all(|group| group.columns.len() == 1);
-        let tokens = if single {
+        let tokens = if tokenize.plain {
             let expanded = self.expanded(&tokenize.embedding, 0, x);
             let features = tokenize.features;
             if parts == 1 {
