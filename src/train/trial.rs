@@ -99,16 +99,7 @@ impl Trainer {
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
         let kinds = Kinds::of(spec)?;
-        let trial = |precision| -> Result<Trial<'_>, TrainError> {
-            let contexts = (kinds.firsts.iter())
-                .map(|(member, spec)| Context::of_member(spec, &self.harness, precision, stop, *member));
-            Ok(Trial {
-                spec,
-                contexts: contexts.collect::<Result<_, _>>()?,
-                kind_of: kinds.of.clone(),
-                post: PostProcessing::of(spec, &self.harness)?,
-            })
-        };
+        let trial = |precision| Trial::of(spec, &kinds, &self.harness, precision, stop);
         match self.device {
             Device::Cpu { threads } => {
                 // Matrix products of a replica must not spread over the cores that other replicas use.
@@ -129,13 +120,13 @@ impl Trainer {
 
 /// Who trains the replicas of a trial.
 #[derive(Clone, Copy, Debug)]
-struct Crew {
+pub(super) struct Crew {
     /// Threads that train groups of replicas side by side.
-    threads: usize,
+    pub(super) threads: usize,
     /// Threads that help each of them; 0 for one a core.
-    helpers: usize,
+    pub(super) helpers: usize,
     /// The most replicas a group may have.
-    most: usize,
+    pub(super) most: usize,
 }
 
 impl Crew {
@@ -163,7 +154,7 @@ pub(crate) fn facts(harness: &Harness) -> DataFacts {
 }
 
 /// A trial, laid out.
-struct Trial<'h> {
+pub(super) struct Trial<'h> {
     spec: &'h Spec,
     /// One for each kind of member.
     contexts: Vec<Context<'h>>,
@@ -172,8 +163,27 @@ struct Trial<'h> {
     post: PostProcessing<'h>,
 }
 
+impl<'h> Trial<'h> {
+    /// Lays a trial out.
+    ///
+    /// # Errors
+    /// What the data does not have; too few eras for early stopping.
+    pub(super) fn of(
+        spec: &'h Spec,
+        kinds: &'h Kinds,
+        harness: &'h Harness,
+        precision: Precision,
+        stop: &'h AtomicBool,
+    ) -> Result<Self, TrainError> {
+        let contexts = (kinds.firsts.iter())
+            .map(|(member, spec)| Context::of_member(spec, harness, precision, stop, *member))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { spec, contexts, kind_of: kinds.of.clone(), post: PostProcessing::of(spec, harness)? })
+    }
+}
+
 /// The kinds of members of an ensemble.
-struct Kinds {
+pub(super) struct Kinds {
     /// Each as the first member of that kind, and its spec.
     firsts: Vec<(u32, Spec)>,
     /// Which of them each member is.
@@ -185,7 +195,7 @@ impl Kinds {
     ///
     /// # Errors
     /// A member whose spec is not valid; a checked spec has none.
-    fn of(spec: &Spec) -> Result<Self, TrainError> {
+    pub(super) fn of(spec: &Spec) -> Result<Self, TrainError> {
         let mut kinds = Self { firsts: Vec::new(), of: Vec::new() };
         // With a part of the features of its own, no member is as another.
         let shared = spec.ensemble.diversity.features >= 1.0;
@@ -218,7 +228,7 @@ fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Ve
 }
 
 /// Trains a trial's replicas in groups.
-fn run<B: Kernels>(
+pub(super) fn run<B: Kernels>(
     trial: &Trial<'_>,
     seeds: &[u64],
     device: &B::Device,

@@ -2,11 +2,14 @@
 
 use std::sync::atomic::AtomicBool;
 
+use burn::backend::Flex;
+
 use super::{Market, Trainer, bits, on_cpu, spec};
 use crate::spec::Spec;
 use crate::train::backend::Precision;
 use crate::train::batches::Columns;
 use crate::train::group::Context;
+use crate::train::trial::{Crew, Kinds, Trial, run};
 
 fn with(text: &str) -> Spec {
     spec(&format!(
@@ -15,19 +18,46 @@ fn with(text: &str) -> Spec {
     ))
 }
 
+const DIFFERENT: &str = "ensemble: { members: 3, aggregate: median, diversity: { rate: 2, width: 1.5, dropout: 0.1, features: 0.6, \
+                         schedules: [cosine, constant] } }";
+
 #[test]
-fn members_that_differ_train_the_same_alone_in_groups_and_on_any_number_of_threads() {
+fn members_that_differ_train_to_the_same_bits_on_any_number_of_threads() {
     let market = Market::small();
-    let spec = with(
-        "ensemble: { members: 3, aggregate: median, diversity: { rate: 2, width: 1.5, dropout: 0.1, features: 0.6, \
-         schedules: [cosine, constant] } }",
-    );
+    let spec = with(DIFFERENT);
     let first = market.train(&spec, &[42, 17], 1).expect("it trains");
     assert_eq!(bits(&market.train(&spec, &[42, 17], 3).expect("it trains")), bits(&first), "on three threads");
     let alone: Vec<_> = first.iter().filter(|cell| cell.score.seed == 17).cloned().collect();
     assert_eq!(bits(&market.train(&spec, &[17], 2).expect("it trains")), bits(&alone), "one seed by itself");
     let plain = market.train(&with("ensemble: { members: 3, aggregate: median }"), &[42, 17], 2).expect("it trains");
     assert_ne!(bits(&plain), bits(&first));
+}
+
+#[test]
+fn members_that_differ_train_in_groups_of_their_kind_as_alone() {
+    let market = Market::small();
+    let (harness, stop) = (market.harness(), AtomicBool::new(false));
+    let schedules = "ensemble: { members: 3, diversity: { schedules: [cosine, constant] } }";
+    for text in [DIFFERENT, schedules] {
+        let mut spec = with(text);
+        spec.training.epochs = 1;
+        let kinds = Kinds::of(&spec).expect("valid members");
+        let trial = Trial::of(&spec, &kinds, &harness, Precision::Fp32, &stop).expect("it can be laid out");
+        let in_groups_of = |most| {
+            let crew = Crew { threads: 1, helpers: 1, most };
+            let mut cells = run::<Flex>(&trial, &[42], &Default::default(), crew, &|_| {}).expect("it trains");
+            cells.sort_by_key(|cell| cell.score.fold);
+            cells
+        };
+        let (alone, grouped) = (in_groups_of(1), in_groups_of(4));
+        assert_eq!(alone.len(), grouped.len());
+        for (alone, grouped) in alone.iter().zip(&grouped) {
+            for (a, b) in alone.predictions.iter().zip(&grouped.predictions) {
+                // Standardized predictions; products may add up in another order, as in `promises`.
+                assert!((a - b).abs() < 1e-3, "{text}: {a} alone, {b} in a group");
+            }
+        }
+    }
 }
 
 #[test]
