@@ -20,8 +20,13 @@ pub struct Change {
 /// the most alike first, so that a knob turned in a block is that knob, wherever the block has moved to. The rest is gone or
 /// new. A block that changed stands at its new place; one that is gone, at its old one.
 pub fn changes(from: &Spec, to: &Spec) -> Vec<Change> {
+    changes_of(&from.canonical(), &to.canonical())
+}
+
+/// What differs between two canonical values.
+pub(super) fn changes_of(from: &Value, to: &Value) -> Vec<Change> {
     let mut found = Vec::new();
-    compare(&from.canonical(), &to.canonical(), "", &mut found);
+    compare(from, to, "", &mut found);
     found
 }
 
@@ -73,8 +78,7 @@ const EQUAL: f64 = 1e4;
 
 /// The alignment of two lists with the greatest likeness.
 fn alignment(old: &[Value], new: &[Value]) -> Vec<Step> {
-    let alike: Vec<Vec<f64>> =
-        old.iter().map(|from| new.iter().map(|to| likeness(from, to)).collect()).collect();
+    let alike: Vec<Vec<f64>> = old.iter().map(|from| new.iter().map(|to| likeness(from, to)).collect()).collect();
     // best[i][j]: the greatest likeness of `old[i..]` and `new[j..]`.
     let mut best = vec![vec![0.0_f64; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {

@@ -2,6 +2,12 @@
 //!
 //! A walk of the canonical form beside the language's shapes, so that a new block brings its knobs with it.
 
+mod slots;
+
+#[cfg(test)]
+pub(super) use slots::slots_of;
+pub use slots::{ItemKind, Items, Slot, insert, remove, slots};
+
 use super::error::{SpecError, SpecErrors};
 use super::language::Spec;
 use super::piece::{Piece, join};
@@ -50,8 +56,13 @@ pub struct Knob {
 
 /// Every knob of a spec, in the order of the language.
 pub fn knobs(spec: &Spec) -> Vec<Knob> {
+    knobs_of(&spec.canonical(), &Spec::shape(&()))
+}
+
+/// Every knob of a canonical value of a shape.
+pub(super) fn knobs_of(value: &Value, shape: &Shape) -> Vec<Knob> {
     let mut found = Vec::new();
-    walk(&spec.canonical(), &Spec::shape(&()), "", false, &mut found);
+    walk(value, shape, "", false, &mut found);
     found
 }
 

@@ -23,12 +23,17 @@ alone stands where its kinds are listed, `[…]` is the whole list there, `{…}
 /// Markdown: every field with its range, default and meaning; every kind of block, loss, optimizer, schedule and the rest,
 /// each with an example.
 pub fn markdown() -> String {
-    let Shape::Record { doc, fields, .. } = Spec::shape(&()) else { return String::new() };
+    reference_of(&Spec::shape(&()))
+}
+
+/// The reference of a record: a section for each field that is more than a number.
+pub(super) fn reference_of(shape: &Shape) -> String {
+    let Shape::Record { name, doc, fields } = shape else { return String::new() };
     let mut writer = Writer { out: format!("# model.yaml\n\n{}\n\n{NOTATION}\n\n", plain(doc)), said: BTreeMap::new() };
     let fields = fields();
     let (plain_fields, sections): (Vec<&Field>, Vec<&Field>) = fields.iter().partition(|field| is_scalar(&field.shape));
     for field in plain_fields {
-        writer.field("Spec", field, 0);
+        writer.field(name, field, 0);
     }
     for field in sections {
         let default = field
@@ -40,7 +45,7 @@ pub fn markdown() -> String {
             _ => String::new(),
         };
         writer.out.push_str(&format!("\n## {}\n{}{label}{default}\n", field.name, plain(field.doc)));
-        writer.example("Spec", field.name, 0);
+        writer.example(name, field.name, 0);
         writer.body(field.name, &field.shape, 0);
     }
     writer.out

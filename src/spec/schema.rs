@@ -13,9 +13,17 @@ use super::value::Value;
 
 /// The schema of model.yaml.
 pub fn json() -> Json {
+    schema_of(&Spec::shape(&()))
+}
+
+/// The schema of a record that does not contain itself.
+pub(super) fn schema_of(shape: &Shape) -> Json {
     let mut definitions = Map::new();
-    let root = shape_schema(&Spec::shape(&()), &mut definitions);
-    let mut schema = definitions.remove(SPEC).unwrap_or(root);
+    let root = shape_schema(shape, &mut definitions);
+    let mut schema = match shape {
+        Shape::Record { name, .. } => definitions.remove(*name).unwrap_or(root),
+        _ => root,
+    };
     if let Json::Object(object) = &mut schema {
         object.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
         object.insert("title".into(), json!("autoresearch model spec"));
@@ -23,9 +31,6 @@ pub fn json() -> Json {
     }
     schema
 }
-
-/// The definition that becomes the schema itself.
-const SPEC: &str = "Spec";
 
 fn shape_schema(shape: &Shape, definitions: &mut Map<String, Json>) -> Json {
     match shape {
