@@ -3,7 +3,7 @@
 //!
 //! It is shown whole in prompts, so it is compact: one line a field, and what has been said is not said again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::examples;
 use super::knobs::strip;
@@ -29,9 +29,10 @@ pub fn markdown() -> String {
 /// The reference of a record: a section for each field that is more than a number.
 pub(super) fn reference_of(shape: &Shape) -> String {
     let Shape::Record { name, doc, fields } = shape else { return String::new() };
-    let mut writer = Writer { out: format!("# model.yaml\n\n{}\n\n{NOTATION}\n\n", plain(doc)), said: BTreeMap::new() };
+    let mut writer = Writer { out: format!("# model.yaml\n\n{}\n\n{NOTATION}\n\n", plain(doc)), said: BTreeSet::new() };
     let fields = fields();
-    let (plain_fields, sections): (Vec<&Field>, Vec<&Field>) = fields.iter().partition(|field| is_scalar(&field.shape));
+    let (plain_fields, sections): (Vec<&Field>, Vec<&Field>) =
+        fields.iter().partition(|field| named(&field.shape).is_none());
     for field in plain_fields {
         writer.field(name, field, 0);
     }
@@ -46,19 +47,15 @@ pub(super) fn reference_of(shape: &Shape) -> String {
         };
         writer.out.push_str(&format!("\n## {}\n{}{label}{default}\n", field.name, plain(field.doc)));
         writer.example(name, field.name, 0);
-        writer.body(field.name, &field.shape, 0);
+        writer.body(&field.shape, 0);
     }
     writer.out
 }
 
-fn is_scalar(shape: &Shape) -> bool {
-    matches!(shape, Shape::Int { .. } | Shape::Float { .. } | Shape::Bool)
-}
-
 struct Writer {
     out: String,
-    /// Types that are spelled out already, and where.
-    said: BTreeMap<&'static str, String>,
+    /// Types that are spelled out already.
+    said: BTreeSet<&'static str>,
 }
 
 impl Writer {
@@ -80,43 +77,43 @@ impl Writer {
         self.line(depth, &format!("`{}` {label}{default}: {}{words}", field.name, plain(field.doc)));
         self.example(owner, field.name, depth + 1);
         if new {
-            self.body(field.name, &field.shape, depth + 1);
+            self.body(&field.shape, depth + 1);
         }
     }
 
     /// What a type is made of, where that is not said yet.
-    fn body(&mut self, place: &str, shape: &Shape, depth: usize) {
+    fn body(&mut self, shape: &Shape, depth: usize) {
         match shape {
-            Shape::Optional(inner) => self.body(place, inner, depth),
-            Shape::List { item, .. } => self.body(place, item, depth),
+            Shape::Optional(inner) => self.body(inner, depth),
+            Shape::List { item, .. } => self.body(item, depth),
             Shape::Record { name, fields, .. } => {
-                if self.said.insert(name, place.to_owned()).is_none() {
+                if self.said.insert(name) {
                     for field in fields() {
                         self.field(name, &field, depth);
                     }
                 }
             }
-            Shape::Union { name, doc, kinds, .. } => {
-                if self.said.insert(name, place.to_owned()).is_some() {
-                    return;
-                }
-                if depth == 0 {
-                    self.out.push_str(&format!("{} One of:\n", plain(doc)));
-                }
-                let mut known = BTreeMap::new();
-                for kind in kinds() {
-                    self.kind(name, &kind, depth, &mut known);
-                }
-                let beside = shape.beside();
-                if !beside.is_empty() {
-                    self.line(depth, "beside any of them:");
-                    for field in beside {
-                        self.field(&record_name(shape), &field, depth + 1);
+            Shape::Union { name, doc, kinds, beside } => {
+                if self.said.insert(name) {
+                    // At the top the section has said it in the field's words.
+                    if depth == 0 && !self.out.contains(&plain(doc)) {
+                        self.out.push_str(&format!("{} ", plain(doc)));
                     }
+                    if depth == 0 {
+                        self.out.push_str("One of:\n");
+                    }
+                    let mut known = BTreeMap::new();
+                    for kind in kinds() {
+                        self.kind(name, &kind, depth, &mut known);
+                    }
+                }
+                if let Some(record) = beside.as_deref().filter(|record| self.is_new(record)) {
+                    self.line(depth, "beside any of them:");
+                    self.body(record, depth + 1);
                 }
             }
             Shape::Choice { name, .. } => {
-                self.said.insert(name, place.to_owned());
+                self.said.insert(name);
             }
             _ => {}
         }
@@ -143,7 +140,7 @@ impl Writer {
         self.line(depth, &format!("**`{}`**{payload}: {doc}{words}", kind.name));
         self.example(union, kind.name, depth + 1);
         let Shape::Record { fields, .. } = &kind.shape else {
-            self.body(kind.name, &kind.shape, depth + 1);
+            self.body(&kind.shape, depth + 1);
             return;
         };
         let mut as_before: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
@@ -168,7 +165,7 @@ impl Writer {
     /// Whether a type has yet to be spelled out.
     fn is_new(&self, shape: &Shape) -> bool {
         match named(shape) {
-            Some(name) => !self.said.contains_key(name),
+            Some(name) => !self.said.contains(name),
             None => false,
         }
     }
@@ -181,13 +178,6 @@ fn named(shape: &Shape) -> Option<&'static str> {
         Shape::List { item, .. } => named(item),
         Shape::Choice { name, .. } | Shape::Record { name, .. } | Shape::Union { name, .. } => Some(name),
         _ => None,
-    }
-}
-
-fn record_name(union: &Shape) -> String {
-    match union {
-        Shape::Union { beside: Some(record), .. } => named(record).unwrap_or_default().to_owned(),
-        _ => String::new(),
     }
 }
 

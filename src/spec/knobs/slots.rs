@@ -5,6 +5,7 @@
 use super::descend;
 use crate::spec::error::{SpecError, SpecErrors};
 use crate::spec::language::Spec;
+use crate::spec::names::MAX_NAMES;
 use crate::spec::piece::{Piece, join};
 use crate::spec::shape::{Field, Shape, chosen};
 use crate::spec::value::Value;
@@ -22,6 +23,8 @@ pub struct Slot {
     pub max: usize,
     /// How many there are now. A list that is not there (`null`) has none.
     pub len: usize,
+    /// Whether it may be left out altogether (`null`).
+    pub optional: bool,
 }
 
 /// What may stand in a list.
@@ -58,23 +61,38 @@ pub(in crate::spec) fn slots_of(value: &Value, shape: &Shape) -> Vec<Slot> {
 
 fn walk(value: &Value, shape: &Shape, path: &str, found: &mut Vec<Slot>) {
     match (shape, value) {
-        (Shape::Optional(inner), Value::Null) => {
-            if let Shape::List { item, min, max } = inner.as_ref() {
-                found.push(Slot { path: path.to_owned(), items: items(item), min: *min, max: *max, len: 0 });
+        (Shape::Optional(inner), _) => {
+            let before = found.len();
+            match (inner.as_ref(), value) {
+                (Shape::List { .. }, Value::Null) => walk(&Value::List(Vec::new()), inner, path, found),
+                _ => walk(value, inner, path, found),
+            }
+            if let (Shape::List { .. }, Some(slot)) = (inner.as_ref(), found.get_mut(before)) {
+                slot.optional = true;
             }
         }
-        (Shape::Optional(inner), _) => walk(value, inner, path, found),
         (Shape::List { item, min, max }, Value::List(entries)) => {
-            let slot = Slot { path: path.to_owned(), items: items(item), min: *min, max: *max, len: entries.len() };
-            found.push(slot);
+            found.push(Slot {
+                path: path.to_owned(),
+                items: items(item),
+                min: *min,
+                max: *max,
+                len: entries.len(),
+                optional: false,
+            });
             for (index, entry) in entries.iter().enumerate() {
                 walk(entry, item, &format!("{path}[{index}]"), found);
             }
         }
         (Shape::Names { what }, Value::List(names)) => {
-            let max = crate::spec::names::MAX_NAMES;
-            let slot = Slot { path: path.to_owned(), items: Items::Names(what), min: 1, max, len: names.len() };
-            found.push(slot);
+            found.push(Slot {
+                path: path.to_owned(),
+                items: Items::Names(what),
+                min: 1,
+                max: MAX_NAMES,
+                len: names.len(),
+                optional: false,
+            });
         }
         (Shape::Record { fields, .. }, _) => walk_fields(value, &fields(), path, found),
         (Shape::Union { kinds, .. }, _) => {
@@ -135,15 +153,14 @@ pub fn insert(spec: &Spec, slot: &str, index: usize, item: Value) -> Result<Spec
 /// # Errors
 /// A slot or an item that this spec does not have, and what is wrong with the spec that comes of it.
 pub fn remove(spec: &Spec, slot: &str, index: usize) -> Result<Spec, SpecErrors> {
-    let least = slots(spec).into_iter().find(|other| other.path == slot).map_or(0, |slot| slot.min);
+    let may_be_absent = slots(spec).iter().any(|other| other.path == slot && other.optional);
     edit(spec, slot, |list| {
         let Value::List(items) = list else { return Err("it is not a list".into()) };
         if index >= items.len() {
             return Err(format!("it has no item {index}, only {}", items.len()));
         }
         items.remove(index);
-        // Where an empty list is not allowed, `null` may be; where that is not allowed either, reading says so.
-        if items.is_empty() && least > 0 {
+        if items.is_empty() && may_be_absent {
             *list = Value::Null;
         }
         Ok(())

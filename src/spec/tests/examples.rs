@@ -211,9 +211,3 @@ fn the_reference_in_the_repository_is_the_one_that_the_types_give() {
         "docs/spec.md is not what the types say; make it anew:\n    cargo run -- schema --reference > docs/spec.md"
     );
 }
-
-#[test]
-fn zz_temporary() {
-    std::fs::write("docs/spec.md", reference::markdown()).expect("written");
-    std::fs::write("/tmp/schema.json", crate::spec::schema::json().to_string()).expect("written");
-}

@@ -75,7 +75,7 @@ impl Dice<'_> {
                 let is_its_point = written.iter().any(|(name, value)| {
                     *name == field.name && field.default.as_ref().is_none_or(|default| default != value)
                 });
-                if !is_its_point && (field.default.is_none() || self.chance(0.75)) {
+                if !is_its_point && (self.must_be_written(&field) || self.chance(0.75)) {
                     written.retain(|(name, _)| name != field.name);
                     written.push((field.name.to_owned(), self.value(&field.shape, field.name, size)));
                 }
@@ -145,7 +145,7 @@ impl Dice<'_> {
         size: usize,
     ) {
         let Some(field) = fields.iter().find(|field| field.name == part) else { return };
-        let reset = rest.is_empty() && field.default.is_some() && self.chance(0.5);
+        let reset = rest.is_empty() && !self.must_be_written(field) && self.chance(0.5);
         match entries.iter_mut().find(|(name, _)| name == part) {
             Some(_) if reset => entries.retain(|(name, _)| name != part),
             Some((_, inner)) => self.mend(inner, &field.shape, rest, field.name, size),
@@ -237,11 +237,21 @@ impl Dice<'_> {
     fn fields(&mut self, fields: &[Field], size: usize) -> Vec<(String, Value)> {
         let mut drawn = Vec::new();
         for field in fields {
-            if field.default.is_none() || self.chance(0.7) {
+            if self.must_be_written(field) || self.chance(0.7) {
                 drawn.push((field.name.to_owned(), self.value(&field.shape, field.name, size)));
             }
         }
         drawn
+    }
+
+    /// Whether a field has no default, or one that is not small enough.
+    fn must_be_written(&self, field: &Field) -> bool {
+        let large = |default: &Value| match &field.shape {
+            Shape::Int { .. } => default.number().is_some_and(|number| number > self.range(&field.shape, field.name).1),
+            Shape::Record { .. } | Shape::Union { .. } => self.facts.is_some(),
+            _ => false,
+        };
+        field.default.as_ref().is_none_or(large)
     }
 
     /// The range of a number; for small specs, what trains in a moment.
