@@ -86,11 +86,9 @@ impl Writer {
         match shape {
             Shape::Optional(inner) => self.body(inner, depth),
             Shape::List { item, .. } => self.body(item, depth),
-            Shape::Record { name, fields, .. } => {
-                if self.said.insert(name) {
-                    for field in fields() {
-                        self.field(name, &field, depth);
-                    }
+            Shape::Record { name, fields, .. } if self.said.insert(name) => {
+                for field in fields() {
+                    self.field(name, &field, depth);
                 }
             }
             Shape::Union { name, doc, kinds, beside } => {
