@@ -72,7 +72,7 @@ impl Writer {
     /// A field on a line of its own, and below it what it is made of.
     fn field(&mut self, owner: &str, field: &Field, depth: usize) {
         let new = self.is_new(&field.shape);
-        let words = if new { spelled_out(&field.shape) } else { String::new() };
+        let words = if new { spelled_out(&field.shape, field.doc) } else { String::new() };
         let (label, default) = (label(&field.shape), default(field));
         self.line(depth, &format!("`{}` {label}{default}: {}{words}", field.name, plain(field.doc)));
         self.example(owner, field.name, depth + 1);
@@ -86,17 +86,15 @@ impl Writer {
         match shape {
             Shape::Optional(inner) => self.body(inner, depth),
             Shape::List { item, .. } => self.body(item, depth),
-            Shape::Record { name, fields, .. } if self.said.insert(name) => {
+            Shape::Record { name, doc, fields } if self.said.insert(name) => {
+                self.explain(doc, depth);
                 for field in fields() {
                     self.field(name, &field, depth);
                 }
             }
             Shape::Union { name, doc, kinds, beside } => {
                 if self.said.insert(name) {
-                    // At the top the section has said it in the field's words.
-                    if depth == 0 && !self.out.contains(&plain(doc)) {
-                        self.out.push_str(&format!("{} ", plain(doc)));
-                    }
+                    self.explain(doc, depth);
                     if depth == 0 {
                         self.out.push_str("One of:\n");
                     }
@@ -117,6 +115,14 @@ impl Writer {
         }
     }
 
+    /// What a type says about itself, unless its field has said it in the same words.
+    fn explain(&mut self, doc: &str, depth: usize) {
+        let doc = plain(doc);
+        if !self.out.contains(&doc) {
+            self.out.push_str(&format!("{}{doc}\n", "  ".repeat(depth)));
+        }
+    }
+
     /// A kind of a union. Fields that an earlier kind explained in the same words are only named.
     fn kind(
         &mut self,
@@ -134,7 +140,7 @@ impl Writer {
             Shape::Record { doc, fields, .. } if !fields().is_empty() => format!("{} {}", plain(kind.doc), plain(doc)),
             _ => plain(kind.doc),
         };
-        let words = if self.is_new(&kind.shape) { spelled_out(&kind.shape) } else { String::new() };
+        let words = if self.is_new(&kind.shape) { spelled_out(&kind.shape, kind.doc) } else { String::new() };
         self.line(depth, &format!("**`{}`**{payload}: {doc}{words}", kind.name));
         self.example(union, kind.name, depth + 1);
         let Shape::Record { fields, .. } = &kind.shape else {
@@ -179,14 +185,15 @@ fn named(shape: &Shape) -> Option<&'static str> {
     }
 }
 
-/// The words of a choice with their meanings; nothing for other shapes.
-fn spelled_out(shape: &Shape) -> String {
+/// The words of a choice with their meanings, after what the choice says beyond `said`; nothing for other shapes.
+fn spelled_out(shape: &Shape, said: &str) -> String {
     match shape {
-        Shape::Optional(inner) => spelled_out(inner),
-        Shape::List { item, .. } => spelled_out(item),
-        Shape::Choice { words, .. } => {
+        Shape::Optional(inner) => spelled_out(inner, said),
+        Shape::List { item, .. } => spelled_out(item, said),
+        Shape::Choice { doc, words, .. } => {
             let words: Vec<String> = words.iter().map(|(word, doc)| format!("`{word}` {}", plain(doc))).collect();
-            format!(" {}", words.join(" | "))
+            let about = if plain(said).contains(&plain(doc)) { String::new() } else { format!(" {}", plain(doc)) };
+            format!("{about} {}", words.join(" | "))
         }
         _ => String::new(),
     }

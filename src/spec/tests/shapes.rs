@@ -324,7 +324,7 @@ fn the_reference_spells_each_type_out_once() {
     let reference = reference_of(&Toy::shape(&()));
     for wanted in [
         "- **`drop`** 0..0.9: A number by itself.",
-        "- **`colour`** Colour: A word by itself. `red` As blood. | `blue` As the sky.",
+        "- **`colour`** Colour: A word by itself. A colour. `red` As blood. | `blue` As the sky.",
         "- **`stop`**: A word with nothing to say.",
         "  - `branches` [2..3 × [1..2 × Part]]: The branches.",
         "- `flag` true or false or null = `null`: A flag, perhaps.",
