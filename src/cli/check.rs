@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use prepare::{Harness, Protocol};
 
-use super::diff::spec_file;
+use super::diff::spec_and_text;
 use super::{Context, out};
 use crate::daemon::{budget, worker_settings};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lab::Lab;
 use crate::lab::config::Config;
-use crate::spec::{cost, reference, schema as language};
+use crate::spec::{reference, schema as language};
 use crate::train::facts;
 
 /// Validate a spec.
@@ -34,7 +34,7 @@ pub(super) struct SchemaArguments {
 }
 
 pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
-    let spec = spec_file(&arguments.spec)?;
+    let (spec, text) = spec_and_text(&arguments.spec)?;
     let lab = Lab::open(context.lab).ok();
     let harness = lab.as_ref().and_then(|lab| {
         let protocol = Protocol::read(&lab.protocol()).ok()?;
@@ -43,14 +43,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let mut estimated = None;
     if let (Some(lab), Some(harness)) = (&lab, &harness) {
         let config = Config::read(lab)?;
-        let known = facts(harness);
-        spec.check_data(&known).map_err(|mut errors| {
-            errors.origin = arguments.spec.display().to_string();
-            errors
-        })?;
-        let found = cost::estimate(&spec, &known);
-        cost::check(&found, &budget(&config, &worker_settings(lab, &config)))
-            .map_err(|why| Error::Configuration(format!("{}: {why}", arguments.spec.display())))?;
+        let found = spec
+            .check_all(&facts(harness), &budget(&config, &worker_settings(lab, &config)))
+            .map_err(|errors| errors.located(&text, &arguments.spec.display().to_string()))?;
         estimated = Some(found);
     }
     if context.json {

@@ -46,7 +46,12 @@ fn read(context: &Context<'_>, name: &str) -> Result<Spec> {
 
 /// Reads and checks a spec's file.
 pub(super) fn spec_file(path: &Path) -> Result<Spec> {
+    Ok(spec_and_text(path)?.0)
+}
+
+/// The same with its text, for places of what is found out later.
+pub(super) fn spec_and_text(path: &Path) -> Result<(Spec, String)> {
     let text =
         std::fs::read_to_string(path).map_err(|source| Error::File { path: path.display().to_string(), source })?;
-    Ok(Spec::parse(&text, &path.display().to_string())?)
+    Ok((Spec::parse(&text, &path.display().to_string())?, text))
 }

@@ -12,7 +12,7 @@ use crate::lab::config::Config;
 use crate::lab::{Lab, LabError, Notebook, lock};
 use crate::research::rules::Rules;
 use crate::researcher::{Researcher, Templates};
-use crate::spec::{Spec, cost};
+use crate::spec::Spec;
 use crate::train::facts;
 use crate::worker::supervisor::Worker;
 
@@ -200,12 +200,11 @@ fn data(checks: &mut Vec<Check>, lab: &Lab, protocol: &Protocol) -> Option<Harne
 fn model(checks: &mut Vec<Check>, lab: &Lab, config: &Config, harness: Option<&Harness>) {
     let path = lab.model();
     let text = std::fs::read_to_string(&path).map_err(|error| Error::from(LabError::io("read it", &path, error)));
-    let spec = text.and_then(|text| Ok(Spec::parse(&text, "model.yaml")?)).and_then(|spec| {
+    let spec = text.and_then(|text| {
+        let spec = Spec::parse(&text, "model.yaml")?;
         if let Some(harness) = harness {
-            let known = facts(harness);
-            spec.check_data(&known)?;
-            cost::check(&cost::estimate(&spec, &known), &budget(config, &worker_settings(lab, config)))
-                .map_err(|why| Error::Configuration(format!("model.yaml: {why}")))?;
+            spec.check_all(&facts(harness), &budget(config, &worker_settings(lab, config)))
+                .map_err(|errors| errors.located(&text, "model.yaml"))?;
         }
         Ok(spec)
     });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use prepare::{Lock, Protocol};
 use serde::Serialize;
 
-use super::diff::spec_file;
+use super::diff::spec_and_text;
 use super::screen::Screen;
 use super::{Context, logging, out};
 use crate::daemon::{Update, worker_settings};
@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     logging::start(context.verbose, true);
     let config = Config::read(&lab)?;
     let protocol = Protocol::read(&lab.protocol())?;
-    let spec = spec_file(&arguments.spec)?;
+    let (spec, text) = spec_and_text(&arguments.spec)?;
     let predictions = arguments.predictions.as_ref().map(std::path::absolute).transpose();
     let predictions = predictions.map_err(|source| Error::File { path: "--predictions".into(), source })?;
     if let Some(folder) = predictions.as_deref().and_then(std::path::Path::parent).filter(|folder| !folder.is_dir()) {
@@ -70,10 +70,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let (trained, greeting) = runtime.block_on(async {
         let mut worker = Worker::start(worker_settings(&lab, &config)).await?;
         let greeting = worker.greeting().clone();
-        spec.check_data(&greeting.facts).map_err(|mut errors| {
-            errors.origin = arguments.spec.display().to_string();
-            errors
-        })?;
+        spec.check_data(&greeting.facts)
+            .map_err(|errors| errors.located(&text, &arguments.spec.display().to_string()))?;
         screen.show(&Update::Training { trial: 0, title: arguments.spec.display().to_string(), changes: Vec::new() });
         let request = Request::Train { spec: spec.to_yaml(), seeds: protocol.seeds.clone(), predictions };
         let limit = config.budget.trial_seconds as f64;

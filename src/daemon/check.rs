@@ -3,7 +3,7 @@
 use crate::research::history::History;
 use crate::research::rules::Rules;
 use crate::research::trial::{KnobChange, Proposal, Verdict};
-use crate::spec::cost::{self, Budget};
+use crate::spec::cost::Budget;
 use crate::spec::{DataFacts, Spec, diff};
 
 /// A proposal that may be trained.
@@ -59,7 +59,8 @@ pub(super) fn check(mut proposal: Proposal, against: &Against<'_>) -> Result<Che
     let hash = spec.hash();
     let changes = knob_changes(against.incumbent, &spec);
     if let Err(errors) = spec.check_data(against.facts) {
-        return refuse(proposal, Verdict::Invalid, errors.to_string(), Some(hash), changes);
+        let reason = errors.located(&proposal.spec, "spec").to_string();
+        return refuse(proposal, Verdict::Invalid, reason, Some(hash), changes);
     }
     if let Some(earlier) = earlier_trial(against, &hash) {
         let reason = format!("the same model as trial {earlier:06} (canonical hash {hash})");
@@ -69,7 +70,8 @@ pub(super) fn check(mut proposal: Proposal, against: &Against<'_>) -> Result<Che
         let reason = format!("do_not_retry.toml forbids it: {} ({})", rule.name, rule.reason);
         return refuse(proposal, Verdict::Blocked, reason, Some(hash), changes);
     }
-    if let Err(reason) = cost::check(&cost::estimate(&spec, against.facts), against.budget) {
+    if let Err(errors) = spec.check_cost(against.facts, against.budget) {
+        let reason = errors.located(&proposal.spec, "spec").to_string();
         return refuse(proposal, Verdict::Invalid, reason, Some(hash), changes);
     }
     proposal.spec = spec.to_yaml();

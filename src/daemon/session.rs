@@ -165,7 +165,7 @@ impl Session<'_> {
         let path = self.lab.model();
         let text = std::fs::read_to_string(&path).map_err(|error| crate::lab::LabError::io("read it", &path, error))?;
         let spec = Spec::parse(&text, "model.yaml")?;
-        spec.check_data(&self.facts)?;
+        spec.check_data(&self.facts).map_err(|errors| errors.located(&text, "model.yaml"))?;
         let hash = spec.hash();
         let stands = self.history.incumbent().is_some_and(|incumbent| {
             incumbent.spec_hash.as_deref() == Some(&hash)

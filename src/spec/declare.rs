@@ -79,7 +79,11 @@ macro_rules! choice {
             }
 
             fn shape((): &()) -> $crate::spec::shape::Shape {
-                $crate::spec::shape::Shape::Choice(&[ $( ($word, concat!($($vdoc, "\n"),+)) ),+ ])
+                $crate::spec::shape::Shape::Choice {
+                    name: stringify!($name),
+                    doc: concat!($($doc, "\n"),+),
+                    words: &[ $( ($word, concat!($($vdoc, "\n"),+)) ),+ ],
+                }
             }
         }
     };
@@ -132,13 +136,8 @@ macro_rules! union {
             }
 
             fn shape((): &()) -> $crate::spec::shape::Shape {
-                $crate::spec::shape::Shape::Lazy {
-                    name: stringify!($name),
-                    of: || {
-                        let (name, doc) = <$name as $crate::spec::piece::Union>::about();
-                        $crate::spec::shape::Shape::Union { name, doc, kinds: <$name as $crate::spec::piece::Union>::kinds(), beside: Vec::new() }
-                    },
-                }
+                let (name, doc) = <$name as $crate::spec::piece::Union>::about();
+                $crate::spec::shape::Shape::Union { name, doc, kinds: <$name as $crate::spec::piece::Union>::kinds, beside: None }
             }
         }
     };

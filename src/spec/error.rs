@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::node::Node;
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecError {
@@ -22,6 +24,21 @@ pub struct SpecErrors {
     pub origin: String,
     /// At least one.
     pub errors: Vec<SpecError>,
+}
+
+impl SpecErrors {
+    /// The same with places in the text that the spec was read from: what is found out later, about the data or the cost,
+    /// is known by its path only. `origin` is the file, or who wrote it.
+    #[must_use]
+    pub fn located(mut self, text: &str, origin: &str) -> Self {
+        origin.clone_into(&mut self.origin);
+        if let Ok(node) = Node::parse(text, origin) {
+            for error in self.errors.iter_mut().filter(|error| error.line == 0) {
+                (error.line, error.column) = node.place(&error.path);
+            }
+        }
+        self
+    }
 }
 
 impl fmt::Display for SpecErrors {

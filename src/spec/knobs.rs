@@ -2,10 +2,16 @@
 //!
 //! A walk of the canonical form beside the language's shapes, so that a new block brings its knobs with it.
 
+mod slots;
+
+#[cfg(test)]
+pub(super) use slots::slots_of;
+pub use slots::{ItemKind, Items, Slot, insert, remove, slots};
+
 use super::error::{SpecError, SpecErrors};
 use super::language::Spec;
 use super::piece::{Piece, join};
-use super::shape::{Field, Shape};
+use super::shape::{Field, Shape, chosen};
 use super::value::Value;
 
 /// What a knob can be turned to.
@@ -50,51 +56,66 @@ pub struct Knob {
 
 /// Every knob of a spec, in the order of the language.
 pub fn knobs(spec: &Spec) -> Vec<Knob> {
+    knobs_of(&spec.canonical(), &Spec::shape(&()))
+}
+
+/// Every knob of a canonical value of a shape.
+pub(super) fn knobs_of(value: &Value, shape: &Shape) -> Vec<Knob> {
     let mut found = Vec::new();
-    walk(&spec.canonical(), &Spec::shape(&()), "", false, &mut found);
+    walk(value, shape, "", false, &mut found);
     found
 }
 
 fn walk(value: &Value, shape: &Shape, path: &str, optional: bool, found: &mut Vec<Knob>) {
     let mut knob = |domain: Domain, value: Value| found.push(Knob { path: path.to_owned(), domain, optional, value });
-    match shape.resolved() {
+    match shape {
         // A range of one value is no knob.
-        Shape::Int { min, max, log } if min < max => knob(Domain::Int { min, max, log }, value.clone()),
-        Shape::Float { min, max, log } => knob(Domain::Float { min, max, log }, value.clone()),
+        Shape::Int { min, max, log } if min < max => {
+            knob(Domain::Int { min: *min, max: *max, log: *log }, value.clone());
+        }
+        Shape::Float { min, max, log } if min < max => {
+            knob(Domain::Float { min: *min, max: *max, log: *log }, value.clone());
+        }
         Shape::Bool => knob(Domain::Bool, value.clone()),
-        Shape::Choice(words) => {
+        Shape::Choice { words, .. } => {
             knob(Domain::Choice(words.iter().map(|(word, _)| (*word).to_owned()).collect()), value.clone());
         }
         // A part that can be left out whole: a switch, and its own knobs while it is there.
         Shape::Optional(inner) if inner.can_be_empty() => {
             knob(Domain::Bool, Value::Bool(*value != Value::Null));
-            walk(value, &inner, path, false, found);
+            walk(value, inner, path, false, found);
         }
-        Shape::Optional(inner) => walk(value, &inner, path, true, found),
+        Shape::Optional(inner) => walk(value, inner, path, true, found),
         Shape::List { item, .. } => {
             if let Value::List(items) = value {
                 for (index, entry) in items.iter().enumerate() {
-                    walk(entry, &item, &format!("{path}[{index}]"), false, found);
+                    walk(entry, item, &format!("{path}[{index}]"), false, found);
                 }
             }
         }
         Shape::Record { fields, .. } => walk_fields(value, &fields(), path, found),
-        Shape::Union { kinds, beside, .. } => {
+        Shape::Union { kinds, .. } => {
+            let kinds = kinds();
+            let free = || -> Vec<String> {
+                kinds.iter().filter(|kind| kind.shape.can_be_empty()).map(|kind| kind.name.to_owned()).collect()
+            };
             let Some((word, fields)) = chosen(value, &kinds) else {
+                if optional && !free().is_empty() {
+                    knob(Domain::Choice(free()), Value::Null);
+                }
                 return;
             };
-            let free: Vec<String> =
-                kinds.iter().filter(|kind| kind.shape.can_be_empty()).map(|kind| kind.name.to_owned()).collect();
             // A kind that must be filled in by hand cannot be switched to by turning a knob.
-            if free.len() > 1 && free.contains(&word) {
+            let free = free();
+            if free.len() + usize::from(optional) > 1 && free.contains(&word) {
                 knob(Domain::Choice(free), Value::Text(word.clone()));
             }
             if let Some(kind) = kinds.iter().find(|kind| kind.name == word) {
                 walk(&fields, &kind.shape, &join(path, &word), false, found);
             }
-            walk_fields(value, &beside, path, found);
+            walk_fields(value, &shape.beside(), path, found);
         }
-        Shape::Int { .. } | Shape::Names { .. } | Shape::Weights { .. } | Shape::Lazy { .. } => {}
+        Shape::Int { .. } | Shape::Float { .. } | Shape::Names { .. } | Shape::Weights { .. } => {}
     }
 }
 
@@ -103,15 +124,6 @@ fn walk_fields(value: &Value, fields: &[Field], path: &str, found: &mut Vec<Knob
         if let Some(inner) = value.get(field.name) {
             walk(inner, &field.shape, &join(path, field.name), false, found);
         }
-    }
-}
-
-/// Which kind of a union a value is, and that kind's fields.
-fn chosen(value: &Value, kinds: &[Field]) -> Option<(String, Value)> {
-    match value {
-        Value::Text(word) => Some((word.clone(), Value::Map(Vec::new()))),
-        Value::Map(entries) => entries.iter().find(|(key, _)| kinds.iter().any(|kind| kind.name == key)).cloned(),
-        _ => None,
     }
 }
 
@@ -142,12 +154,10 @@ pub fn with(spec: &Spec, path: &str, value: Value) -> Result<Spec, SpecErrors> {
                 *entry = (word.clone(), Value::Map(Vec::new()));
             }
         }
-        // A part that can be left out whole.
-        (Value::Map(_) | Value::Null, Value::Bool(on)) if knob.domain == Domain::Bool && !knob.optional => {
-            if knob.value != value {
-                *place = if *on { Value::Map(Vec::new()) } else { Value::Null };
-            }
-        }
+        (Value::Map(_), Value::Bool(true)) => {}
+        (Value::Null, Value::Bool(true)) if !knob.optional => *place = Value::Map(Vec::new()),
+        (Value::Map(_), Value::Bool(false)) => *place = Value::Null,
+        (Value::Null, Value::Bool(false)) if !knob.optional => {}
         _ => *place = value,
     }
     Spec::from_value(&tree)
@@ -181,20 +191,23 @@ pub(super) fn without_defaults(canonical: &Value) -> Value {
     slim
 }
 
-fn strip(value: &Value, shape: &Shape) -> Value {
-    match (shape.resolved(), value) {
-        (Shape::Optional(inner), Value::Map(_)) => strip(value, &inner),
+/// A value without the fields that hold their defaults.
+pub(super) fn strip(value: &Value, shape: &Shape) -> Value {
+    match (shape, value) {
+        (_, Value::Null) => Value::Null,
+        (Shape::Optional(inner), _) => strip(value, inner),
         (Shape::Record { fields, .. }, Value::Map(_)) => Value::Map(strip_fields(value, &fields())),
         (Shape::List { item, .. }, Value::List(items)) => {
-            Value::List(items.iter().map(|entry| strip(entry, &item)).collect())
+            Value::List(items.iter().map(|entry| strip(entry, item)).collect())
         }
-        (Shape::Union { kinds, beside, .. }, Value::Map(_)) => {
+        (Shape::Union { kinds, .. }, Value::Map(_)) => {
+            let kinds = kinds();
             let Some((word, fields)) = chosen(value, &kinds) else {
                 return value.clone();
             };
             let inner =
                 kinds.iter().find(|kind| kind.name == word).map_or(fields.clone(), |kind| strip(&fields, &kind.shape));
-            let extras = strip_fields(value, &beside);
+            let extras = strip_fields(value, &shape.beside());
             if extras.is_empty() && matches!(&inner, Value::Map(entries) if entries.is_empty()) {
                 return Value::Text(word);
             }

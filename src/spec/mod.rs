@@ -9,6 +9,7 @@ pub mod cost;
 mod declare;
 pub mod diff;
 mod error;
+mod examples;
 pub mod knobs;
 pub mod language;
 pub mod members;
@@ -83,12 +84,39 @@ impl Spec {
         value::to_yaml(&knobs::without_defaults(&self.canonical()))
     }
 
-    /// Checks the names in the spec against the data.
+    /// Checks the spec against the data: the names in it exist, and it can be trained on that much data.
     ///
     /// # Errors
-    /// Every unknown feature set and target, with the nearest known name.
+    /// Every mistake by its path, a name with the nearest known one. [`SpecErrors::located`] adds lines.
     pub fn check_data(&self, facts: &DataFacts) -> Result<(), SpecErrors> {
         check::against_data(self, facts)
+    }
+
+    /// Checks the estimated cost against the budget.
+    ///
+    /// # Errors
+    /// What is over the budget, with the numbers, at `network`.
+    pub fn check_cost(&self, facts: &DataFacts, budget: &cost::Budget) -> Result<cost::Cost, SpecErrors> {
+        let cost = cost::estimate(self, facts);
+        cost::check(&cost, budget).map(|()| cost).map_err(|message| SpecErrors {
+            origin: "spec".into(),
+            errors: vec![SpecError { line: 0, column: 0, path: "network".into(), message }],
+        })
+    }
+
+    /// Checks the spec against the data and the budget at once, for people who want to hear everything.
+    ///
+    /// # Errors
+    /// Those of [`Spec::check_data`] and of [`Spec::check_cost`] together.
+    pub fn check_all(&self, facts: &DataFacts, budget: &cost::Budget) -> Result<cost::Cost, SpecErrors> {
+        match (self.check_data(facts), self.check_cost(facts, budget)) {
+            (Ok(()), cost) => cost,
+            (Err(data), Ok(_)) => Err(data),
+            (Err(mut data), Err(cost)) => {
+                data.errors.extend(cost.errors);
+                Err(data)
+            }
+        }
     }
 }
 

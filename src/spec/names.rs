@@ -16,7 +16,9 @@ pub enum Names {
 }
 
 /// The most names in one list.
-const MAX_NAMES: usize = 256;
+pub(super) const MAX_NAMES: usize = 256;
+/// The most that a name weighs.
+pub(super) const MAX_WEIGHT: f64 = 1e6;
 
 impl Piece for Names {
     type Rule = &'static str;
@@ -83,7 +85,7 @@ impl Piece for Weights {
             .iter()
             .map(|(key, value)| {
                 let name = key.text().unwrap_or_default().to_owned();
-                let weight = f64::read(value, &super::piece::float(0.0, 1e6), &join(path, &name), errors)?;
+                let weight = f64::read(value, &super::piece::float(0.0, MAX_WEIGHT), &join(path, &name), errors)?;
                 Some((name, weight))
             })
             .collect();

@@ -87,6 +87,20 @@ impl Node {
         Self { line: 0, column: 0, kind }
     }
 
+    /// The tree without places.
+    pub(crate) fn to_value(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::List(items) => Value::List(items.iter().map(Self::to_value).collect()),
+            Kind::Map(entries) => Value::Map(
+                entries
+                    .iter()
+                    .map(|(key, value)| (key.text().unwrap_or_default().to_owned(), value.to_value()))
+                    .collect(),
+            ),
+        }
+    }
+
     /// An empty map at this node's place.
     pub(crate) fn empty_map(&self) -> Self {
         Self { line: self.line, column: self.column, kind: Kind::Map(Vec::new()) }
@@ -107,6 +121,31 @@ impl Node {
             Kind::Scalar(Value::Text(text)) => Some(text),
             _ => None,
         }
+    }
+
+    /// Line and column of a path such as `network[0].dense.width`, or of the nearest part of it that was written.
+    pub(crate) fn place(&self, path: &str) -> (usize, usize) {
+        let mut at = (self.line, self.column);
+        let mut here = self;
+        for part in path.split('.').flat_map(|part| part.split('[')) {
+            let next = match &here.kind {
+                Kind::Map(entries) => entries
+                    .iter()
+                    .find(|(key, _)| key.text() == Some(part))
+                    .map(|(key, value)| ((key.line, key.column), value)),
+                Kind::List(items) => part
+                    .trim_end_matches(']')
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|index| items.get(index))
+                    .map(|item| ((item.line, item.column), item)),
+                Kind::Scalar(_) => None,
+            };
+            let Some((place, value)) = next else { break };
+            at = place;
+            here = value;
+        }
+        at
     }
 
     fn depth(&self) -> usize {

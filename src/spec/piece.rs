@@ -67,7 +67,13 @@ pub(crate) struct ListRule<R> {
 
 /// The rule of a list whose items need none.
 pub(crate) const fn list(min: usize, max: usize) -> ListRule<()> {
-    ListRule { min, max, item: () }
+    list_of(min, max, ())
+}
+
+/// The rule of a list with a rule for its items: `list_of(2, 8, list(1, 8))` for lists of blocks, `list_of(1, 4, int(1, 9))`
+/// for numbers.
+pub(crate) const fn list_of<R>(min: usize, max: usize, item: R) -> ListRule<R> {
+    ListRule { min, max, item }
 }
 
 fn read_int(node: &Node, rule: &Range<i64>, path: &str, errors: &mut Vec<SpecError>) -> Option<i64> {
@@ -193,17 +199,18 @@ impl<T: Piece> Piece for Vec<T> {
             refuse(errors, node, path, format!("found {}, wanted a list", node.describe()));
             return None;
         };
-        if !(rule.min..=rule.max).contains(&items.len()) {
+        let fits = (rule.min..=rule.max).contains(&items.len());
+        if !fits {
             refuse(errors, node, path, format!("{} items, wanted {} to {}", items.len(), rule.min, rule.max));
-            return None;
         }
-        // Every item is read, so that all mistakes come out at once.
+        // Every item is read, so that all mistakes come out at once; of far too many, as many as there may be.
         let read: Vec<Option<T>> = items
             .iter()
+            .take(rule.max)
             .enumerate()
             .map(|(index, item)| T::read(item, &rule.item, &format!("{path}[{index}]"), errors))
             .collect();
-        read.into_iter().collect()
+        read.into_iter().collect::<Option<Vec<T>>>().filter(|_| fits)
     }
 
     fn write(&self) -> Value {
@@ -299,7 +306,7 @@ pub(crate) fn read_union<U: Union>(node: &Node, path: &str, beside: &[&str], err
             unknown(errors, node, word);
             return None;
         }
-        return U::read_as(word, &node.empty_map(), &join(path, word), errors);
+        return read_bare(word, node, path, errors);
     }
     let Kind::Map(entries) = &node.kind else {
         refuse(errors, node, path, format!("found {}, wanted one of {}", node.describe(), words(U::WORDS)));
@@ -328,9 +335,22 @@ pub(crate) fn read_union<U: Union>(node: &Node, path: &str, beside: &[&str], err
         return None;
     };
     let word = key.text().unwrap_or_default();
-    let nothing = fields.empty_map();
-    let fields = if matches!(fields.kind, Kind::Scalar(Value::Null)) { &nothing } else { fields };
+    if matches!(fields.kind, Kind::Scalar(Value::Null)) {
+        return read_bare(word, fields, path, errors);
+    }
     U::read_as(word, fields, &join(path, word), errors)
+}
+
+/// Reads a kind that is named without its payload: a record then has its defaults, anything else must be written.
+fn read_bare<U: Union>(word: &str, node: &Node, path: &str, errors: &mut Vec<SpecError>) -> Option<U> {
+    let path = join(path, word);
+    match U::kinds().iter().find(|kind| kind.name == word).map(|kind| &kind.shape) {
+        None | Some(Shape::Record { .. }) => U::read_as(word, &node.empty_map(), &path, errors),
+        Some(shape) => {
+            refuse(errors, node, &path, format!("`{word}` needs a value: {}", shape.words()));
+            None
+        }
+    }
 }
 
 /// A union's canonical form: the bare word where the kind has no fields, else `{ word: fields }`.
@@ -377,6 +397,6 @@ impl<U: Union, R: Piece<Rule = ()>> Piece for Beside<U, R> {
 
     fn shape((): &()) -> Shape {
         let (name, doc) = U::about();
-        Shape::Union { name, doc, kinds: U::kinds(), beside: R::shape(&()).fields() }
+        Shape::Union { name, doc, kinds: U::kinds, beside: Some(Box::new(R::shape(&()))) }
     }
 }

@@ -1,17 +1,29 @@
-//! The language as a JSON Schema (draft 2020-12), for editors and for LLMs with structured output.
+//! The language as a JSON Schema (draft 2020-12), for editors and for LLMs with structured output. Every record, union and
+//! choice is a definition of its own, so that the schema grows with the language and not with its nesting.
 
 use serde_json::{Map, Value as Json, json};
 
+use super::examples;
 use super::language::Spec;
+use super::names::{MAX_NAMES, MAX_WEIGHT};
+use super::node::Node;
 use super::piece::Piece;
 use super::shape::{Field, Shape};
 use super::value::Value;
 
 /// The schema of model.yaml.
 pub fn json() -> Json {
+    schema_of(&Spec::shape(&()))
+}
+
+/// The schema of a record that does not contain itself.
+pub(super) fn schema_of(shape: &Shape) -> Json {
     let mut definitions = Map::new();
-    let root = Spec::shape(&());
-    let mut schema = shape_schema(&root, &mut definitions);
+    let root = shape_schema(shape, &mut definitions);
+    let mut schema = match shape {
+        Shape::Record { name, .. } => definitions.remove(*name).unwrap_or(root),
+        _ => root,
+    };
     if let Json::Object(object) = &mut schema {
         object.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
         object.insert("title".into(), json!("autoresearch model spec"));
@@ -23,40 +35,57 @@ pub fn json() -> Json {
 fn shape_schema(shape: &Shape, definitions: &mut Map<String, Json>) -> Json {
     match shape {
         Shape::Int { min, max, .. } => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Shape::Float { min, max, .. } => {
-            json!({ "type": "number", "minimum": min, "maximum": max })
-        }
+        Shape::Float { min, max, .. } => json!({ "type": "number", "minimum": min, "maximum": max }),
         Shape::Bool => json!({ "type": "boolean" }),
-        Shape::Choice(words) => {
+        Shape::Choice { name, doc, words } => define(name, definitions, |_| {
             let options: Vec<Json> =
-                words.iter().map(|(word, doc)| json!({ "const": word, "description": doc.trim() })).collect();
-            json!({ "oneOf": options })
-        }
+                words.iter().map(|(word, doc)| json!({ "const": word, "description": plain(doc) })).collect();
+            json!({ "description": plain(doc), "oneOf": options })
+        }),
         Shape::Names { what } => json!({ "oneOf": [
             { "const": "all" },
-            { "type": "array", "items": { "type": "string", "description": format!("name of a {what}") }, "minItems": 1, "uniqueItems": true },
+            {
+                "type": "array", "minItems": 1, "maxItems": MAX_NAMES, "uniqueItems": true,
+                "items": { "type": "string", "description": format!("name of a {what}") },
+            },
         ] }),
-        Shape::Weights { .. } => {
-            json!({ "type": "object", "additionalProperties": { "type": "number", "minimum": 0 }, "minProperties": 1 })
-        }
-        Shape::Optional(inner) => {
-            json!({ "oneOf": [shape_schema(inner, definitions), { "type": "null" }] })
-        }
+        Shape::Weights { .. } => json!({
+            "type": "object", "minProperties": 1, "maxProperties": MAX_NAMES,
+            "additionalProperties": { "type": "number", "minimum": 0, "maximum": MAX_WEIGHT },
+        }),
+        Shape::Optional(inner) => json!({ "oneOf": [shape_schema(inner, definitions), { "type": "null" }] }),
         Shape::List { item, min, max } => {
             json!({ "type": "array", "items": shape_schema(item, definitions), "minItems": min, "maxItems": max })
         }
-        Shape::Record { doc, fields, .. } => record_schema(doc, &fields(), definitions),
-        Shape::Union { doc, kinds, beside, .. } => union_schema(doc, kinds, beside, definitions),
-        Shape::Lazy { name, of } => {
-            if !definitions.contains_key(*name) {
-                // Entered before it is filled, so that a shape that contains itself ends here.
-                definitions.insert((*name).into(), Json::Null);
-                let inner = shape_schema(&of(), definitions);
-                definitions.insert((*name).into(), inner);
-            }
-            json!({ "$ref": format!("#/$defs/{name}") })
+        Shape::Record { name, doc, fields } => {
+            define(name, definitions, |definitions| record_schema(doc, &fields(), definitions))
+        }
+        Shape::Union { name, doc, kinds, beside } => {
+            // The same union may stand with other fields beside it elsewhere.
+            let with = match beside.as_deref() {
+                Some(Shape::Record { name, .. }) => format!("With{name}"),
+                _ => String::new(),
+            };
+            define(&format!("{name}{with}"), definitions, |definitions| {
+                union_schema(name, doc, &kinds(), &shape.beside(), definitions)
+            })
         }
     }
+}
+
+/// A reference to a definition, which is made if it is not there yet.
+fn define(
+    name: &str,
+    definitions: &mut Map<String, Json>,
+    schema: impl FnOnce(&mut Map<String, Json>) -> Json,
+) -> Json {
+    if !definitions.contains_key(name) {
+        // Entered before it is filled, so that a shape that contains itself ends here.
+        definitions.insert(name.into(), Json::Null);
+        let filled = schema(definitions);
+        definitions.insert(name.into(), filled);
+    }
+    json!({ "$ref": format!("#/$defs/{name}") })
 }
 
 fn properties(fields: &[Field], definitions: &mut Map<String, Json>) -> (Map<String, Json>, Vec<Json>) {
@@ -65,7 +94,7 @@ fn properties(fields: &[Field], definitions: &mut Map<String, Json>) -> (Map<Str
     for field in fields {
         let mut schema = shape_schema(&field.shape, definitions);
         if let Json::Object(object) = &mut schema {
-            object.insert("description".into(), json!(field.doc.trim()));
+            object.insert("description".into(), json!(plain(field.doc)));
             match &field.default {
                 Some(default) => {
                     object.insert("default".into(), to_json(default));
@@ -80,23 +109,40 @@ fn properties(fields: &[Field], definitions: &mut Map<String, Json>) -> (Map<Str
 
 fn record_schema(doc: &str, fields: &[Field], definitions: &mut Map<String, Json>) -> Json {
     let (properties, required) = properties(fields, definitions);
-    json!({ "type": "object", "description": doc.trim(), "properties": properties, "required": required, "additionalProperties": false })
+    json!({ "type": "object", "description": plain(doc), "properties": properties, "required": required, "additionalProperties": false })
 }
 
-fn union_schema(doc: &str, kinds: &[Field], beside: &[Field], definitions: &mut Map<String, Json>) -> Json {
+fn union_schema(name: &str, doc: &str, kinds: &[Field], beside: &[Field], definitions: &mut Map<String, Json>) -> Json {
     let mut options = Vec::new();
     for kind in kinds {
         if kind.shape.can_be_empty() {
-            options.push(json!({ "const": kind.name, "description": kind.doc.trim() }));
+            options.push(json!({ "const": kind.name, "description": plain(kind.doc) }));
         }
-        let (mut properties, _) = properties(beside, definitions);
+        let (mut properties, beside) = properties(beside, definitions);
+        let required = [vec![json!(kind.name)], beside].concat();
         properties.insert(kind.name.into(), shape_schema(&kind.shape, definitions));
-        options.push(json!({
-            "type": "object", "description": kind.doc.trim(), "properties": properties,
-            "required": [kind.name], "additionalProperties": false,
-        }));
+        let mut option = json!({
+            "type": "object", "description": plain(kind.doc), "properties": properties,
+            "required": required, "additionalProperties": false,
+        });
+        if let (Json::Object(option), Some(example)) = (&mut option, example(name, kind.name)) {
+            option.insert("examples".into(), json!([example]));
+        }
+        options.push(option);
     }
-    json!({ "description": doc.trim(), "oneOf": options })
+    json!({ "description": plain(doc), "oneOf": options })
+}
+
+/// A kind's example, where it is of the kind alone.
+fn example(union: &str, word: &str) -> Option<Json> {
+    let node = Node::parse(examples::of(union, word)?, "examples").ok()?;
+    let value = node.to_value();
+    value.get(word).is_some().then(|| to_json(&value))
+}
+
+/// Documentation as one line.
+pub(super) fn plain(doc: &str) -> String {
+    doc.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A spec value as JSON.

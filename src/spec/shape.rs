@@ -12,7 +12,7 @@ pub(crate) enum Shape {
     /// `true` or `false`.
     Bool,
     /// One of several words, each with its meaning.
-    Choice(&'static [(&'static str, &'static str)]),
+    Choice { name: &'static str, doc: &'static str, words: &'static [(&'static str, &'static str)] },
     /// `all`, or a list of names from the data.
     Names { what: &'static str },
     /// Weights by name.
@@ -21,12 +21,10 @@ pub(crate) enum Shape {
     Optional(Box<Shape>),
     /// Items of one shape.
     List { item: Box<Shape>, min: usize, max: usize },
-    /// Named fields.
+    /// Named fields. They are asked for when they are needed, because a record may contain itself; so may a union.
     Record { name: &'static str, doc: &'static str, fields: fn() -> Vec<Field> },
-    /// One of several kinds, perhaps with fields beside it.
-    Union { name: &'static str, doc: &'static str, kinds: Vec<Field>, beside: Vec<Field> },
-    /// A shape that may contain itself.
-    Lazy { name: &'static str, of: fn() -> Shape },
+    /// One of several kinds, perhaps with the fields of a record beside it.
+    Union { name: &'static str, doc: &'static str, kinds: fn() -> Vec<Field>, beside: Option<Box<Shape>> },
 }
 
 /// A named part.
@@ -51,19 +49,50 @@ impl Shape {
         }
     }
 
-    /// The shape itself where it was given lazily.
-    pub(crate) fn resolved(&self) -> Shape {
-        match self {
-            Self::Lazy { of, .. } => of(),
-            other => other.clone(),
-        }
-    }
-
     /// Whether an empty map is a valid value: every field has a default.
     pub(crate) fn can_be_empty(&self) -> bool {
         match self {
             Self::Record { fields, .. } => fields().iter().all(|field| field.default.is_some()),
             _ => false,
         }
+    }
+
+    /// The fields that may stand beside a union's kind; none for anything else.
+    pub(crate) fn beside(&self) -> Vec<Field> {
+        match self {
+            Self::Union { beside: Some(record), .. } => record.fields(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What may stand there, in a few words for messages.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Int { min, max, .. } => format!("a whole number from {min} to {max}"),
+            Self::Float { min, max, .. } => format!("a number from {min} to {max}"),
+            Self::Bool => "true or false".into(),
+            Self::Choice { words, .. } => {
+                format!("one of {}", words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", "))
+            }
+            Self::Names { what } => format!("`all` or a list of {what} names"),
+            Self::Weights { what } => format!("a map from {what} to weight"),
+            Self::Optional(inner) => format!("{} or null", inner.words()),
+            Self::List { min, max, .. } => format!("a list of {min} to {max}"),
+            Self::Record { fields, .. } => {
+                format!("a map with {}", fields().iter().map(|field| field.name).collect::<Vec<_>>().join(", "))
+            }
+            Self::Union { kinds, .. } => {
+                format!("one of {}", kinds().iter().map(|kind| kind.name).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// Which kind of a union a value is, and that kind's payload.
+pub(crate) fn chosen(value: &Value, kinds: &[Field]) -> Option<(String, Value)> {
+    match value {
+        Value::Text(word) => Some((word.clone(), Value::Map(Vec::new()))),
+        Value::Map(entries) => entries.iter().find(|(key, _)| kinds.iter().any(|kind| kind.name == key)).cloned(),
+        _ => None,
     }
 }

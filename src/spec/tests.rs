@@ -1,11 +1,15 @@
 //! The language as its users meet it: what is refused and how it is said, and what holds for every spec there is.
 
+mod diff;
 mod errors;
+pub(crate) mod examples;
 mod hostile;
 mod knobs;
 mod meaning;
 pub(crate) mod random;
 mod schema;
+mod shapes;
+mod slots;
 
 use super::{Spec, SpecErrors};
 

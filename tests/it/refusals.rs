@@ -94,7 +94,7 @@ fn a_wrong_spec_is_told_all_its_mistakes_at_once() {
         &lab,
         &["check", &unknown.display().to_string()],
         3,
-        &["unknown.yaml: features.sets: ", "serenety", "serenity"],
+        &["unknown.yaml:", ": features.sets[0]: ", "serenety", "serenity"],
     );
     refused(&lab, &["check", "/nowhere/model.yaml"], 3, &["/nowhere/model.yaml"]);
     // As the lab's own model it is refused as well.

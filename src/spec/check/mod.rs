@@ -3,18 +3,18 @@
 mod augment;
 mod ensemble;
 mod loss;
+mod names;
 mod network;
 mod optimizer;
 mod schedule;
 mod targets;
 
-use super::error::{SpecError, SpecErrors, nearest};
+use super::error::{SpecError, SpecErrors};
 use super::language::Spec;
 use super::members::seen_features;
 use super::names::Names;
 use super::net::Inputs;
-use super::node::{Kind, Node};
-use super::value::Value;
+use super::node::Node;
 
 /// What the data offers a spec.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -67,7 +67,7 @@ type Refuse<'a> = dyn FnMut(&str, String) + 'a;
 /// Checks a spec by itself. `node` is what it was read from, for places.
 pub(super) fn whole(spec: &Spec, node: &Node, errors: &mut Vec<SpecError>) {
     let mut refuse = |path: &str, message: String| {
-        let (line, column) = place(node, path);
+        let (line, column) = node.place(path);
         errors.push(SpecError { line, column, path: path.to_owned(), message });
     };
     network::rules(spec, &mut refuse);
@@ -88,47 +88,8 @@ pub(super) fn against_data(spec: &Spec, facts: &DataFacts) -> Result<(), SpecErr
     let mut refuse = |path: &str, message: String| {
         errors.push(SpecError { line: 0, column: 0, path: path.to_owned(), message });
     };
-    let sets: Vec<&str> = facts.feature_sets.iter().map(|(name, _)| name.as_str()).collect();
-    let targets: Vec<&str> = facts.targets.iter().map(String::as_str).collect();
-    for (path, names, allowed, what) in [
-        ("features.sets", &spec.features.sets, &sets, "feature set"),
-        ("targets.train_on", &spec.targets.train_on, &targets, "training target"),
-    ] {
-        let Names::Only(names) = names else { continue };
-        for name in names {
-            if !allowed.contains(&name.as_str()) {
-                let near = nearest(name, allowed);
-                refuse(path, format!("the protocol has no {what} `{name}`; it has {}.{near}", allowed.join(", ")));
-            }
-        }
-    }
+    names::rules(spec, facts, &mut refuse);
     targets::data_rules(spec, facts, &mut refuse);
     network::data_rules(spec, facts, &mut refuse);
     if errors.is_empty() { Ok(()) } else { Err(SpecErrors { origin: "spec".into(), errors }) }
-}
-
-/// The place of a path in the text, or of the nearest part of it that was written.
-pub(super) fn place(node: &Node, path: &str) -> (usize, usize) {
-    let mut at = (node.line, node.column);
-    let mut here = node;
-    for part in path.split('.').flat_map(|part| part.split('[')) {
-        let next = match &here.kind {
-            Kind::Map(entries) => entries
-                .iter()
-                .find(|(key, _)| key.text() == Some(part))
-                .map(|(key, value)| ((key.line, key.column), value)),
-            Kind::List(items) => part
-                .trim_end_matches(']')
-                .parse::<usize>()
-                .ok()
-                .and_then(|index| items.get(index))
-                .map(|item| ((item.line, item.column), item)),
-            Kind::Scalar(Value::Text(_) | Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_))
-            | Kind::Scalar(_) => None,
-        };
-        let Some((place, value)) = next else { break };
-        at = place;
-        here = value;
-    }
-    at
 }

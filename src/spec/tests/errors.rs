@@ -1,6 +1,7 @@
 //! Bad specs: (text, every error as it is printed).
 
 use super::refused;
+use crate::spec::cost::Budget;
 use crate::spec::piece::Union;
 use crate::spec::{Block, DataFacts, Spec};
 
@@ -229,12 +230,37 @@ fn names_that_the_data_lacks_come_with_the_nearest() {
     let text = "features: { sets: [wisdom, serenitiy] }\ntargets: { train_on: [target_ender_6] }\n\
                 network: [{ dense: { width: 8, norm: batch } }]\ntraining: { batch_rows: 32 }\n";
     let spec = Spec::parse(text, "model.yaml").expect("valid by itself");
-    let found = spec.check_data(&facts).expect_err("the data has other names").to_string();
+    let found = spec.check_data(&facts).expect_err("the data has other names");
+    assert!(found.to_string().starts_with("spec: features.sets[1]: "), "without the text there is no line: {found}");
+    let found = found.located(text, "model.yaml").to_string();
     let wanted = [
-        "spec: features.sets: the protocol has no feature set `serenitiy`; it has serenity, wisdom. Did you mean `serenity`?",
-        "spec: targets.train_on: the protocol has no training target `target_ender_6`; it has target_ender_20, \
+        "model.yaml:1:28: features.sets[1]: the protocol has no feature set `serenitiy`; it has serenity, wisdom. Did you mean `serenity`?",
+        "model.yaml:2:23: targets.train_on[0]: the protocol has no training target `target_ender_6`; it has target_ender_20, \
          target_ender_60. Did you mean `target_ender_60`?",
-        "spec: training.batch_rows: batch norm over 32 rows is mostly noise; use 64 or more",
+        "model.yaml:4:13: training.batch_rows: batch norm over 32 rows is mostly noise; use 64 or more",
     ];
     assert_eq!(found.lines().collect::<Vec<_>>(), wanted);
+}
+
+#[test]
+fn what_is_too_expensive_is_said_at_the_network_beside_what_the_data_lacks() {
+    let facts = DataFacts {
+        feature_sets: vec![("serenity".into(), 3)],
+        features: 3,
+        targets: vec!["target_ender_20".into()],
+        rows: 1000,
+        folds: 4,
+        seeds: 3,
+    };
+    let text = "features: { sets: [serenety] }\nnetwork: [{ dense: { width: 4096 } }]\n";
+    let spec = Spec::parse(text, "model.yaml").expect("valid by itself");
+    let budget = Budget { params: 10, replica_bytes: 1 << 40, flops: 1e30 };
+    let found = spec.check_all(&facts, &budget).expect_err("two mistakes").located(text, "model.yaml").to_string();
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(lines.len(), 2, "{found}");
+    assert!(
+        lines[0].starts_with("model.yaml:1:20: features.sets[0]: ") && lines[0].ends_with("`serenity`?"),
+        "{found}"
+    );
+    assert!(lines[1].starts_with("model.yaml:2:1: network: over the budget: "), "{found}");
 }
