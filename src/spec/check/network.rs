@@ -1,15 +1,18 @@
 //! Rules of the net: whatever cannot be laid out.
 
 use super::{DataFacts, Refuse};
-use crate::spec::language::{Block, Norm, Spec};
+use crate::spec::language::{Block, Combine, Norm, Spec};
 use crate::spec::names::Names;
-use crate::spec::net::{Inputs, Net};
+use crate::spec::net::{Fault, Inputs, Net};
 
 /// The most blocks of a net, nested ones included and each repetition counted.
 const MAX_BLOCKS: usize = 128;
 
 /// Features of each set, and targets, where a spec is checked without data.
 const NOMINAL: usize = 8;
+
+/// The most widths that are tried as a number of features.
+const MAX_ATTEMPTS: usize = 16;
 
 /// Between the blocks.
 pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
@@ -18,7 +21,24 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
         refuse("network", format!("{blocks} blocks; at most {MAX_BLOCKS}"));
         return;
     }
-    lay_out(spec, &nominal(spec), refuse);
+    let faults = |features| Net::of(spec, &nominal(spec, features)).err().unwrap_or_default();
+    let mut found: Vec<Fault> = faults(NOMINAL);
+    if found.is_empty() {
+        return;
+    }
+    // A branch that adds up with the features themselves must be as wide as they are many, which the data knows. What is right
+    // for one of the widths in the spec is left to `data_rules`.
+    let mut widths = Vec::new();
+    named_widths(&spec.network, false, &mut widths);
+    widths.truncate(MAX_ATTEMPTS);
+    let sets = nominal(spec, 1).sets.len();
+    for features in widths.iter().flat_map(|width| [*width, width / sets]).filter(|features| *features > 0) {
+        let others = faults(features);
+        found.retain(|fault| others.iter().any(|other| other.path == fault.path));
+    }
+    for fault in found {
+        refuse(&fault.path, fault.message);
+    }
 }
 
 /// Between the net, the data and its batches.
@@ -36,8 +56,26 @@ fn lay_out(spec: &Spec, inputs: &Inputs, refuse: &mut Refuse<'_>) {
     }
 }
 
-/// Sets of a few features each: those that the spec reads, or, where it reads all, those that its blocks name.
-fn nominal(spec: &Spec) -> Inputs {
+/// The widths of layers in branches that are added up, each once.
+fn named_widths(blocks: &[Block], added: bool, widths: &mut Vec<usize>) {
+    for block in blocks {
+        let width = match block {
+            Block::Dense(dense) => dense.width as usize,
+            Block::Gate(gate) => gate.width as usize,
+            _ => 0,
+        };
+        if added && width > 0 && !widths.contains(&width) {
+            widths.push(width);
+        }
+        let adds = matches!(block, Block::Parallel(parallel) if parallel.combine != Combine::Concat);
+        for inner in block.inside() {
+            named_widths(inner, added || adds, widths);
+        }
+    }
+}
+
+/// Sets of so many features each: those that the spec reads, or, where it reads all, those that its blocks name.
+fn nominal(spec: &Spec, features_each: usize) -> Inputs {
     let mut names = match &spec.features.sets {
         Names::Only(names) => names.clone(),
         Names::All => Vec::new(),
@@ -46,8 +84,8 @@ fn nominal(spec: &Spec) -> Inputs {
         named_sets(&spec.network, &mut names);
         names.push("others".into());
     }
-    let set = |(index, name): (usize, String)| (name, (index * NOMINAL..(index + 1) * NOMINAL).collect());
-    let features = names.len() * NOMINAL;
+    let set = |(index, name): (usize, String)| (name, (index * features_each..(index + 1) * features_each).collect());
+    let features = names.len() * features_each;
     Inputs { features, sets: names.into_iter().enumerate().map(set).collect(), targets: NOMINAL }
 }
 
@@ -86,4 +124,26 @@ fn has_batch_norm(blocks: &[Block]) -> bool {
         Block::Tabnet(_) => true,
         other => other.inside().into_iter().any(has_batch_norm),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::{DataFacts, Spec};
+
+    fn facts(features: usize) -> DataFacts {
+        let feature_sets = vec![("serenity".to_owned(), features)];
+        DataFacts { feature_sets, features, targets: vec!["target".into()], rows: 1000, folds: 3, seeds: 3 }
+    }
+
+    #[test]
+    fn a_width_that_must_be_that_of_the_features_is_checked_against_the_data() {
+        let network = "network: [{ parallel: { combine: sum, branches: [[{ dense: { width: 12 } }], []] } }]\n";
+        let spec = Spec::parse(network, "test").expect("right for 12 features");
+        assert!(spec.check_data(&facts(12)).is_ok());
+        let refusal = spec.check_data(&facts(20)).expect_err("wrong for 20").to_string();
+        assert!(refusal.contains("network[0].parallel") && refusal.contains("12 units and 20 units"), "{refusal}");
+        let never = network.replace("[]]", "[{ dense: { width: 13 } }]]");
+        let refusal = Spec::parse(&never, "test").expect_err("wrong for any number of features").to_string();
+        assert!(refusal.contains("12 units and 13 units"), "{refusal}");
+    }
 }

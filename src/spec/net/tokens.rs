@@ -178,8 +178,9 @@ fn groups(columns: &[usize], sets: &[(String, Vec<usize>)]) -> Vec<Group> {
     };
     let mut groups: Vec<Group> =
         sets.iter().map(|(_, columns)| of_set(columns)).filter(|group| !group.columns.is_empty()).collect();
-    let left: Vec<usize> =
-        (0..columns.len()).filter(|place| !groups.iter().any(|group| group.columns.contains(place))).collect();
+    let mut taken = vec![false; columns.len()];
+    groups.iter().flat_map(|group| &group.columns).for_each(|place| taken[*place] = true);
+    let left: Vec<usize> = (0..columns.len()).filter(|place| !taken[*place]).collect();
     if !left.is_empty() {
         groups.push(Group { columns: left });
     }

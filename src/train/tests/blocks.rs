@@ -83,9 +83,10 @@ fn check(case: &Case, composed: bool) {
     let named = params.iter().chain([&x]).zip(case.gradients.iter().chain([&case.x_gradient]));
     for (index, (tensor, wanted)) in named.enumerate() {
         let found = tensor.grad_remove(&mut gradients).map(host).unwrap_or_else(|| vec![0.0; flat(wanted).len()]);
-        if wanted.iter().flatten().all(|slope| slope.abs() < 1e-12) {
-            // What a batch norm takes away again, but for the rounding of terms of order 1.
-            assert!(found.iter().all(|slope| slope.abs() < 1e-5), "{}: {index} {found:?}", case.name);
+        if wanted.iter().flatten().all(|slope| slope.abs() < 1e-4) {
+            // What a batch norm takes away again, but for its epsilon and the rounding of terms of order 1.
+            let apart = found.iter().zip(flat(wanted).iter().cycle()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(apart < 1e-5, "{}: {index} {found:?}", case.name);
             continue;
         }
         let place = if index == params.len() { "inputs".to_owned() } else { format!("parameter {index}") };
