@@ -59,7 +59,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     (
         "Block",
         "inputs",
-        "parallel: { branches: [[{ inputs: { sets: [serenity] } }, { dense: { width: 32 } }], [{ inputs: { sets: [wisdom] } }, { dense: { width: 32 } }]] }",
+        "[{ parallel: { branches: [[{ inputs: { sets: [serenity] } }, { dense: { width: 32 } }], [{ inputs: { sets: [wisdom] } }, { dense: { width: 32 } }]] } }]",
     ),
     ("Block", "benchmark", "[{ dense: { width: 64 } }, { parallel: { branches: [[], [benchmark]] } }]"),
     (

@@ -161,7 +161,7 @@ fn the_shipped_model_follows_the_schema_and_mistakes_do_not() {
         "network: [{ dense: { width: 8, colour: red } }]",
         "network: [{ dense: { width: 8 }, residual: [{ dense: { width: 8 } }] }]",
         "network: [{ residual: [] }]",
-        "network: [{ dense: { width: 8 } }]\noptimizer: adam",
+        "network: [{ dense: { width: 8 } }]\noptimizer: adamx",
         "network: [{ dense: { width: 8 } }]\noptimizer: { adamw: {}, sgd: {} }",
         "network: [{ dense: { width: 8 } }]\nfeatures: { sets: none }",
         "network: [{ dense: { width: 8 } }]\nfeatures: { sets: [a, a] }",
