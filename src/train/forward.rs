@@ -5,7 +5,7 @@ use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::backend::Precision;
-use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, Norm, composed};
+use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, Norm, Operation, composed};
 use crate::spec::net::Pointwise;
 use crate::spec::net::{DenseLayer, NormLayer};
 
@@ -43,6 +43,17 @@ pub(super) trait Pass<B: Backend> {
 
     /// What follows the product in a dense layer.
     fn tail(&mut self, tail: &Tail<'_>, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3>;
+
+    /// What a block does beside products and norms.
+    fn operate(&mut self, operation: Operation<Tensor<B, 3>>) -> Tensor<B, 3> {
+        composed::operation(operation)
+    }
+
+    /// Dropout of this share as a part of an operation, in training.
+    fn made(&mut self, rate: f64) -> Option<Dropout> {
+        let _ = rate;
+        None
+    }
 
     /// Dropout, in training.
     fn dropout(&mut self, rate: f64, x: Tensor<B, 3>) -> Tensor<B, 3>;
@@ -123,6 +134,10 @@ impl<B: Kernels> Pass<B> for Predicting<'_, B> {
         }
     }
 
+    fn operate(&mut self, operation: Operation<Tensor<B, 3>>) -> Tensor<B, 3> {
+        B::plain_operation(operation)
+    }
+
     fn dropout(&mut self, _: f64, x: Tensor<B, 3>) -> Tensor<B, 3> {
         x
     }
@@ -157,10 +172,6 @@ impl<'a, B: Kernels> Learning<'a, B> {
     /// Of a net with so many running statistics.
     pub(super) fn new(dropout: &'a mut MakeDropout<'a>, running: usize, precision: Precision) -> Self {
         Self { dropout, seen: (0..running).map(|_| None).collect(), auxiliary: Vec::new(), precision }
-    }
-
-    fn made(&mut self, rate: f64) -> Option<Dropout> {
-        (rate > 0.0).then(|| (self.dropout)(rate))
     }
 }
 
@@ -209,7 +220,7 @@ impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
                     Some(bias) => B::biased(x, bias, Pointwise::Identity, None),
                     None => x,
                 };
-                let (y, moments) = composed::normalized(x, norm(layer), tail.activation, dropout.as_ref());
+                let (y, moments) = B::normalized(x, norm(layer), tail.activation, dropout.as_ref());
                 self.seen[*running] = Some((moments, rows));
                 y
             }
@@ -227,6 +238,14 @@ impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
                 B::biased(x, bias, tail.activation, dropout.as_ref())
             }
         }
+    }
+
+    fn operate(&mut self, operation: Operation<Tensor<Autodiff<B>, 3>>) -> Tensor<Autodiff<B>, 3> {
+        B::operation(operation)
+    }
+
+    fn made(&mut self, rate: f64) -> Option<Dropout> {
+        (rate > 0.0).then(|| (self.dropout)(rate))
     }
 
     fn dropout(&mut self, rate: f64, x: Tensor<Autodiff<B>, 3>) -> Tensor<Autodiff<B>, 3> {

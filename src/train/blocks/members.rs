@@ -3,8 +3,9 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::Walk;
-use crate::spec::net::{DenseLayer, Layer, MemberScales};
+use crate::spec::net::{DenseLayer, Layer, MemberScales, Pointwise};
 use crate::train::forward::{Pass, Tail};
+use crate::train::kernels::Operation;
 
 impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// Each member's way through the layers; their mean, of so many units, or all of them one after another.
@@ -28,19 +29,27 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     pub(super) fn scaled_dense(&mut self, dense: &DenseLayer, scales: &MemberScales, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let [replicas, rows, _] = x.dims();
         let (members, inputs, width) = (scales.members, dense.inputs, dense.width);
-        let own = |param: usize, units: usize| self.params[param].clone().reshape([replicas, 1, members, units]);
-        let x = x.reshape([replicas, rows, members, inputs]) * own(scales.input, inputs);
-        let (output, bias) = (own(scales.output, width), scales.bias.map(|bias| own(bias, width)));
-        let x = x.reshape([replicas, rows * members, inputs]);
-        let y = self.pass.product(x, self.params[dense.weight].clone());
-        let y = y.reshape([replicas, rows, members, width]) * output;
-        let y = match bias {
-            Some(bias) => y + bias,
-            None => y,
-        };
-        let tail = Tail { norm: dense.norm.as_ref(), bias: None, activation: dense.activation, dropout: dense.dropout };
-        let y = self.pass.tail(&tail, self.params, y.reshape([replicas, rows * members, width]));
-        y.reshape([replicas, rows, members * width])
+        let own = |param: usize, units: usize| self.params[param].clone().reshape([replicas, 1, members * units]);
+        let (input, output) = (own(scales.input, inputs), own(scales.output, width));
+        let shift = scales.bias.map(|bias| own(bias, width));
+        let linear = Pointwise::Identity;
+        let x = self.pass.operate(Operation::Scaled { x, scale: input, shift: None, curve: linear, dropout: None });
+        let y = self.pass.product(x.reshape([replicas, rows * members, inputs]), self.params[dense.weight].clone());
+        let y = y.reshape([replicas, rows, members * width]);
+        match &dense.norm {
+            None => {
+                let dropout = self.pass.made(dense.dropout);
+                self.pass.operate(Operation::Scaled { x: y, scale: output, shift, curve: dense.activation, dropout })
+            }
+            norm => {
+                let y =
+                    self.pass.operate(Operation::Scaled { x: y, scale: output, shift, curve: linear, dropout: None });
+                let (norm, bias) = (norm.as_ref(), None);
+                let tail = Tail { norm, bias, activation: dense.activation, dropout: dense.dropout };
+                let y = self.pass.tail(&tail, self.params, y.reshape([replicas, rows * members, width]));
+                y.reshape([replicas, rows, members * width])
+            }
+        }
     }
 
     /// A linear layer for each member; outputs one member after another.

@@ -2,28 +2,20 @@
 
 use burn::tensor::{Tensor, activation, backend::Backend};
 
-use super::{Walk, by_rows, plain};
-use crate::spec::language::{CodeOutput, GateKind};
+use super::{Walk, by_rows};
+use crate::spec::language::CodeOutput;
 use crate::spec::net::{AutoencoderLayer, CrossLayer, ExciteLayer, GateLayer, Pointwise};
 use crate::train::forward::{Pass, Tail};
+use crate::train::kernels::Operation;
 
 impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// (x·W + b) ⊙ σ(x·V + c), one product for both.
     pub(super) fn gate(&mut self, gate: &GateLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
         by_rows(x, gate.inputs, |x| {
             let both = self.pass.product(x, self.params[gate.weight].clone());
-            let tail = Tail { norm: None, bias: gate.bias, activation: Pointwise::Identity, dropout: 0.0 };
-            let both = self.pass.tail(&tail, self.params, both);
-            let value = both.clone().narrow(2, 0, gate.width);
-            let gated = both.narrow(2, gate.width, gate.width);
-            let gated = match gate.kind {
-                GateKind::Glu => activation::sigmoid(gated),
-                GateKind::Reglu => activation::relu(gated),
-                GateKind::Geglu => plain(Pointwise::Gelu, gated),
-                GateKind::Swiglu => plain(Pointwise::Silu, gated),
-            };
-            let y = value * gated;
-            if gate.dropout > 0.0 { self.pass.dropout(gate.dropout, y) } else { y }
+            let bias = gate.bias.map(|bias| self.params[bias].clone());
+            let dropout = self.pass.made(gate.dropout);
+            self.pass.operate(Operation::Gated { x: both, bias, kind: gate.kind, dropout })
         })
     }
 

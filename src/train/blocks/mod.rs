@@ -13,7 +13,6 @@ mod tokenize;
 use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
 use super::forward::{Pass, Tail};
-use super::kernels::composed::activate;
 use crate::spec::language::{Combine, Pool};
 use crate::spec::net::{DenseLayer, Layer, Net, NormLayer, Pointwise, Stream};
 
@@ -182,11 +181,3 @@ fn pooled<B: Backend>(kind: Pool, (count, width): (usize, usize), x: Tensor<B, 3
         }
     }
 }
-
-/// A nonlinearity where nothing learns through a pass.
-fn plain<B: Backend>(kind: Pointwise, x: Tensor<B, 3>) -> Tensor<B, 3> {
-    activate(kind, x)
-}
-
-#[cfg(test)]
-mod tests;

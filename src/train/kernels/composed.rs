@@ -1,10 +1,14 @@
 //! Every kernel of Burn's own operations: right on any backend, and what the fused ones are held against.
 
+mod operation;
+
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, activation, backend::Backend};
 
 use super::{AdamStep, Affine, Dropout, EPSILON, ErrorSize, Moments, Norm, SgdStep, Truth};
 use crate::spec::net::Pointwise;
+
+pub(in crate::train) use operation::operation;
 
 /// [`super::Kernels::affine`].
 pub(in crate::train) fn affine<B: Backend>(x: Tensor<B, 3>, moves: Affine<B>, curve: Pointwise) -> Tensor<B, 3> {

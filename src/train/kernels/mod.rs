@@ -8,12 +8,14 @@ pub(super) mod composed;
 mod dropout;
 mod flex;
 pub(super) mod loops;
+mod operation;
 pub(super) mod product;
 
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};
 
 pub(super) use dropout::Dropout;
+pub(super) use operation::Operation;
 
 use super::backend::Precision;
 use crate::spec::net::Pointwise;
@@ -114,6 +116,26 @@ pub(super) trait Kernels: Backend {
         precision: Precision,
     ) -> (Tensor<Autodiff<Self>, 3>, Moments<Self>) {
         composed::normalized(Self::product(x, weight, precision), norm, tail.0, tail.1)
+    }
+
+    /// dropout(activation(scale · (x - mean) / √(variance + ε) + shift)), mean and variance being the batch's own.
+    fn normalized(
+        x: Tensor<Autodiff<Self>, 3>,
+        norm: Norm<Tensor<Autodiff<Self>, 3>>,
+        curve: Pointwise,
+        dropout: Option<&Dropout>,
+    ) -> (Tensor<Autodiff<Self>, 3>, Moments<Self>) {
+        composed::normalized(x, norm, curve, dropout)
+    }
+
+    /// What a block does beside products and norms.
+    fn operation(operation: Operation<Tensor<Autodiff<Self>, 3>>) -> Tensor<Autodiff<Self>, 3> {
+        composed::operation(operation)
+    }
+
+    /// [`Kernels::operation`] without gradients.
+    fn plain_operation(operation: Operation<Tensor<Self, 3>>) -> Tensor<Self, 3> {
+        composed::operation(operation)
     }
 
     /// dropout(activation(scale · (x - mean) / √(variance + ε) + shift)), mean and variance being each row's own.

@@ -7,13 +7,18 @@ pub(super) mod correlation;
 mod curves;
 pub(super) mod errors;
 pub(in crate::train) mod features;
+pub(super) mod gate;
 pub(super) mod products;
 pub(super) mod row_norm;
+pub(super) mod sparsemax;
 pub(super) mod steps;
 pub(super) mod tail;
 
 /// Sums of units are kept in f32 over so many rows, then added up in f64.
 const ROWS_A_SUM: usize = 64;
+
+/// Sums of a row are kept in so many parts, so that they vectorize.
+const LANES: usize = 16;
 
 /// total += part, number by number.
 #[inline(always)]
