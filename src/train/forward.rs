@@ -38,6 +38,11 @@ pub(super) trait Pass<B: Backend> {
     /// x · weight.
     fn product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>) -> Tensor<B, 3>;
 
+    /// Each group of units by the group's own matrix; see [`Kernels::grouped_product`].
+    fn grouped_product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>, groups: usize) -> Tensor<B, 3> {
+        composed::grouped(x, weight, groups, |x, weight| self.product(x, weight))
+    }
+
     /// A dense layer: product, norm or bias, nonlinearity, dropout.
     fn dense(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3>;
 
@@ -98,6 +103,10 @@ pub(super) struct Predicting<'a, B: Backend> {
 impl<B: Kernels> Pass<B> for Predicting<'_, B> {
     fn product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>) -> Tensor<B, 3> {
         B::plain_product(x, weight, self.precision)
+    }
+
+    fn grouped_product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>, groups: usize) -> Tensor<B, 3> {
+        B::plain_grouped_product(x, weight, groups, self.precision)
     }
 
     fn dense(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3> {
@@ -178,6 +187,15 @@ impl<'a, B: Kernels> Learning<'a, B> {
 impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
     fn product(&mut self, x: Tensor<Autodiff<B>, 3>, weight: Tensor<Autodiff<B>, 3>) -> Tensor<Autodiff<B>, 3> {
         B::product(x, weight, self.precision)
+    }
+
+    fn grouped_product(
+        &mut self,
+        x: Tensor<Autodiff<B>, 3>,
+        weight: Tensor<Autodiff<B>, 3>,
+        groups: usize,
+    ) -> Tensor<Autodiff<B>, 3> {
+        B::grouped_product(x, weight, groups, self.precision)
     }
 
     fn dense(

@@ -16,12 +16,11 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         mean: Option<usize>,
         x: Tensor<B, 3>,
     ) -> Tensor<B, 3> {
-        let [replicas, rows, _] = x.dims();
         let x = x.repeat_dim(2, members);
         let x = self.layers(inner, x);
         match mean {
             None => x,
-            Some(width) => x.reshape([replicas, rows, members, width]).mean_dim(2).reshape([replicas, rows, width]),
+            Some(_) => self.pass.operate(Operation::MeanOfParts { x, count: members }),
         }
     }
 
@@ -59,16 +58,10 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         members: usize,
         x: Tensor<B, 3>,
     ) -> Tensor<B, 3> {
-        let [replicas, rows, units] = x.dims();
-        let width = units / members;
-        let weight = self.params[weight].clone();
-        let outputs = weight.dims()[2];
-        // A member's rows by a member's matrix: members are more replicas here.
-        let x = x.reshape([replicas, rows, members, width]).swap_dims(1, 2);
-        let x = x.reshape([replicas * members, rows, width]);
-        let y = self.pass.product(x, weight.reshape([replicas * members, width, outputs]));
-        let y = y.reshape([replicas, members, rows, outputs]).swap_dims(1, 2);
-        let bias = self.params[bias].clone().reshape([replicas, 1, members, outputs]);
-        (y + bias).reshape([replicas, rows, members * outputs])
+        let replicas = x.dims()[0];
+        let x = self.pass.grouped_product(x, self.params[weight].clone(), members);
+        let bias = self.params[bias].clone().reshape([replicas, 1, x.dims()[2]]);
+        let tail = Tail { norm: None, bias: Some(0), activation: Pointwise::Identity, dropout: 0.0 };
+        self.pass.tail(&tail, &[bias], x)
     }
 }

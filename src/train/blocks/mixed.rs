@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, activation, backend::Backend};
 
 use super::{Walk, by_rows};
 use crate::spec::language::CodeOutput;
-use crate::spec::net::{AutoencoderLayer, CrossLayer, ExciteLayer, GateLayer, Pointwise};
-use crate::train::forward::{Pass, Tail};
+use crate::spec::net::{AutoencoderLayer, CrossLayer, ExciteLayer, GateLayer};
+use crate::train::forward::Pass;
 use crate::train::kernels::Operation;
 
 impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
@@ -21,7 +21,7 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
 
     /// x ⊙ sigmoid(W₂·relu(W₁·s)).
     pub(super) fn excite(&mut self, excite: &ExciteLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let [replicas, rows, units] = x.dims();
+        let [replicas, rows, _] = x.dims();
         let squeezed = match excite.tokens {
             None => x.clone(),
             Some((count, width)) => {
@@ -29,14 +29,8 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
             }
         };
         let hidden = activation::relu(self.linear(excite.squeeze, excite.squeeze_bias, squeezed));
-        let scale = activation::sigmoid(self.linear(excite.excite, excite.excite_bias, hidden));
-        match excite.tokens {
-            None => x * scale,
-            Some((count, width)) => {
-                let scale = scale.reshape([replicas, rows, count, 1]);
-                (x.reshape([replicas, rows, count, width]) * scale).reshape([replicas, rows, units])
-            }
-        }
+        let logits = self.linear(excite.excite, excite.excite_bias, hidden);
+        self.pass.operate(Operation::Excited { x, logits })
     }
 
     /// xₗ₊₁ = x₀ ⊙ (xₗ·Wₗ + bₗ) + xₗ.
@@ -49,8 +43,8 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
                     .weights
                     .iter()
                     .fold(x.clone(), |x, weight| self.pass.product(x, self.params[*weight].clone()));
-                let tail = Tail { norm: None, bias: Some(layer.bias), activation: Pointwise::Identity, dropout: 0.0 };
-                start.clone() * self.pass.tail(&tail, self.params, product) + x
+                let bias = self.params[layer.bias].clone();
+                self.pass.operate(Operation::Crossed { start: start.clone(), product, bias, x })
             })
         })
     }

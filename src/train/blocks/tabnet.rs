@@ -8,9 +8,6 @@ use crate::spec::net::{NormLayer, TabNetLayer, TabNetStep};
 use crate::train::forward::Pass;
 use crate::train::kernels::Operation;
 
-/// Keeps the logarithm of a mask finite, as in the authors' code.
-const EPSILON: f64 = 1e-15;
-
 impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// Steps that each look at masked features, and add to the output.
     pub(super) fn tabnet(&mut self, tabnet: &TabNetLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
@@ -18,18 +15,17 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         let mut transformed = self.transformed(tabnet, &tabnet.steps[0], x.clone());
         let mut prior: Option<Tensor<B, 3>> = None;
         let mut output: Option<Tensor<B, 3>> = None;
-        let mut entropy: Option<Tensor<B, 3>> = None;
         for step in &tabnet.steps[1..] {
             let Some((weight, norm)) = &step.mask else { continue };
             let wish = transformed.narrow(2, tabnet.width, tabnet.attention);
             let wish = self.pass.product(wish, self.params[*weight].clone());
             let wish = self.norm(norm, tabnet.inputs, wish);
             let mask = self.pass.operate(Operation::Sparsemax { x: wish, prior: prior.clone() });
-            let uncertain = (mask.clone() * (mask.clone() + EPSILON).log()).sum_dim(2).mean_dim(1);
-            entropy = Some(match entropy {
-                Some(sum) => sum + uncertain,
-                None => uncertain,
-            });
+            if tabnet.sparsity > 0.0 && self.pass.learns() {
+                let uncertain = self.pass.operate(Operation::Entropy { x: mask.clone() });
+                let steps = (tabnet.steps.len() - 1) as f64;
+                self.pass.auxiliary(uncertain * (tabnet.sparsity / steps));
+            }
             let left = mask.clone().neg() + tabnet.relaxation;
             prior = Some(match prior {
                 Some(prior) => prior * left,
@@ -41,10 +37,6 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
                 Some(sum) => sum + decision,
                 None => decision,
             });
-        }
-        if let Some(entropy) = entropy.filter(|_| tabnet.sparsity > 0.0 && self.pass.learns()) {
-            let steps = (tabnet.steps.len() - 1) as f64;
-            self.pass.auxiliary(entropy.neg() * (tabnet.sparsity / steps));
         }
         output.expect("one step or more")
     }

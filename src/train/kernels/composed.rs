@@ -43,6 +43,20 @@ pub(in crate::train) fn biased<B: Backend>(
     drop(activate(curve, x + bias), dropout)
 }
 
+/// [`super::Kernels::grouped_product`]: groups are more replicas of a product.
+pub(in crate::train) fn grouped<B: Backend>(
+    x: Tensor<B, 3>,
+    weight: Tensor<B, 3>,
+    groups: usize,
+    product: impl FnOnce(Tensor<B, 3>, Tensor<B, 3>) -> Tensor<B, 3>,
+) -> Tensor<B, 3> {
+    let ([replicas, rows, units], outputs) = (x.dims(), weight.dims()[2]);
+    let inputs = units / groups;
+    let x = x.reshape([replicas, rows, groups, inputs]).swap_dims(1, 2).reshape([replicas * groups, rows, inputs]);
+    let y = product(x, weight.reshape([replicas * groups, inputs, outputs]));
+    y.reshape([replicas, groups, rows, outputs]).swap_dims(1, 2).reshape([replicas, rows, groups * outputs])
+}
+
 /// Dropout of Burn's own operations.
 pub(in crate::train) fn drop<B: Backend>(x: Tensor<B, 3>, dropout: Option<&Dropout>) -> Tensor<B, 3> {
     match dropout {

@@ -23,6 +23,9 @@ use crate::spec::net::Pointwise;
 /// Added to variances before the root, as in PyTorch.
 pub(super) const EPSILON: f64 = 1e-5;
 
+/// Keeps the logarithm of a share of 0 finite, as in TabNet's code.
+const SURE: f64 = 1e-15;
+
 /// Keeps a correlation of constant outputs finite: added to the product of the sums of squares.
 const CORRELATION_EPSILON: f64 = 1e-12;
 
@@ -166,6 +169,27 @@ pub(super) trait Kernels: Backend {
     /// [`Kernels::product`] without gradients.
     fn plain_product(x: Tensor<Self, 3>, weight: Tensor<Self, 3>, precision: Precision) -> Tensor<Self, 3> {
         product::plain_product(x, weight, precision)
+    }
+
+    /// Each group of x's units by the group's own matrix, `[replica, row, group · in]` by `[replica, group · in, out]`, to
+    /// `[replica, row, group · out]`.
+    fn grouped_product(
+        x: Tensor<Autodiff<Self>, 3>,
+        weight: Tensor<Autodiff<Self>, 3>,
+        groups: usize,
+        precision: Precision,
+    ) -> Tensor<Autodiff<Self>, 3> {
+        composed::grouped(x, weight, groups, |x, weight| Self::product(x, weight, precision))
+    }
+
+    /// [`Kernels::grouped_product`] without gradients.
+    fn plain_grouped_product(
+        x: Tensor<Self, 3>,
+        weight: Tensor<Self, 3>,
+        groups: usize,
+        precision: Precision,
+    ) -> Tensor<Self, 3> {
+        composed::grouped(x, weight, groups, |x, weight| Self::plain_product(x, weight, precision))
     }
 
     /// [`Kernels::row_normalized`] without gradients and dropout.

@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, activation, backend::Backend};
 use super::{activate, drop};
 use crate::spec::language::GateKind;
 use crate::spec::net::Pointwise;
-use crate::train::kernels::Operation;
+use crate::train::kernels::{Dropout, Operation, SURE};
 
 /// Steps of Newton's method towards a sparse row's threshold. Each leaves out units for good, and the steps end by themselves
 /// when none is left to be left out; far fewer do for any but made-up numbers.
@@ -39,7 +39,41 @@ pub(in crate::train) fn operation<B: Backend>(operation: Operation<Tensor<B, 3>>
         }
         Operation::Sparsemax { x, prior: Some(prior) } => sparsemax(x * prior),
         Operation::Sparsemax { x, prior: None } => sparsemax(x),
+        Operation::Entropy { x } => (x.clone() * (x + SURE).log()).sum_dim(2).mean_dim(1).neg(),
+        Operation::Attention { x, heads, count, dropout } => attention(x, heads, count, dropout.as_ref()),
+        Operation::Crossed { start, product, bias, x } => start * (product + bias) + x,
+        Operation::Excited { x, logits } => {
+            let [replicas, rows, units] = x.dims();
+            let scales = activation::sigmoid(logits);
+            let count = scales.dims()[2];
+            let x = x.reshape([replicas, rows, count, units / count]);
+            (x * scales.reshape([replicas, rows, count, 1])).reshape([replicas, rows, units])
+        }
+        Operation::Prelu { x, slope } => activation::relu(x.clone()) - activation::relu(x.neg()) * slope,
+        Operation::Weighted { x, weights, place } => x * weights.narrow(2, place, 1),
+        Operation::MeanOfParts { x, count } => {
+            let [replicas, rows, units] = x.dims();
+            let width = units / count;
+            x.reshape([replicas, rows, count, width]).mean_dim(2).reshape([replicas, rows, width])
+        }
     }
+}
+
+fn attention<B: Backend>(x: Tensor<B, 3>, heads: usize, count: usize, dropout: Option<&Dropout>) -> Tensor<B, 3> {
+    let [replicas, rows, units] = x.dims();
+    let width = units / count / 3;
+    let each = width / heads;
+    let all = x.reshape([replicas * rows, count, 3 * width]);
+    // `[replica · row, head, token, number]`
+    let part = |place: usize| {
+        let part = all.clone().narrow(2, place * width, width);
+        part.reshape([replicas * rows, count, heads, each]).swap_dims(1, 2)
+    };
+    let (queries, keys, values) = (part(0), part(1), part(2));
+    let scores = queries.matmul(keys.swap_dims(2, 3)) / (each as f64).sqrt();
+    let shares = activation::softmax(scores, 3).reshape([replicas, rows, heads * count * count]);
+    let shares = drop(shares, dropout).reshape([replicas * rows, heads, count, count]);
+    shares.matmul(values).swap_dims(1, 2).reshape([replicas, rows, count * width])
 }
 
 fn sparsemax<B: Backend>(z: Tensor<B, 3>) -> Tensor<B, 3> {

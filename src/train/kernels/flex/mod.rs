@@ -1,8 +1,11 @@
 //! The CPU backend's fused operations, as steps of Burn's autodiff graph.
 
+mod attention;
 mod batch_norm;
 mod dense;
+mod elementwise;
 mod gate;
+mod grouped;
 mod loss;
 mod product;
 mod row_norm;
@@ -59,7 +62,22 @@ impl Kernels for Flex {
             Operation::Gated { x, bias, kind, dropout } => gate::gated(x, bias, kind, dropout),
             Operation::Scaled { x, scale, shift, curve, dropout } => scaled::scaled(x, scale, shift, (curve, dropout)),
             Operation::Sparsemax { x, prior } => sparsemax::sparsemax(x, prior),
+            Operation::Entropy { x } => elementwise::uncertain(x),
+            Operation::Attention { x, heads, count, dropout } => attention::attention(x, heads, count, dropout),
+            Operation::Crossed { start, product, bias, x } => elementwise::crossed(start, product, bias, x),
+            Operation::Excited { x, logits } => elementwise::excited(x, logits),
+            Operation::Prelu { x, slope } => elementwise::bent(x, slope),
+            Operation::Weighted { x, weights, place } => elementwise::weighted(x, weights, place),
+            Operation::MeanOfParts { x, count } => elementwise::averaged(x, count),
         }
+    }
+
+    fn grouped_product(x: Tracked, weight: Tracked, groups: usize, _: Precision) -> Tracked {
+        grouped::grouped_product(x, weight, groups)
+    }
+
+    fn plain_grouped_product(x: Plain, weight: Plain, groups: usize, _: Precision) -> Plain {
+        grouped::grouped_product(Tensor::from_inner(x), Tensor::from_inner(weight), groups).inner()
     }
 
     fn plain_operation(operation: Operation<Plain>) -> Plain {

@@ -38,7 +38,7 @@ pub(super) trait Curve {
 /// eˣ to about 2 units in the last place for -87 ≤ x ≤ 88, and the ends of that range beyond (Cephes' polynomial). The
 /// exponent is read off the bits of a sum with 1.5·2²³, which rounds to the nearest whole number.
 #[inline(always)]
-fn exp<L: Level>(x: f32) -> f32 {
+pub(super) fn exp<L: Level>(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
     let shifted = L::fma(x, std::f32::consts::LOG2_E, ROUND);

@@ -3,8 +3,10 @@
 //! Each loop is compiled for several instruction sets and chosen at run time, so that one binary serves old and new
 //! processors. No sum is reordered between them; they differ in roundings only, where one instruction multiplies and adds.
 
+pub(super) mod attention;
 pub(super) mod correlation;
 mod curves;
+pub(super) mod elementwise;
 pub(super) mod errors;
 pub(in crate::train) mod features;
 pub(super) mod gate;

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Tracked, each_tail, near, norm, numbers, random, same};
 use crate::spec::language::GateKind;
 use crate::spec::net::Pointwise;
+use crate::train::backend::Precision;
 use crate::train::kernels::{Dropout, Kernels, Norm, Operation, composed};
 
 /// Fused against composed: values, the gradients of `of`, and the values without a graph.
@@ -105,4 +106,76 @@ fn what_has_no_gradient_is_not_recorded() {
     };
     assert!(!Flex::operation(operation()).is_require_grad());
     near(&numbers(Flex::operation(operation()).inner()), &numbers(composed::operation(operation()).inner()), "scaled");
+}
+
+#[test]
+fn fused_entropies_agree_with_composed_ones() {
+    let mut rng = ChaCha8Rng::seed_from_u64(41);
+    for case in 0..9 {
+        let shape = [1 + case % 3, 1 + rng.random_range(0..90), 1 + rng.random_range(0..40)];
+        // Shares of 0 to 1, some of them exactly 0.
+        let values: Vec<f32> =
+            (0..shape.iter().product()).map(|_| (rng.random::<f32>() * 2.0 - 1.0).max(0.0)).collect();
+        let x = Tensor::from_data(TensorData::new(values, shape), &Default::default()).require_grad();
+        agree(&Operation::Entropy { x: x.clone() }, &[&x], &format!("case {case}, {shape:?}"), &mut rng);
+    }
+}
+
+#[test]
+fn fused_attention_agrees_with_the_composed_one() {
+    let mut rng = ChaCha8Rng::seed_from_u64(43);
+    for case in 0..16 {
+        let [replicas, rows] = [1 + case % 2, 1 + rng.random_range(0..6)];
+        let [count, heads, each] = [40, 4, 9].map(|most| rng.random_range(1..most));
+        let x = random([replicas, rows, count * 3 * heads * each], &mut rng);
+        let keys = (0..replicas).map(|_| [rng.random(), rng.random()]).collect();
+        let dropout = (case % 2 == 0).then(|| Dropout::new(0.3, keys));
+        let what = format!("case {case}, [{replicas}, {rows}], {count} tokens, {heads} heads of {each}");
+        agree(&Operation::Attention { x: x.clone(), heads, count, dropout }, &[&x], &what, &mut rng);
+    }
+}
+
+#[test]
+fn fused_crossings_excitations_and_slopes_agree_with_composed_ones() {
+    let mut rng = ChaCha8Rng::seed_from_u64(47);
+    for case in 0..18 {
+        let count = 1 + rng.random_range(0..20);
+        let shape = [1 + case % 3, 1 + rng.random_range(0..90), count * [1, 3, 20][case / 3 % 3]];
+        let what = format!("case {case}, {shape:?}, {count}");
+        // Leaves of their own for each: one that is in no graph when another's backward pass runs is forgotten.
+        let by_unit = [shape[0], 1, shape[2]];
+        let by_count = [shape[0], shape[1], count];
+        let ([start, product, x], bias) = ([0; 3].map(|_| random(shape, &mut rng)), random(by_unit, &mut rng));
+        let crossed =
+            Operation::Crossed { start: start.clone(), product: product.clone(), bias: bias.clone(), x: x.clone() };
+        agree(&crossed, &[&start, &product, &bias, &x], &what, &mut rng);
+        let (x, logits) = (random(shape, &mut rng), random(by_count, &mut rng));
+        agree(&Operation::Excited { x: x.clone(), logits: logits.clone() }, &[&x, &logits], &what, &mut rng);
+        let (x, slope) = (random(shape, &mut rng), random(by_unit, &mut rng));
+        agree(&Operation::Prelu { x: x.clone(), slope: slope.clone() }, &[&x, &slope], &what, &mut rng);
+        let (x, weights) = (random(shape, &mut rng), random(by_count, &mut rng));
+        let weighted = Operation::Weighted { x: x.clone(), weights: weights.clone(), place: case % count };
+        agree(&weighted, &[&x, &weights], &what, &mut rng);
+        let x = random(shape, &mut rng);
+        agree(&Operation::MeanOfParts { x: x.clone(), count }, &[&x], &what, &mut rng);
+    }
+}
+
+#[test]
+fn fused_products_of_groups_agree_with_composed_ones() {
+    let mut rng = ChaCha8Rng::seed_from_u64(53);
+    for case in 0..18 {
+        let [rows, groups, inputs, outputs] =
+            [300, 20, [2, 12][case % 2], [2, 60][case / 2 % 2]].map(|most| rng.random_range(1..most));
+        let replicas = 1 + case % 3;
+        let x = random([replicas, rows, groups * inputs], &mut rng);
+        let weight = random([replicas, groups * inputs, outputs], &mut rng);
+        let pull = random([replicas, rows, groups * outputs], &mut rng);
+        let what = format!("case {case}, [{replicas}, {rows}], {groups} groups, {inputs} to {outputs}");
+        let composed = || composed::grouped(x.clone(), weight.clone(), groups, |x, weight| x.matmul(weight));
+        let found = Flex::grouped_product(x.clone(), weight.clone(), groups, Precision::Fp32);
+        same(&found, &composed(), &pull, &[&x, &weight], &what);
+        let plain = Flex::plain_grouped_product(x.clone().inner(), weight.clone().inner(), groups, Precision::Fp32);
+        near(&numbers(plain), &numbers(composed().inner()), &what);
+    }
 }
