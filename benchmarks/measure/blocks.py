@@ -47,6 +47,7 @@ def variants() -> dict[str, dict[str, Any]]:
         "dropout 0.2": both(dropout=0.2),
         "residual": spec(network=[dense(256), {"residual": [dense(256)]}, dense(128)]),
         "residual, width changes": spec(network=[dense(256), {"residual": [dense(128)]}]),
+        **blocks(),
         "init lecun_normal": both(init="lecun_normal"),
         "batch, gelu, dropout": both(norm="batch", activation="gelu", dropout=0.2),
         "layer, silu, dropout": both(norm="layer", activation="silu", dropout=0.2),
@@ -63,6 +64,43 @@ def variants() -> dict[str, dict[str, Any]]:
         "targets learned": spec(targets={"weighting": {"learned": {}}}),
         "one target": spec(targets={"train_on": ["target_ender_60"]}),
         "early stopping": spec(training=trained),
+    }
+
+
+def blocks() -> dict[str, dict[str, Any]]:
+    """Every other block; those of tokens on 60 features, because their cost grows with the square of them."""
+    linear = {"activation": "identity"}
+    tabular = {"residual": [{"norm": "batch"}, dense(256, dropout=0.2), dense(128, **linear)]}
+    former = [
+        {"residual": [{"norm": "layer"}, {"attention": {"heads": 4, "dropout": 0.1}}]},
+        {"residual": [{"norm": "layer"}, {"gate": {"width": 24, "kind": "reglu"}}, dense(16, **linear)]},
+    ]
+    tokens = [{"tokenize": {"width": 16, "class_token": True}}, *former, {"pool": "first"}]
+    few = {"features": {"sets": ["serenity"]}, "training": {"epochs": 2, "batch_rows": 1024, "patience": None}}
+    ensemble = {"members": 8, "blocks": [dense(128, dropout=0.1), dense(64, dropout=0.1)]}
+    return {
+        "gate": spec(network=[{"gate": {"width": 256, "dropout": 0.2}}, {"gate": {"width": 128}}]),
+        "resnet of norm blocks": spec(
+            network=[dense(128, **linear), tabular, tabular, {"norm": "batch"}, {"activation": "relu"}]
+        ),
+        "activation prelu": spec(
+            network=[dense(256, **linear), {"activation": "prelu"}, dense(128, **linear), {"activation": "prelu"}]
+        ),
+        "squeeze_excitation": spec(network=[dense(256), "squeeze_excitation", dense(128)]),
+        "cross": spec(network=[{"cross": {"layers": 3}}, dense(128)]),
+        "cross beside dense": spec(
+            network=[{"parallel": {"branches": [[{"cross": {"layers": 2}}], [dense(256), dense(128)]]}}]
+        ),
+        "mixture_of_experts": spec(
+            network=[{"mixture_of_experts": {"experts": 4, "top_k": 2, "expert": [dense(128), dense(64)]}}]
+        ),
+        "tokenize": spec(network=[{"tokenize": {"width": 16}}, {"pool": "mean"}, dense(128)]) | few,
+        "ft-transformer": spec(network=tokens) | few,
+        "tabnet": spec(network=["tabnet"]),
+        "batch_ensemble": spec(network=[{"batch_ensemble": ensemble}, dense(64)]),
+        "autoencoder": spec(
+            network=[{"autoencoder": {"encoder": [dense(128)], "decoder": [dense(128)], "output": "both"}}, dense(256)]
+        ),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from blocks import block as other_block
 from spec import Tree, chosen
 
 ACTIVATIONS = {
@@ -106,9 +107,16 @@ def blocks(inputs: int, described: list[Tree], dropout: type[nn.Module]) -> tupl
             residual = Residual(width, fields, dropout)
             layers.append(residual)
             width = residual.width
-        else:
+        elif kind == "dense":
             layers.append(dense(width, fields, dropout))
             width = int(fields["width"])
+        else:
+
+            def inner(inputs: int, described: list[Tree]) -> tuple[nn.Sequential, int]:
+                return blocks(inputs, described, dropout)
+
+            layer, width = other_block(kind, fields, width, inner, ACTIVATIONS, dropout)
+            layers.append(layer)
     return nn.Sequential(*layers), width
 
 
@@ -140,7 +148,7 @@ class Net(nn.Module):
     def restart(self) -> None:
         """Draws all parameters anew and forgets the running statistics."""
         for module in self.modules():
-            if isinstance(module, (Linear, nn.BatchNorm1d, nn.LayerNorm)):
+            if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
         if self.temperature is not None:
             nn.init.zeros_(self.target_logits)
@@ -185,6 +193,9 @@ class Loss(nn.Module):
                 linear = [module for module in self.net.modules() if isinstance(module, Linear)]
                 term = torch.stack([layer.weight.square().sum() for layer in linear]).sum()
             total = total + fields["weight"] * term
+        for module in self.net.modules():
+            if getattr(module, "extra", None) is not None and self.training:
+                total = total + module.extra
         return total
 
 

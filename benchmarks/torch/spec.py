@@ -12,6 +12,28 @@ import yaml
 Tree = dict[str, Any]
 
 DENSE: Tree = {"norm": "none", "activation": "relu", "dropout": 0.0, "init": "he_uniform", "bias": True}
+# The other blocks that are measured; those that are a single word or number have no fields.
+BLOCKS: Tree = {
+    "gate": {"kind": "swiglu", "dropout": 0.0, "bias": True},
+    "squeeze_excitation": {"ratio": 0.25},
+    "cross": {"layers": 2, "rank": None},
+    "mixture_of_experts": {"experts": 4, "top_k": None, "balance": 0.01},
+    "tokenize": {"per": "feature", "width": 16, "embedding": "linear", "class_token": False},
+    "attention": {"heads": 4, "dropout": 0.0},
+    "tabnet": {
+        "steps": 3,
+        "width": 16,
+        "attention_width": 16,
+        "relaxation": 1.3,
+        "sparsity": 1e-3,
+        "shared": 2,
+        "independent": 2,
+    },
+    "batch_ensemble": {"members": 16},
+    "autoencoder": {"decoder": [], "weight": 0.1, "output": "code"},
+    "parallel": {"combine": "concat"},
+    "repeat": {"times": 2},
+}
 WEIGHTING: Tree = {"uniform": {}, "learned": {"temperature": 2.0}, "fixed": {}}
 LOSS: Tree = {
     "pearson": {"weight": 1.0, "within": "batch"},
@@ -84,8 +106,18 @@ def _canonical(union: Tree) -> str | Tree:
     return union if fields else word
 
 
-def _block(block: Tree) -> Tree:
+def _block(block: str | Tree) -> Tree:
     word, fields = chosen(block)
     if word == "residual":
         return {"residual": [_block(inner) for inner in fields]}
-    return {"dense": DENSE | fields}
+    if word == "dense":
+        return {"dense": DENSE | fields}
+    if word not in BLOCKS:
+        return {word: fields}
+    fields = BLOCKS[word] | (fields or {})
+    for within in ("expert", "blocks", "encoder", "decoder"):
+        if within in fields:
+            fields[within] = [_block(inner) for inner in fields[within]]
+    if "branches" in fields:
+        fields["branches"] = [[_block(inner) for inner in branch] for branch in fields["branches"]]
+    return {word: fields}

@@ -5,7 +5,7 @@ use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::backend::Precision;
-use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, Norm, composed};
+use super::kernels::{Affine, Dropout, EPSILON, Kernels, Moments, Norm, Operation, composed};
 use super::noise::{Keys, Noise};
 use crate::spec::net::Pointwise;
 use crate::spec::net::{DenseLayer, NormLayer};
@@ -39,11 +39,27 @@ pub(super) trait Pass<B: Backend> {
     /// x · weight.
     fn product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>) -> Tensor<B, 3>;
 
+    /// Each group of units by the group's own matrix; see [`Kernels::grouped_product`].
+    fn grouped_product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>, groups: usize) -> Tensor<B, 3> {
+        composed::grouped(x, weight, groups, |x, weight| self.product(x, weight))
+    }
+
     /// A dense layer: product, norm or bias, nonlinearity, dropout.
     fn dense(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3>;
 
     /// What follows the product in a dense layer.
     fn tail(&mut self, tail: &Tail<'_>, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3>;
+
+    /// What a block does beside products and norms.
+    fn operate(&mut self, operation: Operation<Tensor<B, 3>>) -> Tensor<B, 3> {
+        composed::operation(operation)
+    }
+
+    /// Dropout of this share as a part of an operation, in training.
+    fn made(&mut self, rate: f64) -> Option<Dropout> {
+        let _ = rate;
+        None
+    }
 
     /// Dropout, in training.
     fn dropout(&mut self, rate: f64, x: Tensor<B, 3>) -> Tensor<B, 3>;
@@ -90,6 +106,10 @@ impl<B: Kernels> Pass<B> for Predicting<'_, B> {
         B::plain_product(x, weight, self.precision)
     }
 
+    fn grouped_product(&mut self, x: Tensor<B, 3>, weight: Tensor<B, 3>, groups: usize) -> Tensor<B, 3> {
+        B::plain_grouped_product(x, weight, groups, self.precision)
+    }
+
     fn dense(&mut self, dense: &DenseLayer, params: &[Tensor<B, 3>], x: Tensor<B, 3>) -> Tensor<B, 3> {
         let x = self.product(x, params[dense.weight].clone());
         self.tail(&Tail::of(dense), params, x)
@@ -122,6 +142,10 @@ impl<B: Kernels> Pass<B> for Predicting<'_, B> {
                 B::affine(x, Affine { scaled: None, offset }, tail.activation)
             }
         }
+    }
+
+    fn operate(&mut self, operation: Operation<Tensor<B, 3>>) -> Tensor<B, 3> {
+        B::plain_operation(operation)
     }
 
     fn dropout(&mut self, _: f64, x: Tensor<B, 3>) -> Tensor<B, 3> {
@@ -169,15 +193,20 @@ impl<'a, B: Kernels> Learning<'a, B> {
     ) -> Self {
         Self { dropout, noise, seen: (0..running).map(|_| None).collect(), auxiliary: Vec::new(), precision }
     }
-
-    fn made(&mut self, rate: f64) -> Option<Dropout> {
-        (rate > 0.0).then(|| (self.dropout)(rate))
-    }
 }
 
 impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
     fn product(&mut self, x: Tensor<Autodiff<B>, 3>, weight: Tensor<Autodiff<B>, 3>) -> Tensor<Autodiff<B>, 3> {
         B::product(x, weight, self.precision)
+    }
+
+    fn grouped_product(
+        &mut self,
+        x: Tensor<Autodiff<B>, 3>,
+        weight: Tensor<Autodiff<B>, 3>,
+        groups: usize,
+    ) -> Tensor<Autodiff<B>, 3> {
+        B::grouped_product(x, weight, groups, self.precision)
     }
 
     fn dense(
@@ -220,7 +249,7 @@ impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
                     Some(bias) => B::biased(x, bias, Pointwise::Identity, None),
                     None => x,
                 };
-                let (y, moments) = composed::normalized(x, norm(layer), tail.activation, dropout.as_ref());
+                let (y, moments) = B::normalized(x, norm(layer), tail.activation, dropout.as_ref());
                 self.seen[*running] = Some((moments, rows));
                 y
             }
@@ -238,6 +267,14 @@ impl<B: Kernels> Pass<Autodiff<B>> for Learning<'_, B> {
                 B::biased(x, bias, tail.activation, dropout.as_ref())
             }
         }
+    }
+
+    fn operate(&mut self, operation: Operation<Tensor<Autodiff<B>, 3>>) -> Tensor<Autodiff<B>, 3> {
+        B::operation(operation)
+    }
+
+    fn made(&mut self, rate: f64) -> Option<Dropout> {
+        (rate > 0.0).then(|| (self.dropout)(rate))
     }
 
     fn dropout(&mut self, rate: f64, x: Tensor<Autodiff<B>, 3>) -> Tensor<Autodiff<B>, 3> {

@@ -5,6 +5,7 @@ use burn::tensor::{Bool, Int, Tensor, activation::softmax, backend::Backend};
 use super::Walk;
 use crate::spec::net::ExpertsLayer;
 use crate::train::forward::Pass;
+use crate::train::kernels::Operation;
 
 /// What a logit becomes that must not count.
 const NEVER: f32 = -1e30;
@@ -27,7 +28,7 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         let gates = softmax(logits, 2);
         let outputs = mixture.experts.iter().enumerate().map(|(index, expert)| {
             let y = self.layers(expert, x.clone());
-            y * gates.clone().narrow(2, index, 1)
+            self.pass.operate(Operation::Weighted { x: y, weights: gates.clone(), place: index })
         });
         outputs.reduce(|a, b| a + b).expect("two experts or more")
     }

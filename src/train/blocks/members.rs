@@ -3,9 +3,9 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::Walk;
-use crate::spec::net::{DenseLayer, Layer, MemberScales, NormLayer};
+use crate::spec::net::{DenseLayer, Layer, MemberScales, Pointwise};
 use crate::train::forward::{Pass, Tail};
-use crate::train::kernels::EPSILON;
+use crate::train::kernels::{EPSILON, Operation};
 
 impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// Each member's way through the layers; their mean, of so many units, or all of them one after another.
@@ -22,7 +22,7 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         let x = self.layers(inner, x.reshape([replicas, rows, members * units]));
         match mean {
             None => x,
-            Some(width) => x.reshape([replicas, rows, members, width]).mean_dim(2).reshape([replicas, rows, width]),
+            Some(_) => self.pass.operate(Operation::MeanOfParts { x, count: members }),
         }
     }
 
@@ -30,15 +30,23 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     pub(super) fn scaled_dense(&mut self, dense: &DenseLayer, scales: &MemberScales, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let [replicas, rows, _] = x.dims();
         let MemberScales { members, input, output, bias } = *scales;
-        let x = x * self.params[input].clone();
-        let x = x.reshape([replicas, rows * members, dense.inputs]);
-        let y = self.pass.product(x, self.params[dense.weight].clone());
-        let y = y.reshape([replicas, rows, members * dense.width]) * self.params[output].clone();
-        let tail = Tail { norm: dense.norm.as_ref(), bias, activation: dense.activation, dropout: dense.dropout };
-        match &dense.norm {
-            Some(NormLayer { running: None, .. }) => self.member_tail(&tail, dense.width, y),
+        let own = |param: usize| self.params[param].clone();
+        let linear = Pointwise::Identity;
+        let x =
+            self.pass.operate(Operation::Scaled { x, scale: own(input), shift: None, curve: linear, dropout: None });
+        let y = self.pass.product(x.reshape([replicas, rows * members, dense.inputs]), own(dense.weight));
+        let x = y.reshape([replicas, rows, members * dense.width]);
+        let (scale, curve) = (own(output), dense.activation);
+        let Some(norm) = &dense.norm else {
+            let dropout = self.pass.made(dense.dropout);
+            return self.pass.operate(Operation::Scaled { x, scale, shift: bias.map(own), curve, dropout });
+        };
+        let y = self.pass.operate(Operation::Scaled { x, scale, shift: None, curve: linear, dropout: None });
+        let tail = Tail { norm: Some(norm), bias, activation: curve, dropout: dense.dropout };
+        match norm.running {
+            None => self.member_tail(&tail, dense.width, y),
             // Members' units are units of their own to a batch norm.
-            Some(_) | None => self.pass.tail(&tail, self.params, y),
+            Some(_) => self.pass.tail(&tail, self.params, y),
         }
     }
 
@@ -67,16 +75,10 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         members: usize,
         x: Tensor<B, 3>,
     ) -> Tensor<B, 3> {
-        let [replicas, rows, units] = x.dims();
-        let width = units / members;
-        let weight = self.params[weight].clone();
-        let outputs = weight.dims()[2];
-        // A member's rows by a member's matrix: members are more replicas here.
-        let x = x.reshape([replicas, rows, members, width]).swap_dims(1, 2);
-        let x = x.reshape([replicas * members, rows, width]);
-        let y = self.pass.product(x, weight.reshape([replicas * members, width, outputs]));
-        let y = y.reshape([replicas, members, rows, outputs]).swap_dims(1, 2);
-        let bias = self.params[bias].clone().reshape([replicas, 1, members, outputs]);
-        (y + bias).reshape([replicas, rows, members * outputs])
+        let replicas = x.dims()[0];
+        let x = self.pass.grouped_product(x, self.params[weight].clone(), members);
+        let bias = self.params[bias].clone().reshape([replicas, 1, x.dims()[2]]);
+        let tail = Tail { norm: None, bias: Some(0), activation: Pointwise::Identity, dropout: 0.0 };
+        self.pass.tail(&tail, &[bias], x)
     }
 }

@@ -2,34 +2,26 @@
 
 use burn::tensor::{Tensor, activation, backend::Backend};
 
-use super::{Walk, by_rows, plain};
-use crate::spec::language::{CodeOutput, GateKind};
-use crate::spec::net::{AutoencoderLayer, CrossLayer, ExciteLayer, GateLayer, Pointwise};
-use crate::train::forward::{Pass, Tail};
+use super::{Walk, by_rows};
+use crate::spec::language::CodeOutput;
+use crate::spec::net::{AutoencoderLayer, CrossLayer, ExciteLayer, GateLayer};
+use crate::train::forward::Pass;
+use crate::train::kernels::Operation;
 
 impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// (x·W + b) ⊙ σ(x·V + c), one product for both.
     pub(super) fn gate(&mut self, gate: &GateLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
         by_rows(x, gate.inputs, |x| {
             let both = self.pass.product(x, self.params[gate.weight].clone());
-            let tail = Tail { norm: None, bias: gate.bias, activation: Pointwise::Identity, dropout: 0.0 };
-            let both = self.pass.tail(&tail, self.params, both);
-            let value = both.clone().narrow(2, 0, gate.width);
-            let gated = both.narrow(2, gate.width, gate.width);
-            let gated = match gate.kind {
-                GateKind::Glu => activation::sigmoid(gated),
-                GateKind::Reglu => activation::relu(gated),
-                GateKind::Geglu => plain(Pointwise::Gelu, gated),
-                GateKind::Swiglu => plain(Pointwise::Silu, gated),
-            };
-            let y = value * gated;
-            if gate.dropout > 0.0 { self.pass.dropout(gate.dropout, y) } else { y }
+            let bias = gate.bias.map(|bias| self.params[bias].clone());
+            let dropout = self.pass.made(gate.dropout);
+            self.pass.operate(Operation::Gated { x: both, bias, kind: gate.kind, dropout })
         })
     }
 
     /// x ⊙ sigmoid(W₂·relu(W₁·s)).
     pub(super) fn excite(&mut self, excite: &ExciteLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let [replicas, rows, units] = x.dims();
+        let [replicas, rows, _] = x.dims();
         let squeezed = match excite.tokens {
             None => x.clone(),
             Some((count, width)) => {
@@ -37,14 +29,8 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
             }
         };
         let hidden = activation::relu(self.linear(excite.squeeze, excite.squeeze_bias, squeezed));
-        let scale = activation::sigmoid(self.linear(excite.excite, excite.excite_bias, hidden));
-        match excite.tokens {
-            None => x * scale,
-            Some((count, width)) => {
-                let scale = scale.reshape([replicas, rows, count, 1]);
-                (x.reshape([replicas, rows, count, width]) * scale).reshape([replicas, rows, units])
-            }
-        }
+        let logits = self.linear(excite.excite, excite.excite_bias, hidden);
+        self.pass.operate(Operation::Excited { x, logits })
     }
 
     /// xₗ₊₁ = x₀ ⊙ (xₗ·Wₗ + bₗ) + xₗ.
@@ -57,8 +43,8 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
                     .weights
                     .iter()
                     .fold(x.clone(), |x, weight| self.pass.product(x, self.params[*weight].clone()));
-                let tail = Tail { norm: None, bias: Some(layer.bias), activation: Pointwise::Identity, dropout: 0.0 };
-                start.clone() * self.pass.tail(&tail, self.params, product) + x
+                let bias = self.params[layer.bias].clone();
+                self.pass.operate(Operation::Crossed { start: start.clone(), product, bias, x })
             })
         })
     }

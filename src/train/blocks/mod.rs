@@ -10,10 +10,10 @@ mod mixed;
 mod tabnet;
 mod tokenize;
 
-use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
 use super::forward::{Pass, Tail};
-use super::kernels::composed::activate;
+use super::kernels::Operation;
 use crate::spec::language::{Combine, Pool};
 use crate::spec::net::{DenseLayer, Layer, Net, NormLayer, Pointwise, Stream};
 
@@ -72,7 +72,11 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
             Layer::Experts(experts) => self.experts(experts, &x),
             Layer::Tokenize(tokenize) => self.tokenize(tokenize, x),
             Layer::Attention(attention) => self.attention(attention, x),
-            Layer::Pool { kind, count, width } => pooled(*kind, (*count, *width), x),
+            Layer::Pool { kind, count, width } => match kind {
+                Pool::Flatten => x,
+                Pool::First => x.narrow(2, 0, *width),
+                Pool::Mean => self.pass.operate(Operation::MeanOfParts { x, count: *count }),
+            },
             Layer::TabNet(tabnet) => self.tabnet(tabnet, x),
             Layer::Members { members, inner, mean } => self.members(*members, inner, *mean, x),
             Layer::MemberOutput { weight, bias, members } => self.member_output((*weight, *bias), *members, x),
@@ -87,7 +91,7 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
             Layer::Activation(pointwise) => self.activated(*pointwise, x),
             Layer::Prelu { slope, width } => {
                 let slope = self.params[*slope].clone();
-                by_rows(x, *width, |x| activation::relu(x.clone()) - activation::relu(x.neg()) * slope)
+                by_rows(x, *width, |x| self.pass.operate(Operation::Prelu { x, slope }))
             }
             Layer::Dropout(rate) => self.pass.dropout(*rate, x),
             Layer::Noise(deviation) => self.pass.noise(*deviation, x),
@@ -188,22 +192,3 @@ fn combined<B: Backend>(outputs: Vec<Tensor<B, 3>>, how: Combine, streams: &[Str
         (Combine::Concat, _) => Tensor::cat(outputs, 2),
     }
 }
-
-fn pooled<B: Backend>(kind: Pool, (count, width): (usize, usize), x: Tensor<B, 3>) -> Tensor<B, 3> {
-    match kind {
-        Pool::Flatten => x,
-        Pool::First => x.narrow(2, 0, width),
-        Pool::Mean => {
-            let [replicas, rows, _] = x.dims();
-            x.reshape([replicas, rows, count, width]).mean_dim(2).reshape([replicas, rows, width])
-        }
-    }
-}
-
-/// A nonlinearity where nothing learns through a pass.
-fn plain<B: Backend>(kind: Pointwise, x: Tensor<B, 3>) -> Tensor<B, 3> {
-    activate(kind, x)
-}
-
-#[cfg(test)]
-mod tests;

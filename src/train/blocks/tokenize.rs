@@ -1,10 +1,10 @@
 //! Features to tokens.
 
-use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::{Walk, chosen};
-use crate::spec::net::{EmbeddingLayer, INTERVALS, TokenizeLayer};
-use crate::train::forward::Pass;
+use crate::spec::net::{EmbeddingLayer, INTERVALS, Pointwise, TokenizeLayer};
+use crate::train::forward::{Pass, Tail};
 
 /// The lower ends of the intervals between a feature's values, and how long each is.
 const EDGES: [f32; INTERVALS] = [-1.0, -0.5, 0.0, 0.5];
@@ -14,7 +14,7 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// A vector for each token: the sum over its features of their embeddings, and a bias.
     pub(super) fn tokenize(&mut self, tokenize: &TokenizeLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let [replicas, rows, _] = x.dims();
-        let (width, count) = (tokenize.width, tokenize.groups.len());
+        let width = tokenize.width;
         let (parts, weight) = match &tokenize.embedding {
             EmbeddingLayer::Linear { weight } => (1, *weight),
             EmbeddingLayer::PiecewiseLinear { weight } => (INTERVALS, *weight),
@@ -24,18 +24,8 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         let tokens = if tokenize.plain {
             let expanded = self.expanded(&tokenize.embedding, 0, x);
             let features = tokenize.features;
-            if parts == 1 {
-                let x = expanded.reshape([replicas, rows, features, 1]);
-                let weight = weight.reshape([replicas, 1, features, width]);
-                (x * weight).reshape([replicas, rows, count * width])
-            } else {
-                // A feature's numbers by a feature's matrix: features are more replicas here.
-                let x = expanded.reshape([replicas, rows, features, parts]).swap_dims(1, 2);
-                let x = x.reshape([replicas * features, rows, parts]);
-                let y = self.pass.product(x, weight.reshape([replicas * features, parts, width]));
-                let y = y.reshape([replicas, features, rows, width]).swap_dims(1, 2);
-                y.reshape([replicas, rows, count * width])
-            }
+            // A feature's numbers by a feature's matrix.
+            self.pass.grouped_product(expanded, weight, features)
         } else {
             let mut start = 0;
             let mut tokens = Vec::new();
@@ -49,11 +39,12 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
             }
             Tensor::cat(tokens, 2)
         };
-        let tokens = tokens + self.params[tokenize.bias].clone();
-        let tokens = match tokenize.embedding {
-            EmbeddingLayer::Periodic { .. } => relu(tokens),
-            EmbeddingLayer::Linear { .. } | EmbeddingLayer::PiecewiseLinear { .. } => tokens,
+        let activation = match tokenize.embedding {
+            EmbeddingLayer::Periodic { .. } => Pointwise::Relu,
+            EmbeddingLayer::Linear { .. } | EmbeddingLayer::PiecewiseLinear { .. } => Pointwise::Identity,
         };
+        let tail = Tail { norm: None, bias: Some(tokenize.bias), activation, dropout: 0.0 };
+        let tokens = self.pass.tail(&tail, self.params, tokens);
         match tokenize.class_token {
             Some(token) => {
                 let token = self.params[token].clone().expand([replicas, rows, width]);

@@ -1,10 +1,14 @@
 //! Every kernel of Burn's own operations: right on any backend, and what the fused ones are held against.
 
+mod operation;
+
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, activation, backend::Backend};
 
 use super::{AdamStep, Affine, Dropout, EPSILON, ErrorSize, Moments, Norm, SgdStep, Truth};
 use crate::spec::net::Pointwise;
+
+pub(in crate::train) use operation::operation;
 
 /// [`super::Kernels::affine`].
 pub(in crate::train) fn affine<B: Backend>(x: Tensor<B, 3>, moves: Affine<B>, curve: Pointwise) -> Tensor<B, 3> {
@@ -37,6 +41,20 @@ pub(in crate::train) fn biased<B: Backend>(
     dropout: Option<&Dropout>,
 ) -> Tensor<Autodiff<B>, 3> {
     drop(activate(curve, x + bias), dropout)
+}
+
+/// [`super::Kernels::grouped_product`]: groups are more replicas of a product.
+pub(in crate::train) fn grouped<B: Backend>(
+    x: Tensor<B, 3>,
+    weight: Tensor<B, 3>,
+    groups: usize,
+    product: impl FnOnce(Tensor<B, 3>, Tensor<B, 3>) -> Tensor<B, 3>,
+) -> Tensor<B, 3> {
+    let ([replicas, rows, units], outputs) = (x.dims(), weight.dims()[2]);
+    let inputs = units / groups;
+    let x = x.reshape([replicas, rows, groups, inputs]).swap_dims(1, 2).reshape([replicas * groups, rows, inputs]);
+    let y = product(x, weight.reshape([replicas * groups, inputs, outputs]));
+    y.reshape([replicas, groups, rows, outputs]).swap_dims(1, 2).reshape([replicas, rows, groups * outputs])
 }
 
 /// Dropout of Burn's own operations.

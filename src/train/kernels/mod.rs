@@ -8,18 +8,23 @@ pub(super) mod composed;
 pub(super) mod dropout;
 mod flex;
 pub(super) mod loops;
+mod operation;
 pub(super) mod product;
 
 use burn::backend::Autodiff;
 use burn::tensor::{Tensor, backend::Backend};
 
 pub(super) use dropout::Dropout;
+pub(super) use operation::Operation;
 
 use super::backend::Precision;
 use crate::spec::net::Pointwise;
 
 /// Added to variances before the root, as in PyTorch.
 pub(super) const EPSILON: f64 = 1e-5;
+
+/// Keeps the logarithm of a share of 0 finite, as in TabNet's code.
+const SURE: f64 = 1e-15;
 
 /// Keeps a correlation of constant outputs finite: added to the product of the sums of squares.
 const CORRELATION_EPSILON: f64 = 1e-12;
@@ -126,6 +131,26 @@ pub(super) trait Kernels: Backend {
         composed::normalized(Self::product(x, weight, precision), norm, tail.0, tail.1)
     }
 
+    /// dropout(activation(scale · (x - mean) / √(variance + ε) + shift)), mean and variance being the batch's own.
+    fn normalized(
+        x: Tensor<Autodiff<Self>, 3>,
+        norm: Norm<Tensor<Autodiff<Self>, 3>>,
+        curve: Pointwise,
+        dropout: Option<&Dropout>,
+    ) -> (Tensor<Autodiff<Self>, 3>, Moments<Self>) {
+        composed::normalized(x, norm, curve, dropout)
+    }
+
+    /// What a block does beside products and norms.
+    fn operation(operation: Operation<Tensor<Autodiff<Self>, 3>>) -> Tensor<Autodiff<Self>, 3> {
+        composed::operation(operation)
+    }
+
+    /// [`Kernels::operation`] without gradients.
+    fn plain_operation(operation: Operation<Tensor<Self, 3>>) -> Tensor<Self, 3> {
+        composed::operation(operation)
+    }
+
     /// dropout(activation(scale · (x - mean) / √(variance + ε) + shift)), mean and variance being each row's own.
     fn row_normalized(
         x: Tensor<Autodiff<Self>, 3>,
@@ -154,6 +179,27 @@ pub(super) trait Kernels: Backend {
     /// [`Kernels::product`] without gradients.
     fn plain_product(x: Tensor<Self, 3>, weight: Tensor<Self, 3>, precision: Precision) -> Tensor<Self, 3> {
         product::plain_product(x, weight, precision)
+    }
+
+    /// Each group of x's units by the group's own matrix, `[replica, row, group · in]` by `[replica, group · in, out]`, to
+    /// `[replica, row, group · out]`.
+    fn grouped_product(
+        x: Tensor<Autodiff<Self>, 3>,
+        weight: Tensor<Autodiff<Self>, 3>,
+        groups: usize,
+        precision: Precision,
+    ) -> Tensor<Autodiff<Self>, 3> {
+        composed::grouped(x, weight, groups, |x, weight| Self::product(x, weight, precision))
+    }
+
+    /// [`Kernels::grouped_product`] without gradients.
+    fn plain_grouped_product(
+        x: Tensor<Self, 3>,
+        weight: Tensor<Self, 3>,
+        groups: usize,
+        precision: Precision,
+    ) -> Tensor<Self, 3> {
+        composed::grouped(x, weight, groups, |x, weight| Self::plain_product(x, weight, precision))
     }
 
     /// [`Kernels::row_normalized`] without gradients and dropout.

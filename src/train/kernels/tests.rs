@@ -9,6 +9,8 @@ use super::{AdamStep, Affine, Dropout, ErrorSize, Kernels, Norm, SgdStep, Truth,
 use crate::spec::net::Pointwise;
 use crate::train::backend::Precision;
 
+mod blocks;
+
 type Tracked = Tensor<Autodiff<Flex>, 3>;
 
 fn random(shape: [usize; 3], rng: &mut ChaCha8Rng) -> Tracked {

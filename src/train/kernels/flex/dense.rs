@@ -7,11 +7,12 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 
-use super::{Tail, Tracked, contiguous, host, owned, plain, primitive, tensor, tracked, values};
+use super::batch_norm::{BatchNorm, Learned};
+use super::{Tail, Tracked, contiguous, host, owned, primitive, tensor, tracked, values};
 use crate::spec::net::Pointwise;
 use crate::train::kernels::loops::products::{Matrix, accumulate, product};
-use crate::train::kernels::loops::tail::{Gathered, Units, backward, learn, mend};
-use crate::train::kernels::{Dropout, EPSILON, Moments, Norm, buffers};
+use crate::train::kernels::loops::tail::{Gathered, backward, learn, mend};
+use crate::train::kernels::{Dropout, Moments, Norm, buffers};
 
 /// Numbers in a block of rows: what one pass leaves in a core's second-level cache for the next.
 const BLOCK: usize = 1 << 17;
@@ -34,15 +35,14 @@ pub(super) fn dense(
         inputs,
         z: buffers::take(replicas * rows * units),
         slopes: buffers::take(replicas * rows * units),
-        scale: host(&scale.primitive),
-        shift: host(&shift.primitive),
-        mean: Vec::new(),
-        variance: Vec::new(),
-        tail: Tail { replicas, rows, units, curve, dropout: dropout.cloned() },
+        norm: BatchNorm::new(
+            host(&scale.primitive),
+            host(&shift.primitive),
+            Tail { replicas, rows, units, curve, dropout: dropout.cloned() },
+        ),
     };
     let y = state.forward();
-    let by_unit = |values: &[f32]| plain(values.to_vec(), [replicas, 1, units]);
-    let moments = Moments { mean: by_unit(&state.mean), variance: by_unit(&state.variance) };
+    let moments = state.norm.moments();
     let parents = [x.node.clone(), weight.node.clone(), scale.node.clone(), shift.node.clone()];
     // The tracked x goes with this scope: once its step is done nobody but the state holds its buffer.
     let y = match Dense.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
@@ -61,64 +61,42 @@ struct State {
     z: Vec<f32>,
     /// ∂y/∂n of the normalized n, as `learn` leaves it.
     slopes: Vec<f32>,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-    mean: Vec<f32>,
-    variance: Vec<f32>,
-    tail: Tail,
+    norm: BatchNorm,
 }
 
 impl State {
     fn x(&self, replica: usize) -> &[f32] {
-        let each = self.tail.rows * self.inputs;
+        let each = self.norm.tail.rows * self.inputs;
         &values(&self.x)[replica * each..][..each]
     }
 
     fn weight(&self, replica: usize) -> Matrix<'_> {
-        let each = self.inputs * self.tail.units;
-        Matrix::new(&values(&self.weight)[replica * each..][..each], self.inputs, self.tail.units)
+        let each = self.inputs * self.norm.tail.units;
+        Matrix::new(&values(&self.weight)[replica * each..][..each], self.inputs, self.norm.tail.units)
     }
 
     /// Rows in a block.
     fn block(&self) -> usize {
-        (BLOCK / self.tail.units.max(self.inputs).max(1)).max(64)
-    }
-
-    /// factor of n = factor · (z - mean) + shift, and 1 / √(variance + ε), for a replica's units.
-    fn factors(&self, replica: usize) -> (Vec<f32>, Vec<f32>) {
-        let own = self.tail.units_of(replica);
-        let spread: Vec<f32> = self.variance[own.clone()]
-            .iter()
-            .map(|variance| ((f64::from(*variance) + EPSILON).sqrt().recip()) as f32)
-            .collect();
-        let factor = self.scale[own].iter().zip(&spread).map(|(scale, spread)| scale * spread).collect();
-        (factor, spread)
-    }
-
-    fn units<'a>(&'a self, replica: usize, factor: &'a [f32]) -> Units<'a> {
-        let own = self.tail.units_of(replica);
-        Units { centre: &self.mean[own.clone()], factor, offset: &self.shift[own] }
+        (BLOCK / self.norm.tail.units.max(self.inputs).max(1)).max(64)
     }
 
     fn forward(&mut self) -> FlexTensor {
-        let Tail { replicas, rows, units, curve, .. } = self.tail;
+        let Tail { replicas, rows, units, curve, .. } = self.norm.tail;
         let mut y = buffers::take(replicas * rows * units);
         let (mut z, mut slopes) = (std::mem::take(&mut self.z), std::mem::take(&mut self.slopes));
         let block = self.block();
         for replica in 0..replicas {
-            let all = self.tail.rows_of(replica);
+            let all = self.norm.tail.rows_of(replica);
             let z = &mut z[all.clone()];
             let mut gathered = Gathered::new(units);
             for (x, z) in self.x(replica).chunks(block * self.inputs).zip(z.chunks_mut(block * units)) {
                 product(Matrix::new(x, x.len() / self.inputs, self.inputs), self.weight(replica), z);
                 gathered.add(z);
             }
-            let (mean, variance) = gathered.moments();
-            self.mean.extend(mean);
-            self.variance.extend(variance);
-            let (factor, _) = self.factors(replica);
+            self.norm.saw(&gathered);
+            let (factor, _) = self.norm.factors(replica);
             let out = (&mut y[all.clone()], &mut slopes[all]);
-            learn(z, out, self.units(replica, &factor), curve, self.tail.mask(replica));
+            learn(z, out, self.norm.units(replica, &factor), curve, self.norm.tail.mask(replica));
         }
         (self.z, self.slopes) = (z, slopes);
         tensor(y, [replicas, rows, units])
@@ -126,28 +104,17 @@ impl State {
 
     /// From ∂L/∂y, which it overwrites, to the gradients of weight, scale and shift, and of x where there is room for it.
     fn backward(&self, replica: usize, gradient: &mut [f32], d_x: Option<&mut [f32]>, to: &mut ByReplica<'_>) {
-        let Tail { rows, units, .. } = self.tail;
-        let all = self.tail.rows_of(replica);
-        let (factor, spread) = self.factors(replica);
-        let does = self.units(replica, &factor);
+        let units = self.norm.tail.units;
+        let all = self.norm.tail.rows_of(replica);
+        let does = self.norm.units(replica, &[]);
         let z = &self.z[all.clone()];
         let (sum, sum_z) = backward(z, gradient, &self.slopes[all], does.centre);
-        let (mut slope, mut constant) = (Vec::with_capacity(units), Vec::with_capacity(units));
-        for unit in 0..units {
-            // With ẑ = (z - mean) · spread: Σ g·ẑ, and dz = factor · (g - Σg/n - ẑ · Σ(g·ẑ)/n).
-            let (spread, count) = (f64::from(spread[unit]), rows as f64);
-            let sum_hat = sum_z[unit] * spread;
-            to.scale.push(sum_hat as f32);
-            to.shift.push(sum[unit] as f32);
-            let factor = f64::from(factor[unit]);
-            slope.push((-factor * sum_hat / count * spread) as f32);
-            constant.push((-factor * sum[unit] / count) as f32);
-        }
-        let does = Units { offset: &constant, ..does };
+        let mending = self.norm.mending(replica, (&sum, &sum_z), to.norm);
+        let does = mending.units(does);
         let (block, mut d_x) = (self.block(), d_x);
         let blocks = gradient.chunks_mut(block * units).zip(z.chunks(block * units));
         for (index, (gradient, z)) in blocks.enumerate() {
-            mend(gradient, z, does, &slope);
+            mend(gradient, z, does, &mending.slope);
             let count = gradient.len() / units;
             let gradient = Matrix::new(gradient, count, units);
             let start = index * block * self.inputs;
@@ -164,8 +131,7 @@ impl State {
 struct ByReplica<'a> {
     /// Zeros to begin with.
     weight: &'a mut [f32],
-    scale: &'a mut Vec<f32>,
-    shift: &'a mut Vec<f32>,
+    norm: &'a mut Learned,
 }
 
 /// Product, batch norm, activation, dropout.
@@ -177,19 +143,19 @@ impl Backward<Flex, 4> for Dense {
 
     fn backward(self, ops: Ops<Self::State, 4>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let state = ops.state;
-        let Tail { replicas, rows, units, .. } = state.tail;
+        let Tail { replicas, rows, units, .. } = state.norm.tail;
         let mut gradient = owned(gradients.consume::<Flex>(&ops.node));
         let [x, weight, scale, shift] = ops.parents;
         let mut d_x = x.as_ref().map(|_| buffers::take(replicas * rows * state.inputs));
         let mut d_weight = buffers::take(replicas * state.inputs * units);
         d_weight.fill(0.0);
-        let (mut d_scale, mut d_shift) = (Vec::new(), Vec::new());
+        let mut learned = Learned::default();
         for replica in 0..replicas {
             let d_weight = &mut d_weight[replica * state.inputs * units..][..state.inputs * units];
-            let to = &mut ByReplica { weight: d_weight, scale: &mut d_scale, shift: &mut d_shift };
+            let to = &mut ByReplica { weight: d_weight, norm: &mut learned };
             let each = rows * state.inputs;
             let d_x = d_x.as_deref_mut().map(|d_x| &mut d_x[replica * each..][..each]);
-            state.backward(replica, &mut gradient[state.tail.rows_of(replica)], d_x, to);
+            state.backward(replica, &mut gradient[state.norm.tail.rows_of(replica)], d_x, to);
         }
         let inputs = state.inputs;
         buffers::give_tensor(state.x);
@@ -199,8 +165,8 @@ impl Backward<Flex, 4> for Dense {
         let found = [
             (x, d_x, [replicas, rows, inputs]),
             (weight, Some(d_weight), [replicas, inputs, units]),
-            (scale, Some(d_scale), [replicas, 1, units]),
-            (shift, Some(d_shift), [replicas, 1, units]),
+            (scale, Some(learned.scale), [replicas, 1, units]),
+            (shift, Some(learned.shift), [replicas, 1, units]),
         ];
         for (node, gradient, shape) in found {
             if let (Some(node), Some(gradient)) = (node, gradient) {

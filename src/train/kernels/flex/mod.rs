@@ -1,9 +1,17 @@
 //! The CPU backend's fused operations, as steps of Burn's autodiff graph.
 
+mod attention;
+mod batch_norm;
 mod dense;
+mod elementwise;
+mod gate;
+mod grouped;
 mod loss;
 mod product;
 mod row_norm;
+mod scaled;
+mod sparsemax;
+mod step;
 mod steps;
 mod tail;
 
@@ -14,7 +22,7 @@ use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 
 use super::buffers;
 use super::loops::tail::Mask;
-use super::{AdamStep, Affine, Dropout, ErrorSize, Kernels, Moments, Norm, SgdStep, Truth};
+use super::{AdamStep, Affine, Dropout, ErrorSize, Kernels, Moments, Norm, Operation, SgdStep, Truth};
 use crate::spec::net::Pointwise;
 use crate::train::backend::Precision;
 
@@ -38,6 +46,43 @@ impl Kernels for Flex {
         _: Precision,
     ) -> (Tracked, Moments<Self>) {
         dense::dense(x, weight, norm, tail.0, tail.1)
+    }
+
+    fn normalized(
+        x: Tracked,
+        norm: Norm<Tracked>,
+        curve: Pointwise,
+        dropout: Option<&Dropout>,
+    ) -> (Tracked, Moments<Self>) {
+        batch_norm::normalized(x, norm, curve, dropout)
+    }
+
+    fn operation(operation: Operation<Tracked>) -> Tracked {
+        match operation {
+            Operation::Gated { x, bias, kind, dropout } => gate::gated(x, bias, kind, dropout),
+            Operation::Scaled { x, scale, shift, curve, dropout } => scaled::scaled(x, scale, shift, (curve, dropout)),
+            Operation::Sparsemax { x, prior } => sparsemax::sparsemax(x, prior),
+            Operation::Entropy { x } => elementwise::uncertain(x),
+            Operation::Attention { x, heads, count, dropout } => attention::attention(x, heads, count, dropout),
+            Operation::Crossed { start, product, bias, x } => elementwise::crossed(start, product, bias, x),
+            Operation::Excited { x, logits } => elementwise::excited(x, logits),
+            Operation::Prelu { x, slope } => elementwise::bent(x, slope),
+            Operation::Weighted { x, weights, place } => elementwise::weighted(x, weights, place),
+            Operation::MeanOfParts { x, count } => elementwise::averaged(x, count),
+        }
+    }
+
+    fn grouped_product(x: Tracked, weight: Tracked, groups: usize, _: Precision) -> Tracked {
+        grouped::grouped_product(x, weight, groups)
+    }
+
+    fn plain_grouped_product(x: Plain, weight: Plain, groups: usize, _: Precision) -> Plain {
+        grouped::grouped_product(Tensor::from_inner(x), Tensor::from_inner(weight), groups).inner()
+    }
+
+    fn plain_operation(operation: Operation<Plain>) -> Plain {
+        // Of tensors without gradients nothing is recorded.
+        Self::operation(operation.map(Tensor::from_inner)).inner()
     }
 
     fn row_normalized(x: Tracked, norm: Norm<Tracked>, curve: Pointwise, dropout: Option<&Dropout>) -> Tracked {

@@ -38,7 +38,7 @@ pub(super) trait Curve {
 /// eˣ to about 2 units in the last place for -87 ≤ x ≤ 88, and the ends of that range beyond (Cephes' polynomial). The
 /// exponent is read off the bits of a sum with 1.5·2²³, which rounds to the nearest whole number.
 #[inline(always)]
-fn exp<L: Level>(x: f32) -> f32 {
+pub(super) fn exp<L: Level>(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
     let shifted = L::fma(x, std::f32::consts::LOG2_E, ROUND);
@@ -113,6 +113,8 @@ curves! {
     Gelu: |x| x * normal::<L>(x).0, { let (phi, e) = normal::<L>(x); L::fma(x * e, 0.398_942_3, phi) };
     /// x·sigmoid(x)
     Silu: |x| x / (1.0 + exp::<L>(-x)), { let s = 1.0 / (1.0 + exp::<L>(-x)); s * (1.0 + x * (1.0 - s)) };
+    /// 1 / (1 + e⁻ˣ), of gates
+    Sigmoid: |x| 1.0 / (1.0 + exp::<L>(-x)), { let s = 1.0 / (1.0 + exp::<L>(-x)); s * (1.0 - s) };
     /// x·tanh(ln(1 + eˣ)) = x·n / (n + 2) with n = eˣ(eˣ + 2)
     Mish: |x| {
         let e = exp::<L>(x.min(20.0));
@@ -142,7 +144,9 @@ curves! {
 
 #[cfg(test)]
 mod tests {
-    use super::{Curve, Elu, Fused, Gelu, Hardswish, LeakyRelu, Level, Mish, Plain, Relu, Selu, Silu, Softplus, Tanh};
+    use super::{
+        Curve, Elu, Fused, Gelu, Hardswish, LeakyRelu, Level, Mish, Plain, Relu, Selu, Sigmoid, Silu, Softplus, Tanh,
+    };
 
     /// Value against its definition in f64, and slope against a central difference of that definition.
     fn agrees<C: Curve>(name: &str, exact: impl Fn(f64) -> f64) {
@@ -181,6 +185,7 @@ mod tests {
     #[test]
     fn values_and_slopes_follow_their_definitions() {
         agrees::<Gelu>("gelu", |x| 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)));
+        agrees::<Sigmoid>("sigmoid", |x| 1.0 / (1.0 + (-x).exp()));
         agrees::<Silu>("silu", |x| x / (1.0 + (-x).exp()));
         agrees::<Mish>("mish", |x| x * x.exp().ln_1p().tanh());
         agrees::<Tanh>("tanh", f64::tanh);

@@ -3,18 +3,25 @@
 //! Each loop is compiled for several instruction sets and chosen at run time, so that one binary serves old and new
 //! processors. No sum is reordered between them; they differ in roundings only, where one instruction multiplies and adds.
 
+pub(super) mod attention;
 pub(super) mod correlation;
 mod curves;
+pub(super) mod elementwise;
 pub(super) mod errors;
 pub(in crate::train) mod features;
+pub(super) mod gate;
 pub(in crate::train) mod noise;
 pub(in crate::train) mod products;
 pub(super) mod row_norm;
+pub(super) mod sparsemax;
 pub(super) mod steps;
 pub(super) mod tail;
 
 /// Sums of units are kept in f32 over so many rows, then added up in f64.
 const ROWS_A_SUM: usize = 64;
+
+/// Sums of a row are kept in so many parts, so that they vectorize.
+const LANES: usize = 16;
 
 /// total += part, number by number.
 #[inline(always)]

@@ -7,6 +7,8 @@ pub(in crate::train) struct Matrix<'a> {
     numbers: &'a [f32],
     rows: usize,
     cols: usize,
+    /// Numbers from row to row.
+    stride: usize,
     transposed: bool,
 }
 
@@ -17,7 +19,16 @@ impl<'a> Matrix<'a> {
     /// When there are not as many numbers as the shape says: what follows reads them unchecked.
     pub(in crate::train) fn new(numbers: &'a [f32], rows: usize, cols: usize) -> Self {
         assert_eq!(numbers.len(), rows * cols, "a matrix [{rows}, {cols}]");
-        Self { numbers, rows, cols, transposed: false }
+        Self { numbers, rows, cols, stride: cols, transposed: false }
+    }
+
+    /// `[rows, cols]`, the first columns of rows that are `stride` numbers long; the last row may end with its last column.
+    ///
+    /// # Panics
+    /// When the rows do not lie in the numbers.
+    pub(in crate::train::kernels) fn strided(numbers: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
+        assert!(lies_inside(numbers.len(), rows, cols, stride), "[{rows}, {cols}], {stride} numbers from row to row");
+        Self { numbers, rows, cols, stride, transposed: false }
     }
 
     /// The same numbers read as `[cols, rows]`.
@@ -28,30 +39,43 @@ impl<'a> Matrix<'a> {
     /// Rows, columns, and the strides from column to column and from row to row.
     fn layout(&self) -> (usize, usize, isize, isize) {
         if self.transposed {
-            (self.cols, self.rows, self.cols as isize, 1)
+            (self.cols, self.rows, self.stride as isize, 1)
         } else {
-            (self.rows, self.cols, 1, self.cols as isize)
+            (self.rows, self.cols, 1, self.stride as isize)
         }
     }
 }
 
 /// out ← a · b, row-major. `out` may hold anything.
 pub(in crate::train) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-    multiply(a, b, out, false);
+    let stride = b.layout().1;
+    multiply(a, b, (out, stride), false);
+}
+
+/// out ← a · b, into the first columns of rows that are `stride` numbers long.
+pub(in crate::train::kernels) fn product_strided(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], stride: usize) {
+    multiply(a, b, (out, stride), false);
 }
 
 /// out ← out + a · b, row-major.
 pub(in crate::train::kernels) fn accumulate(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-    multiply(a, b, out, true);
+    let stride = b.layout().1;
+    multiply(a, b, (out, stride), true);
 }
 
-fn multiply(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], adds: bool) {
+/// Whether a matrix whose rows begin `stride` numbers apart lies in so many numbers.
+fn lies_inside(numbers: usize, rows: usize, cols: usize, stride: usize) -> bool {
+    cols <= stride && rows.checked_sub(1).is_none_or(|before| before * stride + cols <= numbers)
+}
+
+fn multiply(a: Matrix<'_>, b: Matrix<'_>, (out, stride): (&mut [f32], usize), adds: bool) {
     let (m, k, a_col, a_row) = a.layout();
     let (inner, n, b_col, b_row) = b.layout();
-    assert!(inner == k && out.len() == m * n, "[{m}, {k}] · [{inner}, {n}] into {} numbers", out.len());
-    // SAFETY: both operands hold as many numbers as their shapes say (`Matrix::new`) and `out` m · n, checked above; the
-    // strides are those of row-major matrices of these shapes, so every address lies inside. `out` is borrowed mutably,
-    // so it overlaps neither operand.
+    let fits = inner == k && lies_inside(out.len(), m, n, stride);
+    assert!(fits, "[{m}, {k}] · [{inner}, {n}] into {} numbers, {stride} from row to row", out.len());
+    // SAFETY: both operands lie in their numbers (`Matrix::new`, `Matrix::strided`) and the result in `out`, checked above; the
+    // strides are those of row-major matrices that lie there, so every address lies inside. `out` is borrowed mutably, so it
+    // overlaps neither operand.
     unsafe {
         gemm::gemm(
             m,
@@ -59,7 +83,7 @@ fn multiply(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], adds: bool) {
             k,
             out.as_mut_ptr(),
             1,
-            n as isize,
+            stride as isize,
             adds,
             a.numbers.as_ptr(),
             a_col,

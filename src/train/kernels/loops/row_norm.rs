@@ -3,12 +3,9 @@
 
 use super::curves::{Curve, Level};
 use super::tail::Mask;
-use super::{ROWS_A_SUM, add_up, dispatched, for_curve};
+use super::{LANES, ROWS_A_SUM, add_up, dispatched, for_curve};
 use crate::spec::net::Pointwise;
 use crate::train::kernels::EPSILON;
-
-/// Sums are kept in so many parts, so that they vectorize.
-const LANES: usize = 16;
 
 /// What is learned of each unit.
 #[derive(Clone, Copy, Debug)]

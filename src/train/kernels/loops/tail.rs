@@ -208,6 +208,47 @@ fn backward_body<L: Level>(x: &[f32], gradient: &mut [f32], slopes: &[f32], cent
 }
 
 dispatched! {
+    /// The gradient's sums by unit: alone, and times (x - centre).
+    pub(in crate::train::kernels) sums_with = sums_with_body(x: &[f32], gradient: &[f32], centre: &[f32]) -> (Vec<f64>, Vec<f64>)
+}
+
+#[inline(always)]
+fn sums_with_body<L: Level>(x: &[f32], gradient: &[f32], centre: &[f32]) -> (Vec<f64>, Vec<f64>) {
+    let width = centre.len();
+    let (mut total, mut total_x) = (vec![0.0_f64; width], vec![0.0_f64; width]);
+    let (mut sum, mut sum_x) = (vec![0.0_f32; width], vec![0.0_f32; width]);
+    let block = width * ROWS_A_SUM;
+    for (x, gradient) in x.chunks(block).zip(gradient.chunks(block)) {
+        sum.fill(0.0);
+        sum_x.fill(0.0);
+        for (x, gradient) in x.chunks_exact(width).zip(gradient.chunks_exact(width)) {
+            let each = x.iter().zip(gradient).zip(centre).zip(&mut sum).zip(&mut sum_x);
+            for ((((x, gradient), centre), sum), sum_x) in each {
+                *sum += gradient;
+                *sum_x = L::fma(*gradient, x - centre, *sum_x);
+            }
+        }
+        add_up(&sum, &mut total);
+        add_up(&sum_x, &mut total_x);
+    }
+    (total, total_x)
+}
+
+dispatched! {
+    /// x ← scale · x, by unit.
+    pub(in crate::train::kernels) rescale = rescale_body(x: &mut [f32], scale: &[f32])
+}
+
+#[inline(always)]
+fn rescale_body<L: Level>(x: &mut [f32], scale: &[f32]) {
+    for row in x.chunks_exact_mut(scale.len()) {
+        for (x, scale) in row.iter_mut().zip(scale) {
+            *x *= scale;
+        }
+    }
+}
+
+dispatched! {
     /// Sums by unit.
     pub(in crate::train::kernels) sums = sums_body(x: &[f32], width: usize) -> Vec<f64>
 }
