@@ -56,12 +56,25 @@ fn compare_lists(old: &[Value], new: &[Value], path: &str, found: &mut Vec<Chang
         match step {
             Step::Both(i, j) => compare(&old[i], &new[j], &format!("{path}[{j}]"), found),
             Step::Gone(i) => {
-                found.push(Change { path: format!("{path}[{i}]"), from: Some(old[i].to_string()), to: None });
+                let (path, from) = named(&old[i], format!("{path}[{i}]"));
+                found.push(Change { path, from: Some(from), to: None });
             }
             Step::New(j) => {
-                found.push(Change { path: format!("{path}[{j}]"), from: None, to: Some(new[j].to_string()) });
+                let (path, to) = named(&new[j], format!("{path}[{j}]"));
+                found.push(Change { path, from: None, to: Some(to) });
             }
         }
+    }
+}
+
+/// An item's path, with its kind where it is one of a union's, and its fields.
+fn named(item: &Value, path: String) -> (String, String) {
+    match item {
+        Value::Map(entries) => match entries.as_slice() {
+            [(kind, fields)] => (join(&path, kind), fields.to_string()),
+            _ => (path, item.to_string()),
+        },
+        _ => (path, item.to_string()),
     }
 }
 

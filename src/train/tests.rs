@@ -1,5 +1,6 @@
 //! Training against what was not written here (PyTorch's numbers, closed forms), and the promises that it makes.
 
+mod any_spec;
 mod blocks;
 mod data;
 mod device;
@@ -58,6 +59,19 @@ impl Market {
 
     fn small() -> Self {
         Self::new(&protocol(40, 60, 3, 16))
+    }
+
+    /// The sets and targets that the reference's examples speak of.
+    fn of_examples() -> Self {
+        let sets = "[{name: serenity, features: 7}, {name: wisdom, features: 5}, {name: sunshine, features: 4}]";
+        let targets = "target_ender_20, target_ender_60, target_cyrusd_20, target_cyrusd_60";
+        Self::new(
+            &protocol(40, 60, 3, 16)
+                .replace("[{name: serenity, features: 16}, {name: wisdom, features: 8}]", sets)
+                .replace("[wisdom, serenity]", "[serenity, wisdom, sunshine]")
+                .replace("[target_ender_20, target_ender_60]", &format!("[{targets}]"))
+                .replace("[target_ender_60, target_ender_20]", &format!("[{targets}]")),
+        )
     }
 
     fn harness(&self) -> Harness {

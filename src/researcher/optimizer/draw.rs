@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rand::{Rng, RngExt};
 
+use super::prior::relevance;
 use super::profile::general_path;
 use super::recipes::RECIPES;
 use super::scale::{Scale, moved};
@@ -168,7 +169,9 @@ impl<'a> Source<'a> {
 
     /// Turns one knob, in all blocks that have it or in one of them.
     fn knob(&self, drawn: &mut Drawn, rng: &mut impl Rng) -> Option<()> {
-        let (general, group) = self.groups.get(rng.random_range(0..self.groups.len().max(1)))?;
+        // As often as it is expected to matter: most of the language's knobs are fine points.
+        let shares: Vec<f64> = self.groups.iter().map(|(general, _)| often(general)).collect();
+        let (general, group) = self.groups.get(weighted(&shares, rng.random()))?;
         let only = rng.random_range(0..group.len());
         let everywhere = group.len() > 1 && rng.random::<f64>() < 0.75;
         let chosen: Vec<&Knob> = if everywhere { group.iter().collect() } else { vec![&group[only]] };
@@ -255,6 +258,23 @@ impl<'a> Source<'a> {
         drawn.edits.push(Edit { text, why: None, category: categories::of_path(path).into() });
         Some(())
     }
+}
+
+/// How often a knob is turned, next to the others.
+fn often(general: &str) -> f64 {
+    relevance(general).powi(2)
+}
+
+/// The place that a number in [0, 1) falls on, of places with these shares.
+fn weighted(shares: &[f64], chance: f64) -> usize {
+    let mut left = chance * shares.iter().sum::<f64>();
+    shares
+        .iter()
+        .position(|share| {
+            left -= share;
+            left < 0.0
+        })
+        .unwrap_or(0)
 }
 
 fn first_of(category: &str, drawn: &Drawn) -> bool {

@@ -58,9 +58,18 @@ fn worth(dimension: &str, coordinate: Option<f64>) -> f64 {
 /// How much a dimension is expected to matter, good or bad: a factor on the spread of the belief about it.
 pub(super) fn relevance(dimension: &str) -> f64 {
     let path = dimension.split('=').next().unwrap_or(dimension);
+    // What was hardly tried in that session, or is a fine point of something else.
+    const FINE: [&str; 6] =
+        ["ensemble.diversity", "post", "augment", "features.", "optimizer.rates", "optimizer.gradient_noise"];
+    if FINE.iter().any(|part| path.starts_with(part)) && !path.starts_with("features.sets") {
+        return 0.25;
+    }
     match path.rsplit('.').next().unwrap_or(path) {
         "lr" | "weight_decay" | "activation" | "norm" | "dropout" | "width" | "depth" | "members" | "loss" => 1.0,
         "init" | "bias" | "beta1" | "beta2" | "momentum" | "aggregate" | "taper" | "peak_at" | "start_factor" => 0.4,
+        "clip_value" | "batches" | "era_weighting" | "transform" | "residual" | "sam" | "swa" | "ema" | "lookahead" => {
+            0.4
+        }
         _ => 0.65,
     }
 }

@@ -6,6 +6,9 @@ use super::params::Start;
 use crate::spec::language::{Activation, Block, Combine, Dense, Init, Inputs, Norm, Parallel};
 use crate::spec::names::Names;
 
+/// The most numbers that flow from a block to the next, for each row.
+const MOST_NUMBERS: usize = 1 << 18;
+
 impl Builder<'_> {
     /// Blocks one after another.
     pub(super) fn blocks(&mut self, blocks: &[Block], path: &str, stream: &mut Stream) -> Vec<Layer> {
@@ -15,6 +18,17 @@ impl Builder<'_> {
 
     /// One block. `stream` is what comes in, and then what goes out.
     pub(super) fn block(&mut self, block: &Block, path: &str, stream: &mut Stream) -> Layer {
+        let layer = self.any_block(block, path, stream);
+        let numbers = stream.count().saturating_mul(stream.width());
+        if numbers > MOST_NUMBERS {
+            self.refuse(path, format!("{numbers} numbers a row; at most {MOST_NUMBERS}"));
+            // What follows is looked at as if it were narrow, so that nothing grows beyond bounds.
+            *stream = Stream::Units(1);
+        }
+        layer
+    }
+
+    fn any_block(&mut self, block: &Block, path: &str, stream: &mut Stream) -> Layer {
         let here = format!("{path}.{}", block.word());
         if self.members.is_some() && !block.suits_members() {
             self.refuse(&here, "it cannot stand inside batch_ensemble".into());

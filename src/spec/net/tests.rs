@@ -110,6 +110,11 @@ fn what_does_not_fit_together_is_refused_at_its_block() {
         ),
         ("[{ norm: none }]", "network[0].norm", "leave the block out"),
         ("[{ tabnet: { shared: 0, independent: 0 } }]", "network[0].tabnet", "both 0"),
+        (
+            "[{ repeat: { times: 16, blocks: [{ parallel: { branches: [[], []] } }] } }]",
+            "network[0].repeat.blocks[0]",
+            "numbers a row",
+        ),
         ("[{ repeat: { times: 3, blocks: [attention] } }]", "network[0].repeat.blocks[0].attention", "tokenize"),
     ];
     for (network, path, words) in cases {

@@ -43,12 +43,12 @@ fn a_knob_turned_behind_a_block_that_goes_or_comes() {
     says(
         &net(&format!("{WIDE}, {MIDDLE}, {NARROW}")),
         &net(&format!("{WIDE}, {turned}")),
-        &["network[1] { dense: { width: 256", "network[1].dense.dropout 0.2 → 0.1"],
+        &["network[1].dense { width: 256", "network[1].dense.dropout 0.2 → 0.1"],
     );
     says(
         &net(&format!("{WIDE}, {NARROW}")),
         &net(&format!("{WIDE}, {{ residual: [{MIDDLE}] }}, {turned}")),
-        &["network[1] - → { residual: [{ dense: { width: 256", "network[2].dense.dropout 0.2 → 0.1"],
+        &["network[1].residual - → [{ dense: { width: 256", "network[2].dense.dropout 0.2 → 0.1"],
     );
 }
 
@@ -60,7 +60,7 @@ fn the_most_alike_are_the_same_block() {
         &net(
             "{ dense: { width: 300, activation: gelu, dropout: 0.2 } }, { dense: { width: 128, activation: gelu, dropout: 0.3 } }",
         ),
-        &["network[0].dense.width 256 → 300", "network[1].dense.dropout 0.2 → 0.3", "network[2] { dense: { width: 7"],
+        &["network[0].dense.width 256 → 300", "network[1].dense.dropout 0.2 → 0.3", "network[2].dense { width: 7"],
     );
 }
 
@@ -69,12 +69,12 @@ fn a_block_of_another_kind_is_another_block() {
     says(
         &net(&format!("{WIDE}, {MIDDLE}")),
         &net(&format!("{WIDE}, {{ residual: [{MIDDLE}] }}")),
-        &["network[1] { dense: { width: 256", "network[1] - → { residual: "],
+        &["network[1].dense { width: 256", "network[1].residual - → "],
     );
     says(
         &net(&format!("{WIDE}, {{ residual: [{MIDDLE}] }}")),
         &net(&format!("{WIDE}, {{ residual: [{MIDDLE}, {NARROW}] }}")),
-        &["network[1].residual[1] - → { dense: { width: 128"],
+        &["network[1].residual[1].dense - → { width: 128"],
     );
 }
 
@@ -83,7 +83,7 @@ fn a_block_that_moved_goes_and_comes() {
     says(
         &net(&format!("{WIDE}, {MIDDLE}, {NARROW}")),
         &net(&format!("{MIDDLE}, {NARROW}, {WIDE}")),
-        &["network[0] { dense: { width: 512", "network[2] - → { dense: { width: 512"],
+        &["network[0].dense { width: 512", "network[2].dense - → { width: 512"],
     );
 }
 
@@ -108,7 +108,7 @@ fn the_history_of_a_winner_reads_as_what_was_done() {
         (
             format!("{}loss: [{{ pearson: {{ weight: 0.5 }} }}, {{ mae: {{}} }}]\n", net(relu)),
             format!("{}loss: [pearson]\n", net(relu)),
-            vec!["loss[0].pearson.weight 0.5 → 1", "loss[1] { mae: "],
+            vec!["loss[0].pearson.weight 0.5 → 1", "loss[1].mae "],
         ),
         (
             net(relu),
@@ -132,7 +132,7 @@ fn the_history_of_a_winner_reads_as_what_was_done() {
         (
             format!("{}loss: [pearson]\n", net(relu)),
             format!("{}loss: [pearson, {{ output_l2: {{ weight: 2.5e-5 }} }}]\n", net(relu)),
-            vec!["loss[1] - → { output_l2: { weight: 2.5e-5 } }"],
+            vec!["loss[1].output_l2 - → { weight: 2.5e-5 }"],
         ),
         (
             net(relu),

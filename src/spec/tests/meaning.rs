@@ -74,8 +74,8 @@ fn a_block_put_in_front_is_one_addition() {
     let new = read("[{ dense: { width: 4 } }, { dense: { width: 8 } }, { dense: { width: 16 } }]");
     let changes = diff::changes(&old, &new);
     let [only] = changes.as_slice() else { panic!("{changes:?}") };
-    assert_eq!((only.path.as_str(), only.from.as_deref()), ("network[0]", None));
+    assert_eq!((only.path.as_str(), only.from.as_deref()), ("network[0].dense", None));
     assert!(only.to.as_deref().is_some_and(|to| to.contains("width: 4")), "{only:?}");
     let back = diff::changes(&new, &old);
-    assert!(matches!(back.as_slice(), [only] if only.to.is_none() && only.path == "network[0]"), "{back:?}");
+    assert!(matches!(back.as_slice(), [only] if only.to.is_none() && only.path == "network[0].dense"), "{back:?}");
 }
