@@ -12,6 +12,7 @@ pub(in crate::train) mod features;
 pub(super) mod gate;
 pub(super) mod products;
 pub(super) mod row_norm;
+mod small;
 pub(super) mod sparsemax;
 pub(super) mod steps;
 pub(super) mod tail;
