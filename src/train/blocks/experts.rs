@@ -12,7 +12,7 @@ const NEVER: f32 = -1e30;
 
 impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
     /// Σ gₑ·expertₑ(x).
-    pub(super) fn experts(&mut self, mixture: &ExpertsLayer, x: Tensor<B, 3>) -> Tensor<B, 3> {
+    pub(super) fn experts(&mut self, mixture: &ExpertsLayer, x: &Tensor<B, 3>) -> Tensor<B, 3> {
         let logits = self.linear(mixture.gate, mixture.gate_bias, x.clone());
         let count = mixture.experts.len();
         if mixture.balance > 0.0 && self.pass.learns() {

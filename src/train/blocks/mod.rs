@@ -55,7 +55,7 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
             Layer::Gate(gate) => self.gate(gate, x),
             Layer::Excite(excite) => self.excite(excite, x),
             Layer::Cross(layers) => self.cross(layers, x),
-            Layer::Experts(experts) => self.experts(experts, x),
+            Layer::Experts(experts) => self.experts(experts, &x),
             Layer::Tokenize(tokenize) => self.tokenize(tokenize, x),
             Layer::Attention(attention) => self.attention(attention, x),
             Layer::Pool { kind, count, width } => match kind {

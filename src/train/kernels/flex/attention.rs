@@ -4,7 +4,7 @@
 use burn::backend::flex::FlexTensor;
 
 use super::step::{Step, recorded};
-use super::{Tail, Tracked, contiguous, tensor, values};
+use super::{Tail, Tracked, ordered, tensor, values};
 use crate::spec::net::Pointwise;
 use crate::train::kernels::loops::attention::{Head, Place, backward, forward};
 use crate::train::kernels::{Dropout, buffers};
@@ -61,7 +61,7 @@ impl Attention {
 impl Step<1> for Attention {
     fn pull(self, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let Tail { replicas, rows, units, .. } = self.tail;
-        let gradient = contiguous(&gradient);
+        let gradient = ordered(gradient);
         let mut by_x = buffers::take(3 * replicas * rows * units);
         let (x, pull, mut head) = (values(&self.x), values(&gradient), self.head());
         for (replica, row, place) in self.places() {

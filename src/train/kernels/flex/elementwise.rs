@@ -3,7 +3,7 @@
 use burn::backend::flex::FlexTensor;
 
 use super::step::{Step, recorded};
-use super::{Tracked, contiguous, owned, tensor, values};
+use super::{Tracked, ordered, owned, tensor, values};
 use crate::train::kernels::buffers;
 use crate::train::kernels::loops::elementwise::{
     Shares, cross, cross_backward, entropy, entropy_backward, excite, excite_backward, mean_of_parts,
@@ -46,7 +46,7 @@ struct Crossed {
 impl Step<4> for Crossed {
     fn pull(self, gradient: FlexTensor, _: [bool; 4]) -> [Option<FlexTensor>; 4] {
         let Self { start, product, bias, shape: shape @ [replicas, _, units] } = self;
-        let pull = contiguous(&gradient);
+        let pull = ordered(gradient);
         let mut by_start = buffers::take(values(&pull).len());
         let mut by_product = owned(product);
         let mut by_bias = Vec::new();
@@ -198,7 +198,7 @@ struct Averaged {
 impl Step<1> for Averaged {
     fn pull(self, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let Self { shape: [replicas, rows, width], count } = self;
-        let gradient = contiguous(&gradient);
+        let gradient = ordered(gradient);
         let mut by_x = buffers::take(replicas * rows * count * width);
         mean_of_parts_backward(values(&gradient), &mut by_x, [count, width]);
         buffers::give_tensor(gradient);
@@ -227,7 +227,7 @@ struct Uncertain {
 impl Step<1> for Uncertain {
     fn pull(self, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let Self { x, shape: shape @ [replicas, rows, _] } = self;
-        let gradient = contiguous(&gradient);
+        let gradient = ordered(gradient);
         let mut by_x = buffers::take(values(&x).len());
         for (replica, pull) in values(&gradient).iter().enumerate() {
             let own = of(values(&x), replica, replicas);

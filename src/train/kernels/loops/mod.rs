@@ -7,6 +7,7 @@ pub(super) mod attention;
 pub(super) mod correlation;
 mod curves;
 pub(super) mod elementwise;
+pub(super) mod embedding;
 pub(super) mod errors;
 pub(in crate::train) mod features;
 pub(super) mod gate;

@@ -179,3 +179,19 @@ fn fused_products_of_groups_agree_with_composed_ones() {
         near(&numbers(plain), &numbers(composed().inner()), &what);
     }
 }
+
+#[test]
+fn fused_embeddings_agree_with_composed_ones() {
+    let mut rng = ChaCha8Rng::seed_from_u64(59);
+    for case in 0..12 {
+        let [rows, features, count] = [200, 20, 12].map(|most| rng.random_range(1..most));
+        let replicas = 1 + case % 3;
+        let what = format!("case {case}, [{replicas}, {rows}, {features}], {count} frequencies");
+        let x = random([replicas, rows, features], &mut rng);
+        agree(&Operation::Intervals { x: x.clone() }, &[&x], &what, &mut rng);
+        let (x, frequencies) =
+            (random([replicas, rows, features], &mut rng), random([replicas, features, count], &mut rng));
+        let waves = Operation::Waves { x: x.clone(), frequencies: frequencies.clone() };
+        agree(&waves, &[&x, &frequencies], &what, &mut rng);
+    }
+}
