@@ -49,6 +49,13 @@ pub(in crate::train) enum Operation<T> {
         /// Numbers from 0 on.
         x: T,
     },
+    /// The mean of (x - target)² over rows and units, `[replica, 1, 1]`.
+    MeanSquare {
+        /// What errs.
+        x: T,
+        /// What it should be; no gradient goes there.
+        target: T,
+    },
     /// dropout(softmax(Q·Kᵀ/√d))·V of each head, d being a head's width (Vaswani et al. 2017).
     Attention {
         /// `[replica, row, token · 3 · width]`: each token's query, key and value.
@@ -126,6 +133,7 @@ impl<T> Operation<T> {
             }
             Self::Sparsemax { x, prior } => Operation::Sparsemax { x: f(x), prior: prior.map(f) },
             Self::Entropy { x } => Operation::Entropy { x: f(x) },
+            Self::MeanSquare { x, target } => Operation::MeanSquare { x: f(x), target: f(target) },
             Self::Attention { x, heads, count, dropout } => Operation::Attention { x: f(x), heads, count, dropout },
             Self::Intervals { x } => Operation::Intervals { x: f(x) },
             Self::Waves { x, frequencies } => Operation::Waves { x: f(x), frequencies: f(frequencies) },

@@ -41,6 +41,7 @@ pub(in crate::train) fn operation<B: Backend>(operation: Operation<Tensor<B, 3>>
         Operation::Sparsemax { x, prior: Some(prior) } => sparsemax(x * prior),
         Operation::Sparsemax { x, prior: None } => sparsemax(x),
         Operation::Entropy { x } => (x.clone() * (x + SURE).log()).sum_dim(2).mean_dim(1).neg(),
+        Operation::MeanSquare { x, target } => (x - target.detach()).square().mean_dim(1).mean_dim(2),
         Operation::Attention { x, heads, count, dropout } => attention(x, heads, count, dropout.as_ref()),
         Operation::Intervals { x } => intervals(x),
         Operation::Waves { x, frequencies } => {

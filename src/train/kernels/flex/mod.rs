@@ -64,6 +64,7 @@ impl Kernels for Flex {
             Operation::Scaled { x, scale, shift, curve, dropout } => scaled::scaled(x, scale, shift, (curve, dropout)),
             Operation::Sparsemax { x, prior } => sparsemax::sparsemax(x, prior),
             Operation::Entropy { x } => elementwise::uncertain(x),
+            Operation::MeanSquare { x, target } => elementwise::mean_square(x, target),
             Operation::Attention { x, heads, count, dropout } => attention::attention(x, heads, count, dropout),
             Operation::Intervals { x } => embedding::intervals(x),
             Operation::Waves { x, frequencies } => embedding::waves(x, frequencies),

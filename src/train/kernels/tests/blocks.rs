@@ -158,6 +158,8 @@ fn fused_crossings_excitations_and_slopes_agree_with_composed_ones() {
         agree(&weighted, &[&x, &weights], &what, &mut rng);
         let x = random(shape, &mut rng);
         agree(&Operation::MeanOfParts { x: x.clone(), count }, &[&x], &what, &mut rng);
+        let (x, target) = (random(shape, &mut rng), random(shape, &mut rng));
+        agree(&Operation::MeanSquare { x: x.clone(), target }, &[&x], &what, &mut rng);
     }
 }
 
