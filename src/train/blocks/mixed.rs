@@ -56,8 +56,8 @@ impl<B: Backend, P: Pass<B>> Walk<'_, B, P> {
         if self.pass.learns() {
             let back = self.layers(&autoencoder.decoder, code.clone());
             // x is what is to be told, so no gradient reaches it from here.
-            let error = back - x.clone().detach();
-            self.pass.auxiliary(error.square().mean_dim(1).mean_dim(2) * weight);
+            let error = self.pass.operate(Operation::MeanSquare { x: back, target: x.clone() });
+            self.pass.auxiliary(error * weight);
         }
         match autoencoder.output {
             CodeOutput::Code => code,

@@ -3,7 +3,11 @@
 
 use super::Dropout;
 use crate::spec::language::GateKind;
-use crate::spec::net::Pointwise;
+use crate::spec::net::{INTERVALS, Pointwise};
+
+/// The lower ends of the intervals between a feature's values, and how long each is.
+pub(super) const EDGES: [f32; INTERVALS] = [-1.0, -0.5, 0.0, 0.5];
+pub(super) const LENGTH: f32 = 0.5;
 
 /// An operation on tensors `[replica, row, unit]`; what is learned of a unit is `[replica, 1, unit]`.
 #[derive(Clone, Debug)]
@@ -45,6 +49,13 @@ pub(in crate::train) enum Operation<T> {
         /// Numbers from 0 on.
         x: T,
     },
+    /// The mean of (x - target)² over rows and units, `[replica, 1, 1]`.
+    MeanSquare {
+        /// What errs.
+        x: T,
+        /// What it should be; no gradient goes there.
+        target: T,
+    },
     /// dropout(softmax(Q·Kᵀ/√d))·V of each head, d being a head's width (Vaswani et al. 2017).
     Attention {
         /// `[replica, row, token · 3 · width]`: each token's query, key and value.
@@ -55,6 +66,19 @@ pub(in crate::train) enum Operation<T> {
         count: usize,
         /// Of the shares of attention, numbered `[row, head, token, token]`.
         dropout: Option<Dropout>,
+    },
+    /// How much of each interval between a feature's values lies below it: (x - lower end) / length, of no more than 1 but in
+    /// the last interval, of no less than 0 but in the first (Gorishniy et al. 2022).
+    Intervals {
+        /// `[replica, row, feature]`, to `[replica, row, feature · interval]`.
+        x: T,
+    },
+    /// cos 2πcx of each of a feature's frequencies c, then sin 2πcx of each (Gorishniy et al. 2022).
+    Waves {
+        /// `[replica, row, feature]`, to `[replica, row, feature · 2 · frequency]`.
+        x: T,
+        /// `[replica, feature, frequency]`
+        frequencies: T,
     },
     /// start ⊙ (x·W + bias) + x.
     Crossed {
@@ -109,7 +133,10 @@ impl<T> Operation<T> {
             }
             Self::Sparsemax { x, prior } => Operation::Sparsemax { x: f(x), prior: prior.map(f) },
             Self::Entropy { x } => Operation::Entropy { x: f(x) },
+            Self::MeanSquare { x, target } => Operation::MeanSquare { x: f(x), target: f(target) },
             Self::Attention { x, heads, count, dropout } => Operation::Attention { x: f(x), heads, count, dropout },
+            Self::Intervals { x } => Operation::Intervals { x: f(x) },
+            Self::Waves { x, frequencies } => Operation::Waves { x: f(x), frequencies: f(frequencies) },
             Self::Crossed { start, product, bias, x } => {
                 Operation::Crossed { start: f(start), product: f(product), bias: f(bias), x: f(x) }
             }

@@ -1,10 +1,11 @@
 //! [`Operation`]s of Burn's own operations.
 
-use burn::tensor::{Tensor, activation, backend::Backend};
+use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
 
 use super::{activate, drop};
 use crate::spec::language::GateKind;
-use crate::spec::net::Pointwise;
+use crate::spec::net::{INTERVALS, Pointwise};
+use crate::train::kernels::operation::{EDGES, LENGTH};
 use crate::train::kernels::{Dropout, Operation, SURE};
 
 /// Steps of Newton's method towards a sparse row's threshold. Each leaves out units for good, and the steps end by themselves
@@ -40,7 +41,16 @@ pub(in crate::train) fn operation<B: Backend>(operation: Operation<Tensor<B, 3>>
         Operation::Sparsemax { x, prior: Some(prior) } => sparsemax(x * prior),
         Operation::Sparsemax { x, prior: None } => sparsemax(x),
         Operation::Entropy { x } => (x.clone() * (x + SURE).log()).sum_dim(2).mean_dim(1).neg(),
+        Operation::MeanSquare { x, target } => (x - target.detach()).square().mean_dim(1).mean_dim(2),
         Operation::Attention { x, heads, count, dropout } => attention(x, heads, count, dropout.as_ref()),
+        Operation::Intervals { x } => intervals(x),
+        Operation::Waves { x, frequencies } => {
+            let [replicas, rows, features] = x.dims();
+            let count = frequencies.dims()[2];
+            let own = frequencies.reshape([replicas, 1, features, count]);
+            let angles = x.reshape([replicas, rows, features, 1]) * own * std::f64::consts::TAU;
+            Tensor::cat(vec![angles.clone().cos(), angles.sin()], 3).reshape([replicas, rows, features * 2 * count])
+        }
         Operation::Crossed { start, product, bias, x } => start * (product + bias) + x,
         Operation::Excited { x, logits } => {
             let [replicas, rows, units] = x.dims();
@@ -57,6 +67,17 @@ pub(in crate::train) fn operation<B: Backend>(operation: Operation<Tensor<B, 3>>
             x.reshape([replicas, rows, count, width]).mean_dim(2).reshape([replicas, rows, width])
         }
     }
+}
+
+fn intervals<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 3> {
+    let [replicas, rows, features] = x.dims();
+    let edges = TensorData::new(EDGES.to_vec(), [1, 1, 1, INTERVALS]);
+    let edges = Tensor::<B, 4>::from_data(edges, &x.device());
+    let shares = (x.reshape([replicas, rows, features, 1]) - edges) / LENGTH;
+    let inside = shares.clone().narrow(3, 1, INTERVALS - 2).clamp(0.0, 1.0);
+    let first = shares.clone().narrow(3, 0, 1).clamp_max(1.0);
+    let last = shares.narrow(3, INTERVALS - 1, 1).clamp_min(0.0);
+    Tensor::cat(vec![first, inside, last], 3).reshape([replicas, rows, features * INTERVALS])
 }
 
 fn attention<B: Backend>(x: Tensor<B, 3>, heads: usize, count: usize, dropout: Option<&Dropout>) -> Tensor<B, 3> {

@@ -4,9 +4,9 @@
 use burn::backend::flex::FlexTensor;
 
 use super::step::{Step, recorded};
-use super::{Tail, Tracked, contiguous, tensor, values};
+use super::{Tail, Tracked, ordered, tensor, values};
 use crate::spec::net::Pointwise;
-use crate::train::kernels::loops::attention::{Head, Place};
+use crate::train::kernels::loops::attention::{Head, Place, backward, forward};
 use crate::train::kernels::{Dropout, buffers};
 
 /// [`crate::train::kernels::Operation::Attention`].
@@ -52,7 +52,7 @@ impl Attention {
         let (x, mut head) = (values(&self.x), self.head());
         for (replica, row, place) in self.places() {
             let y = &mut y[row * units..][..units];
-            head.forward(&x[3 * row * units..][..3 * units], y, place, self.tail.mask(replica));
+            forward(&mut head, &x[3 * row * units..][..3 * units], y, place, self.tail.mask(replica));
         }
         tensor(y, [replicas, rows, units])
     }
@@ -61,13 +61,13 @@ impl Attention {
 impl Step<1> for Attention {
     fn pull(self, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let Tail { replicas, rows, units, .. } = self.tail;
-        let gradient = contiguous(&gradient);
+        let gradient = ordered(gradient);
         let mut by_x = buffers::take(3 * replicas * rows * units);
         let (x, pull, mut head) = (values(&self.x), values(&gradient), self.head());
         for (replica, row, place) in self.places() {
             let (one, three) = (row * units, 3 * row * units);
             let (x, pull, by_x) = (&x[three..][..3 * units], &pull[one..][..units], &mut by_x[three..][..3 * units]);
-            head.backward(x, pull, by_x, place, self.tail.mask(replica));
+            backward(&mut head, x, pull, by_x, place, self.tail.mask(replica));
         }
         self.release();
         buffers::give_tensor(gradient);

@@ -1,12 +1,12 @@
-//! Crossings, excitations, learned slopes, weights of rows, means of parts and entropies, each as one step.
+//! Crossings, excitations, learned slopes, weights of rows, means of parts, entropies and mean squares, each as one step.
 
 use burn::backend::flex::FlexTensor;
 
 use super::step::{Step, recorded};
-use super::{Tracked, contiguous, owned, tensor, values};
+use super::{Tracked, ordered, owned, tensor, values};
 use crate::train::kernels::buffers;
 use crate::train::kernels::loops::elementwise::{
-    Shares, cross, cross_backward, entropy, entropy_backward, excite, excite_backward, mean_of_parts,
+    Shares, cross, cross_backward, differences, entropy, entropy_backward, excite, excite_backward, mean_of_parts,
     mean_of_parts_backward, prelu, prelu_backward, weigh, weigh_backward,
 };
 use crate::train::kernels::loops::tail::sums;
@@ -46,7 +46,7 @@ struct Crossed {
 impl Step<4> for Crossed {
     fn pull(self, gradient: FlexTensor, _: [bool; 4]) -> [Option<FlexTensor>; 4] {
         let Self { start, product, bias, shape: shape @ [replicas, _, units] } = self;
-        let pull = contiguous(&gradient);
+        let pull = ordered(gradient);
         let mut by_start = buffers::take(values(&pull).len());
         let mut by_product = owned(product);
         let mut by_bias = Vec::new();
@@ -198,7 +198,7 @@ struct Averaged {
 impl Step<1> for Averaged {
     fn pull(self, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let Self { shape: [replicas, rows, width], count } = self;
-        let gradient = contiguous(&gradient);
+        let gradient = ordered(gradient);
         let mut by_x = buffers::take(replicas * rows * count * width);
         mean_of_parts_backward(values(&gradient), &mut by_x, [count, width]);
         buffers::give_tensor(gradient);
@@ -227,7 +227,7 @@ struct Uncertain {
 impl Step<1> for Uncertain {
     fn pull(self, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let Self { x, shape: shape @ [replicas, rows, _] } = self;
-        let gradient = contiguous(&gradient);
+        let gradient = ordered(gradient);
         let mut by_x = buffers::take(values(&x).len());
         for (replica, pull) in values(&gradient).iter().enumerate() {
             let own = of(values(&x), replica, replicas);
@@ -239,5 +239,42 @@ impl Step<1> for Uncertain {
 
     fn release(self) {
         buffers::give_tensor(self.x);
+    }
+}
+
+/// [`crate::train::kernels::Operation::MeanSquare`].
+pub(super) fn mean_square(x: Tracked, target: Tracked) -> Tracked {
+    let shape @ [replicas, rows, units] = x.dims();
+    recorded([x, target.detach()], |[x, target], _| {
+        let mut errors = owned(x);
+        let mean = |replica| {
+            let errors = of_mut(&mut errors, replica, replicas);
+            differences(errors, of(values(&target), replica, replicas), units) / (rows * units) as f64
+        };
+        let y = (0..replicas).map(mean).map(|mean| mean as f32).collect();
+        buffers::give_tensor(target);
+        (tensor(y, [replicas, 1, 1]), MeanSquare { errors, shape })
+    })
+}
+
+#[derive(Clone, Debug)]
+struct MeanSquare {
+    errors: Vec<f32>,
+    shape: [usize; 3],
+}
+
+impl Step<2> for MeanSquare {
+    fn pull(self, gradient: FlexTensor, _: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        let Self { mut errors, shape: shape @ [replicas, rows, units] } = self;
+        let gradient = ordered(gradient);
+        for (replica, pull) in values(&gradient).iter().enumerate() {
+            let factor = 2.0 * pull / (rows * units) as f32;
+            of_mut(&mut errors, replica, replicas).iter_mut().for_each(|error| *error *= factor);
+        }
+        [Some(tensor(errors, shape)), None]
+    }
+
+    fn release(self) {
+        buffers::give(self.errors);
     }
 }

@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorMetadata;
 
 use super::step::{Step, recorded};
-use super::{Tail, Tracked, contiguous, tensor, values};
+use super::{Tail, Tracked, ordered, tensor, values};
 use crate::spec::language::GateKind;
 use crate::spec::net::Pointwise;
 use crate::train::kernels::loops::gate::{backward, forward, learn};
@@ -52,7 +52,7 @@ struct Gated {
 impl Gated {
     fn by_x(&mut self, gradient: FlexTensor) -> FlexTensor {
         let Tail { replicas, rows, units, .. } = self.tail;
-        let gradient = contiguous(&gradient);
+        let gradient = ordered(gradient);
         let mut slopes = std::mem::take(&mut self.slopes);
         backward(values(&gradient), &mut slopes, units);
         buffers::give_tensor(gradient);

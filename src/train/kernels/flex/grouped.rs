@@ -3,7 +3,7 @@
 use burn::backend::flex::FlexTensor;
 
 use super::step::{Step, recorded};
-use super::{Tracked, contiguous, tensor, values};
+use super::{Tracked, ordered, tensor, values};
 use crate::train::kernels::buffers;
 use crate::train::kernels::loops::products::{Matrix, accumulate, product_strided};
 
@@ -85,7 +85,7 @@ impl Grouped {
 impl Step<2> for Grouped {
     fn pull(self, gradient: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
         let Shape { replicas, rows, groups, inputs, outputs } = self.shape;
-        let gradient = contiguous(&gradient);
+        let gradient = ordered(gradient);
         let mut by_x = wanted[0].then(|| buffers::take(replicas * rows * groups * inputs));
         let mut by_weight = wanted[1].then(|| buffers::take(replicas * groups * inputs * outputs));
         if let Some(by_weight) = &mut by_weight {

@@ -4,6 +4,7 @@ mod attention;
 mod batch_norm;
 mod dense;
 mod elementwise;
+mod embedding;
 mod gate;
 mod grouped;
 mod loss;
@@ -63,7 +64,10 @@ impl Kernels for Flex {
             Operation::Scaled { x, scale, shift, curve, dropout } => scaled::scaled(x, scale, shift, (curve, dropout)),
             Operation::Sparsemax { x, prior } => sparsemax::sparsemax(x, prior),
             Operation::Entropy { x } => elementwise::uncertain(x),
+            Operation::MeanSquare { x, target } => elementwise::mean_square(x, target),
             Operation::Attention { x, heads, count, dropout } => attention::attention(x, heads, count, dropout),
+            Operation::Intervals { x } => embedding::intervals(x),
+            Operation::Waves { x, frequencies } => embedding::waves(x, frequencies),
             Operation::Crossed { start, product, bias, x } => elementwise::crossed(start, product, bias, x),
             Operation::Excited { x, logits } => elementwise::excited(x, logits),
             Operation::Prelu { x, slope } => elementwise::bent(x, slope),
@@ -164,6 +168,11 @@ fn primitive(tensor: Tracked) -> FloatTensor<Autodiff<Flex>> {
 /// The same tensor with its numbers in order.
 fn contiguous(tensor: &FlexTensor) -> FlexTensor {
     tensor.to_contiguous()
+}
+
+/// The same, for a tensor that is at hand: of one whose numbers are in order, [`contiguous`] is a second holder of its buffer.
+fn ordered(tensor: FlexTensor) -> FlexTensor {
+    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 { tensor } else { contiguous(&tensor) }
 }
 
 /// The numbers of a contiguous tensor.

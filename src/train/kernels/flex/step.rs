@@ -11,7 +11,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Tensor, TensorPrimitive};
 
-use super::{Tracked, primitive, tracked};
+use super::{Tracked, ordered, primitive, tracked};
 
 /// What an operation of `N` tensors keeps.
 pub(super) trait Step<const N: usize>: Clone + Debug + Send + 'static {
@@ -35,8 +35,7 @@ pub(super) fn recorded<S: Step<N>, const N: usize>(
     let mut holders = Vec::with_capacity(N);
     let numbers = tensors.map(|tensor| {
         holders.push(tensor.rc);
-        // A contiguous copy of a contiguous tensor would count as a second holder.
-        if in_order(&tensor.primitive) { tensor.primitive } else { tensor.primitive.to_contiguous() }
+        ordered(tensor.primitive)
     });
     match Recorded::<S>(PhantomData).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
@@ -50,10 +49,6 @@ pub(super) fn recorded<S: Step<N>, const N: usize>(
             Tensor::from_inner(Tensor::from_primitive(TensorPrimitive::Float(y)))
         }
     }
-}
-
-fn in_order(tensor: &FlexTensor) -> bool {
-    tensor.is_contiguous() && tensor.layout().start_offset() == 0
 }
 
 struct Recorded<S>(PhantomData<fn() -> S>);

@@ -3,7 +3,7 @@
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Tensor, TensorPrimitive};
 
-use super::{Plain, contiguous, values};
+use super::{Plain, ordered, values};
 use crate::train::kernels::loops::steps;
 use crate::train::kernels::{AdamStep, SgdStep, buffers};
 
@@ -38,9 +38,7 @@ fn zeros(shape: [usize; 3]) -> Plain {
 }
 
 fn own(tensor: Plain) -> FlexTensor {
-    let tensor = tensor.into_primitive().tensor();
-    // `contiguous` would count as a second holder.
-    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 { tensor } else { contiguous(&tensor) }
+    ordered(tensor.into_primitive().tensor())
 }
 
 fn lift(tensor: FlexTensor) -> Plain {

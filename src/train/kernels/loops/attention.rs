@@ -2,22 +2,32 @@
 #![expect(unsafe_code, reason = "functions compiled for an instruction set may be called only where it is there")]
 
 use super::curves::{Level, exp};
-use super::products::{Matrix, product};
+use super::small::{Left, padded, product};
 use super::tail::Mask;
 use super::{LANES, dispatched};
 
-/// Room for what one head needs.
+/// Room for what one head needs. Rows are padded with zeros to what [`product`] takes.
 pub(in crate::train::kernels) struct Head {
-    tokens: usize,
-    width: usize,
-    /// Queries, keys, values, and what they are mixed to; `[token, width]` each.
+    shape: Shape,
+    /// Queries, keys, values and the gradient of what they are mixed to, `[token, width]`.
     parts: [Vec<f32>; 4],
+    /// Keys and values, `[width, token]`.
+    turned: [Vec<f32>; 2],
+    /// Any of `[token, width]`.
+    mixed: Vec<f32>,
     /// `[token, token]`: the scores, then the shares; what is left of them after dropout; and their gradient.
     shares: Vec<f32>,
     dropped: Vec<f32>,
     slopes: Vec<f32>,
-    /// The gradient of one part.
-    part: Vec<f32>,
+}
+
+#[derive(Clone, Copy)]
+struct Shape {
+    tokens: usize,
+    width: usize,
+    /// Numbers from row to row, of `[token, token]` and of `[token, width]`.
+    square: usize,
+    flat: usize,
 }
 
 /// Where a head's numbers are in a row `[token, 3 · heads · width]`.
@@ -32,78 +42,92 @@ pub(in crate::train::kernels) struct Place {
 impl Head {
     /// Of so many tokens and numbers in each.
     pub(in crate::train::kernels) fn new(tokens: usize, width: usize) -> Self {
-        let square = || vec![0.0; tokens * tokens];
-        let part = || vec![0.0; tokens * width];
+        let shape = Shape { tokens, width, square: padded(tokens), flat: padded(width) };
+        let part = || vec![0.0; tokens * shape.flat];
+        let turned = || vec![0.0; width * shape.square];
+        let square = || vec![0.0; tokens * shape.square];
         Self {
-            tokens,
-            width,
+            shape,
             parts: [part(), part(), part(), part()],
+            turned: [turned(), turned()],
+            mixed: part(),
             shares: square(),
             dropped: square(),
             slopes: square(),
-            part: part(),
         }
     }
+}
 
+dispatched! {
     /// y, `[token, heads · width]`, of the head's part of it.
-    pub(in crate::train::kernels) fn forward(&mut self, x: &[f32], y: &mut [f32], place: Place, mask: Option<Mask>) {
-        self.attend(x, place);
-        if let Some(mask) = mask {
-            mask.apply(&mut self.shares, place.start);
-        }
-        let Self { tokens, width, parts: [_, _, values, mixed], shares, .. } = self;
-        product(Matrix::new(shares, *tokens, *tokens), Matrix::new(values, *tokens, *width), mixed);
-        put(mixed, y, place.heads * *width, place.head * *width, *width);
-    }
+    pub(in crate::train::kernels) forward = forward_body(head: &mut Head, x: &[f32], y: &mut [f32], place: Place, mask: Option<Mask>)
+}
 
+#[inline(always)]
+fn forward_body<L: Level>(head: &mut Head, x: &[f32], y: &mut [f32], place: Place, mask: Option<Mask>) {
+    attend::<L>(head, x, place);
+    let shape @ Shape { tokens, width, square, flat } = head.shape;
+    let Head { parts: [_, _, values, _], mixed, shares, .. } = head;
+    if let Some(mask) = mask {
+        drop_shares(shares, shape, place.start, mask);
+    }
+    let left = Left { numbers: shares, stride: square, transposed: false };
+    product::<L>(left, values, mixed, tokens, flat);
+    put(mixed, y, place.heads * width, place.head * width, shape);
+}
+
+dispatched! {
     /// From ∂L/∂y to ∂L/∂x, of the head's part of it.
-    pub(in crate::train::kernels) fn backward(
-        &mut self,
-        x: &[f32],
-        gradient: &[f32],
-        by_x: &mut [f32],
-        place: Place,
-        mask: Option<Mask>,
-    ) {
-        self.attend(x, place);
-        let Self { tokens, width, parts: [queries, keys, values, pull], shares, dropped, slopes, part } = self;
-        let (tokens, width) = (*tokens, *width);
-        get(gradient, pull, place.heads * width, place.head * width, width);
-        let square = |numbers| Matrix::new(numbers, tokens, tokens);
-        let flat = |numbers| Matrix::new(numbers, tokens, width);
-        product(flat(pull), flat(values).transposed(), slopes);
-        let given = match mask {
-            Some(mask) => {
-                dropped.copy_from_slice(shares);
-                mask.apply(dropped, place.start);
-                mask.apply(slopes, place.start);
-                &*dropped
-            }
-            None => &*shares,
-        };
-        let stride = 3 * place.heads * width;
-        let start = |kind: usize| (kind * place.heads + place.head) * width;
-        product(square(given).transposed(), flat(pull), part);
-        put(part, by_x, stride, start(2), width);
-        softmax_backward(shares, slopes, tokens, scale(width));
-        product(square(slopes), flat(keys), part);
-        put(part, by_x, stride, start(0), width);
-        product(square(slopes).transposed(), flat(queries), part);
-        put(part, by_x, stride, start(1), width);
-    }
+    pub(in crate::train::kernels) backward = backward_body(head: &mut Head, x: &[f32], gradient: &[f32], by_x: &mut [f32], place: Place, mask: Option<Mask>)
+}
 
-    /// Queries, keys, values and shares.
-    fn attend(&mut self, x: &[f32], place: Place) {
-        let Self { tokens, width, parts: [queries, keys, values, _], shares, .. } = self;
-        let (tokens, width) = (*tokens, *width);
-        for (kind, part) in [queries, keys, values].into_iter().enumerate() {
-            get(x, part, 3 * place.heads * width, (kind * place.heads + place.head) * width, width);
+#[inline(always)]
+fn backward_body<L: Level>(
+    head: &mut Head,
+    x: &[f32],
+    gradient: &[f32],
+    by_x: &mut [f32],
+    place: Place,
+    mask: Option<Mask>,
+) {
+    attend::<L>(head, x, place);
+    let shape @ Shape { tokens, width, square, flat } = head.shape;
+    let Head { parts: [queries, keys, values, pull], turned, mixed, shares, dropped, slopes, .. } = head;
+    get(gradient, pull, place.heads * width, place.head * width, shape);
+    turn(values, &mut turned[1], shape);
+    product::<L>(Left { numbers: pull, stride: flat, transposed: false }, &turned[1], slopes, width, square);
+    let given = match mask {
+        Some(mask) => {
+            dropped.copy_from_slice(shares);
+            drop_shares(dropped, shape, place.start, mask);
+            drop_shares(slopes, shape, place.start, mask);
+            &*dropped
         }
-        let [queries, keys, ..] = &self.parts;
-        let flat = |numbers| Matrix::new(numbers, tokens, width);
-        product(flat(queries), flat(keys).transposed(), shares);
-        softmax(shares, tokens, scale(width));
+        None => &*shares,
+    };
+    let stride = 3 * place.heads * width;
+    let start = |kind: usize| (kind * place.heads + place.head) * width;
+    product::<L>(Left { numbers: given, stride: square, transposed: true }, pull, mixed, tokens, flat);
+    put(mixed, by_x, stride, start(2), shape);
+    softmax_backward::<L>(shares, slopes, shape);
+    product::<L>(Left { numbers: slopes, stride: square, transposed: false }, keys, mixed, tokens, flat);
+    put(mixed, by_x, stride, start(0), shape);
+    product::<L>(Left { numbers: slopes, stride: square, transposed: true }, queries, mixed, tokens, flat);
+    put(mixed, by_x, stride, start(1), shape);
+}
+
+/// Queries, keys, values and shares.
+#[inline(always)]
+fn attend<L: Level>(head: &mut Head, x: &[f32], place: Place) {
+    let shape @ Shape { width, square, flat, .. } = head.shape;
+    let Head { parts, turned, shares, .. } = head;
+    for (kind, part) in parts.iter_mut().take(3).enumerate() {
+        get(x, part, 3 * place.heads * width, (kind * place.heads + place.head) * width, shape);
     }
+    let [queries, keys, ..] = parts;
+    turn(keys, &mut turned[0], shape);
+    product::<L>(Left { numbers: queries, stride: flat, transposed: false }, &turned[0], shares, width, square);
+    softmax::<L>(shares, shape);
 }
 
 /// 1 / √d
@@ -111,27 +135,44 @@ fn scale(width: usize) -> f32 {
     (width as f32).sqrt().recip()
 }
 
-/// A part of every token.
-fn get(x: &[f32], part: &mut [f32], stride: usize, start: usize, width: usize) {
-    for (part, token) in part.chunks_exact_mut(width).zip(x.chunks_exact(stride)) {
-        part.copy_from_slice(&token[start..][..width]);
+/// A part of every token. What pads it stays 0.
+#[inline(always)]
+fn get(x: &[f32], part: &mut [f32], stride: usize, start: usize, shape: Shape) {
+    for (part, token) in part.chunks_exact_mut(shape.flat).zip(x.chunks_exact(stride)) {
+        part[..shape.width].copy_from_slice(&token[start..][..shape.width]);
     }
-}
-
-fn put(part: &[f32], x: &mut [f32], stride: usize, start: usize, width: usize) {
-    for (part, token) in part.chunks_exact(width).zip(x.chunks_exact_mut(stride)) {
-        token[start..][..width].copy_from_slice(part);
-    }
-}
-
-dispatched! {
-    /// softmax(scale · row), row by row, in place.
-    softmax = softmax_body(x: &mut [f32], width: usize, scale: f32)
 }
 
 #[inline(always)]
-fn softmax_body<L: Level>(x: &mut [f32], width: usize, scale: f32) {
-    for row in x.chunks_exact_mut(width) {
+fn put(part: &[f32], x: &mut [f32], stride: usize, start: usize, shape: Shape) {
+    for (part, token) in part.chunks_exact(shape.flat).zip(x.chunks_exact_mut(stride)) {
+        token[start..][..shape.width].copy_from_slice(&part[..shape.width]);
+    }
+}
+
+/// `[token, width]` as `[width, token]`.
+#[inline(always)]
+fn turn(part: &[f32], turned: &mut [f32], shape: Shape) {
+    for (token, part) in part.chunks_exact(shape.flat).enumerate() {
+        for (turned, part) in turned.chunks_exact_mut(shape.square).zip(part) {
+            turned[token] = *part;
+        }
+    }
+}
+
+#[inline(always)]
+fn drop_shares(shares: &mut [f32], shape: Shape, start: usize, mask: Mask) {
+    for (token, shares) in shares.chunks_exact_mut(shape.square).enumerate() {
+        mask.apply(&mut shares[..shape.tokens], start + token * shape.tokens);
+    }
+}
+
+/// softmax(row / √d), row by row, in place.
+#[inline(always)]
+fn softmax<L: Level>(x: &mut [f32], shape: Shape) {
+    let scale = scale(shape.width);
+    for row in x.chunks_exact_mut(shape.square) {
+        let row = &mut row[..shape.tokens];
         let mut most = [f32::NEG_INFINITY; LANES];
         let mut chunks = row.chunks_exact(LANES);
         for chunk in &mut chunks {
@@ -153,14 +194,12 @@ fn softmax_body<L: Level>(x: &mut [f32], width: usize, scale: f32) {
     }
 }
 
-dispatched! {
-    /// The gradient by x of softmax(scale · x), in place of the gradient by the shares p: scale · p · (g - Σ p·g).
-    softmax_backward = softmax_backward_body(shares: &[f32], gradient: &mut [f32], width: usize, scale: f32)
-}
-
+/// The gradient by x of softmax(x / √d), in place of the gradient by the shares p: p · (g - Σ p·g) / √d.
 #[inline(always)]
-fn softmax_backward_body<L: Level>(shares: &[f32], gradient: &mut [f32], width: usize, scale: f32) {
-    for (shares, gradient) in shares.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
+fn softmax_backward<L: Level>(shares: &[f32], gradient: &mut [f32], shape: Shape) {
+    let scale = scale(shape.width);
+    for (shares, gradient) in shares.chunks_exact(shape.square).zip(gradient.chunks_exact_mut(shape.square)) {
+        let (shares, gradient) = (&shares[..shape.tokens], &mut gradient[..shape.tokens]);
         let mut parts = [0.0_f32; LANES];
         for (share, gradient) in shares.chunks(LANES).zip(gradient.chunks(LANES)) {
             for ((part, share), gradient) in parts.iter_mut().zip(share).zip(gradient) {

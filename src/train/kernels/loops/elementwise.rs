@@ -1,4 +1,4 @@
-//! Crossings, excitations, learned slopes, weights of rows, means of parts, entropies, and their gradients.
+//! Crossings, excitations, learned slopes, weights of rows, means of parts, entropies, mean squares, and their gradients.
 #![expect(unsafe_code, reason = "functions compiled for an instruction set may be called only where it is there")]
 
 use super::curves::{Curve, Level, Sigmoid};
@@ -241,4 +241,25 @@ pub(in crate::train::kernels) fn entropy_backward(x: &[f32], factor: f32, by_x: 
     for (m, by_x) in x.iter().zip(by_x) {
         *by_x = if *m == 0.0 { nothing } else { -factor * ((m + sure).ln() + m / (m + sure)) };
     }
+}
+
+dispatched! {
+    /// x ← x - target, and the sum of its squares.
+    pub(in crate::train::kernels) differences = differences_body(x: &mut [f32], target: &[f32], width: usize) -> f64
+}
+
+#[inline(always)]
+fn differences_body<L: Level>(x: &mut [f32], target: &[f32], width: usize) -> f64 {
+    let mut total = 0.0;
+    for (x, target) in x.chunks_mut(width * ROWS_A_SUM).zip(target.chunks(width * ROWS_A_SUM)) {
+        let mut parts = [0.0_f32; LANES];
+        for (x, target) in x.chunks_mut(LANES).zip(target.chunks(LANES)) {
+            for ((part, x), target) in parts.iter_mut().zip(x).zip(target) {
+                *x -= target;
+                *part = L::fma(*x, *x, *part);
+            }
+        }
+        total += f64::from(parts.iter().sum::<f32>());
+    }
+    total
 }

@@ -158,6 +158,8 @@ fn fused_crossings_excitations_and_slopes_agree_with_composed_ones() {
         agree(&weighted, &[&x, &weights], &what, &mut rng);
         let x = random(shape, &mut rng);
         agree(&Operation::MeanOfParts { x: x.clone(), count }, &[&x], &what, &mut rng);
+        let (x, target) = (random(shape, &mut rng), random(shape, &mut rng));
+        agree(&Operation::MeanSquare { x: x.clone(), target }, &[&x], &what, &mut rng);
     }
 }
 
@@ -178,4 +180,97 @@ fn fused_products_of_groups_agree_with_composed_ones() {
         let plain = Flex::plain_grouped_product(x.clone().inner(), weight.clone().inner(), groups, Precision::Fp32);
         near(&numbers(plain), &numbers(composed().inner()), &what);
     }
+}
+
+#[test]
+fn fused_embeddings_agree_with_composed_ones() {
+    let mut rng = ChaCha8Rng::seed_from_u64(59);
+    for case in 0..12 {
+        let [rows, features, count] = [200, 20, 12].map(|most| rng.random_range(1..most));
+        let replicas = 1 + case % 3;
+        let what = format!("case {case}, [{replicas}, {rows}, {features}], {count} frequencies");
+        let x = random([replicas, rows, features], &mut rng);
+        agree(&Operation::Intervals { x: x.clone() }, &[&x], &what, &mut rng);
+        let (x, frequencies) =
+            (random([replicas, rows, features], &mut rng), random([replicas, features, count], &mut rng));
+        let waves = Operation::Waves { x: x.clone(), frequencies: frequencies.clone() };
+        agree(&waves, &[&x, &frequencies], &what, &mut rng);
+    }
+}
+
+#[test]
+fn a_replica_computes_the_same_alone_and_in_a_group() {
+    let mut rng = ChaCha8Rng::seed_from_u64(61);
+    let [replicas, rows, count, heads, each] = [3, 70, 6, 2, 5];
+    let units = count * 3 * heads * each;
+    let mut of = |rows, units| random([replicas, rows, units], &mut rng).inner();
+    let [x, y, z] = [0; 3].map(|_| of(rows, units));
+    let (few, by_unit, by_half) = (of(rows, count), of(1, units), of(count, 7));
+    let dropout = Dropout::new(0.3, (0..3).map(|replica| [replica, 17 * replica + 5]).collect());
+    let dropout = || Some(dropout.clone());
+    let operations = [
+        Operation::Gated { x: x.clone(), bias: Some(by_unit.clone()), kind: GateKind::Swiglu, dropout: dropout() },
+        Operation::Scaled {
+            x: x.clone(),
+            scale: by_unit.clone(),
+            shift: Some(by_unit.clone()),
+            curve: Pointwise::Gelu,
+            dropout: dropout(),
+        },
+        Operation::Sparsemax { x: x.clone(), prior: Some(y.clone()) },
+        Operation::Entropy { x: few.clone().abs() },
+        Operation::MeanSquare { x: x.clone(), target: y.clone() },
+        Operation::Attention { x: x.clone(), heads, count, dropout: dropout() },
+        Operation::Intervals { x: few.clone() },
+        Operation::Waves { x: few.clone(), frequencies: by_half },
+        Operation::Crossed { start: z, product: y, bias: by_unit.clone(), x: x.clone() },
+        Operation::Excited { x: x.clone(), logits: few.clone() },
+        Operation::Prelu { x: x.clone(), slope: by_unit },
+        Operation::Weighted { x: x.clone(), weights: few, place: 2 },
+        Operation::MeanOfParts { x, count },
+    ];
+    for operation in operations {
+        let all = pulled(&operation, None);
+        for replica in 0..replicas {
+            let share =
+                |numbers: &Vec<f32>| numbers[replica * numbers.len() / replicas..][..numbers.len() / replicas].to_vec();
+            let wanted: Vec<Vec<f32>> = all.iter().map(share).collect();
+            assert!(pulled(&operation, Some(replica)) == wanted, "{operation:?}, replica {replica}");
+        }
+    }
+}
+
+/// Values and gradients of an operation on all replicas, or on one of them alone.
+fn pulled(operation: &Operation<Tensor<Flex, 3>>, alone: Option<usize>) -> Vec<Vec<f32>> {
+    let leaves = std::cell::RefCell::new(Vec::new());
+    let lifted = operation.clone().map(|tensor| {
+        let own = match alone {
+            Some(replica) => tensor.narrow(0, replica, 1),
+            None => tensor,
+        };
+        let leaf = Tensor::<Autodiff<Flex>, 3>::from_inner(own).require_grad();
+        leaves.borrow_mut().push(leaf.clone());
+        leaf
+    });
+    let lifted = match (lifted, alone) {
+        (Operation::Gated { x, bias, kind, dropout }, Some(replica)) => {
+            Operation::Gated { x, bias, kind, dropout: dropout.map(|dropout| only(&dropout, replica)) }
+        }
+        (Operation::Scaled { x, scale, shift, curve, dropout }, Some(replica)) => {
+            Operation::Scaled { x, scale, shift, curve, dropout: dropout.map(|dropout| only(&dropout, replica)) }
+        }
+        (Operation::Attention { x, heads, count, dropout }, Some(replica)) => {
+            Operation::Attention { x, heads, count, dropout: dropout.map(|dropout| only(&dropout, replica)) }
+        }
+        (other, _) => other,
+    };
+    let y = Flex::operation(lifted);
+    let gradients = (y.clone() * y.clone()).sum().backward();
+    let by_leaf = leaves.into_inner();
+    let by_leaf = by_leaf.iter().filter_map(|leaf| leaf.grad(&gradients)).map(numbers);
+    [numbers(y.inner())].into_iter().chain(by_leaf).collect()
+}
+
+fn only(dropout: &Dropout, replica: usize) -> Dropout {
+    Dropout { keys: vec![dropout.keys[replica]], ..dropout.clone() }
 }
