@@ -45,7 +45,7 @@ impl Builder<'_> {
             }
             Block::Gate(gate) => self.gate(gate, stream),
             Block::SqueezeExcitation(excitation) => self.excite(excitation, &here, stream),
-            Block::Cross(cross) => self.cross(cross, stream),
+            Block::Cross(cross) => self.cross(cross, &here, stream),
             Block::MixtureOfExperts(mixture) => self.experts(mixture, &here, stream),
             Block::Tokenize(tokenize) => self.tokenize(tokenize, &here, stream),
             Block::Attention(attention) => self.attention(attention, &here, stream),
@@ -152,11 +152,15 @@ impl Builder<'_> {
     fn parallel(&mut self, parallel: &Parallel, path: &str, stream: &mut Stream) -> Layer {
         let mut streams = Vec::new();
         let mut branches = Vec::new();
+        let (crossings, mut most) = (self.crossings, 0);
         for (index, branch) in parallel.branches.iter().enumerate() {
+            self.crossings = crossings;
             let mut own = stream.clone();
             branches.push(self.blocks(branch, &format!("{path}.branches[{index}]"), &mut own));
             streams.push(own.with_width(own.width()));
+            most = most.max(self.crossings);
         }
+        self.crossings = most;
         let first = streams[0].clone();
         let total: usize = streams.iter().map(Stream::width).sum();
         let tokens: usize = streams.iter().map(Stream::count).sum();

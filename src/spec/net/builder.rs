@@ -89,6 +89,8 @@ pub(super) struct Builder<'i> {
     pub(super) has_auxiliary: bool,
     pub(super) products: u64,
     pub(super) activations: u64,
+    /// Crossing layers since the last norm: each doubles the power to which x has been raised.
+    pub(super) crossings: u32,
     /// Members inside of which blocks are laid out; None outside, and whether a dense layer has been scaled yet.
     pub(super) members: Option<MembersSoFar>,
     faults: Vec<Fault>,
@@ -110,6 +112,7 @@ impl<'i> Builder<'i> {
             has_auxiliary: false,
             products: 0,
             activations: 0,
+            crossings: 0,
             members: None,
             faults: Vec::new(),
         }
@@ -161,6 +164,9 @@ impl<'i> Builder<'i> {
 
     /// A norm's parameters; None for no norm.
     pub(super) fn norm(&mut self, kind: Norm, units: usize) -> Option<NormLayer> {
+        if kind != Norm::None {
+            self.crossings = 0;
+        }
         (kind != Norm::None).then(|| NormLayer {
             scale: self.param(1, units, Start::Constant(1.0)),
             shift: self.param(1, units, Start::Constant(0.0)),

@@ -7,6 +7,9 @@ use crate::spec::language::{
     Autoencoder, BatchEnsemble, CodeOutput, Cross, Gate, Init, MixtureOfExperts, SqueezeExcitation,
 };
 
+/// The most crossing layers in a row. Each multiplies by x once more, the weights of all before it included.
+const MOST_CROSSINGS: u32 = 8;
+
 impl Builder<'_> {
     pub(super) fn gate(&mut self, gate: &Gate, stream: &mut Stream) -> Layer {
         let (inputs, width, count) = (stream.width(), gate.width as usize, stream.count());
@@ -38,7 +41,16 @@ impl Builder<'_> {
         Layer::Excite(ExciteLayer { squeeze, squeeze_bias, excite, excite_bias, tokens })
     }
 
-    pub(super) fn cross(&mut self, cross: &Cross, stream: &mut Stream) -> Layer {
+    pub(super) fn cross(&mut self, cross: &Cross, path: &str, stream: &mut Stream) -> Layer {
+        self.crossings += cross.layers;
+        if self.crossings > MOST_CROSSINGS {
+            let message = format!(
+                "{} crossings without a norm between them raise x to a power beyond all numbers; at most {MOST_CROSSINGS}",
+                self.crossings
+            );
+            self.refuse(path, message);
+            self.crossings = 0;
+        }
         let (width, count) = (stream.width(), stream.count());
         let layers = (0..cross.layers).map(|_| {
             let weights = match cross.rank {
@@ -74,8 +86,10 @@ impl Builder<'_> {
         let gate_bias = self.bias(count);
         let before = stream.clone();
         let mut experts = Vec::new();
+        let crossings = self.crossings;
         for _ in 0..count {
             *stream = before.clone();
+            self.crossings = crossings;
             experts.push(self.blocks(&mixture.expert, &format!("{path}.expert"), stream));
             self.keep(stream.count() * stream.width());
         }

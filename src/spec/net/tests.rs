@@ -115,6 +115,7 @@ fn what_does_not_fit_together_is_refused_at_its_block() {
             "network[0].repeat.blocks[0]",
             "numbers a row",
         ),
+        ("[{ cross: { layers: 5 } }, { cross: { layers: 4 } }]", "network[1].cross", "9 crossings"),
         ("[{ repeat: { times: 3, blocks: [attention] } }]", "network[0].repeat.blocks[0].attention", "tokenize"),
     ];
     for (network, path, words) in cases {
