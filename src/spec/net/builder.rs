@@ -89,6 +89,8 @@ pub(super) struct Builder<'i> {
     pub(super) has_auxiliary: bool,
     pub(super) products: u64,
     pub(super) activations: u64,
+    pub(super) passed: u64,
+    pub(super) operations: u64,
     /// Members inside of which blocks are laid out; None outside, and whether a dense layer has been scaled yet.
     pub(super) members: Option<MembersSoFar>,
     faults: Vec<Fault>,
@@ -110,6 +112,8 @@ impl<'i> Builder<'i> {
             has_auxiliary: false,
             products: 0,
             activations: 0,
+            passed: 0,
+            operations: 0,
             members: None,
             faults: Vec::new(),
         }
@@ -149,6 +153,7 @@ impl<'i> Builder<'i> {
     /// A weight matrix by which every row is multiplied `times` over.
     pub(super) fn weight(&mut self, inputs: usize, outputs: usize, init: Init, times: usize) -> usize {
         self.products += (inputs * outputs * times) as u64;
+        self.operations += 1;
         let number = self.param(inputs, outputs, Start::of(init, inputs, outputs));
         self.params[number].is_weight = true;
         number
@@ -157,6 +162,13 @@ impl<'i> Builder<'i> {
     /// So many numbers of a row are kept until the backward pass.
     pub(super) fn keep(&mut self, numbers: usize) {
         self.activations += numbers as u64;
+        self.pass(numbers);
+    }
+
+    /// An operation reads and writes about so many numbers of a row on its way there and back.
+    pub(super) fn pass(&mut self, numbers: usize) {
+        self.passed += numbers as u64;
+        self.operations += 1;
     }
 
     /// A norm's parameters; None for no norm.

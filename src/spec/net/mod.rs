@@ -56,6 +56,10 @@ pub struct Net {
     pub products: u64,
     /// Numbers that are kept for a row until the backward pass, the inputs not counted.
     pub activations: u64,
+    /// Numbers of a row that element-wise operations go over, forward and backward, the inputs not counted.
+    pub passed: u64,
+    /// Operations of a step, forward: what a device takes time to begin, however small it is.
+    pub operations: u64,
 }
 
 impl Net {
@@ -102,6 +106,8 @@ impl Net {
             has_auxiliary: own.has_auxiliary,
             products: own.products,
             activations: own.activations,
+            passed: own.passed,
+            operations: own.operations,
         })
     }
 
