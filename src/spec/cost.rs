@@ -1,7 +1,7 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
 use super::check::DataFacts;
-use super::language::{LossTerm, Optimizer, Spec};
+use super::language::{Augment, LossTerm, Optimizer, Spec};
 use super::members;
 use super::net::Net;
 use super::rates::{CLOSE, DeviceRates, seconds};
@@ -121,7 +121,9 @@ pub(crate) struct StepCost {
 /// What a step over a batch of so many rows costs.
 pub(crate) fn of_step(spec: &Spec, net: &Net, targets: usize, batch: f64) -> StepCost {
     let outputs = (targets * net.members) as u64;
-    let a_row = net.columns as u64 * READ_A_COLUMN + net.passed + (loss_numbers(spec) + compared(spec)) * outputs;
+    let columns = net.columns as u64;
+    let around = loss_numbers(spec, columns, outputs) + augment_numbers(spec, columns);
+    let a_row = columns * READ_A_COLUMN + net.passed + around;
     StepCost {
         // Forward 2, backward 4 operations a weight and row.
         flops: passes(spec) * batch * 6.0 * net.products as f64,
@@ -160,9 +162,30 @@ const WATCHED: f64 = 0.15;
 /// What a column of the inputs costs, as so many numbers: it is gathered from anywhere in memory, and becomes a float.
 const READ_A_COLUMN: u64 = 1;
 
-/// Element-wise work of the loss on each output of a row.
-fn loss_numbers(spec: &Spec) -> u64 {
-    spec.loss.len() as u64 * 8
+/// Element-wise work of the loss on a row of so many columns and outputs. Terms that no kernel fuses are chains of operations
+/// over what they look at, each of which goes through memory; their lengths are measured (benchmarks/cost.sh).
+fn loss_numbers(spec: &Spec, columns: u64, outputs: u64) -> u64 {
+    let terms = spec.loss.iter().map(|term| match term {
+        LossTerm::Pearson(_) | LossTerm::Mse(_) | LossTerm::Mae(_) => 8 * outputs,
+        LossTerm::WeightL1(_) | LossTerm::WeightL2(_) => 0,
+        LossTerm::OutputL2(_) | LossTerm::Huber(_) => 80 * outputs,
+        LossTerm::Bmc(_) | LossTerm::NegativeCorrelation(_) => 700 * outputs,
+        LossTerm::Rank(rank) => 290 * u64::from(rank.anchors.min(spec.training.batch_rows)) * outputs,
+        LossTerm::CrossEntropy(term) => 500 * u64::from(term.bins) * outputs,
+        LossTerm::Exposure(_) => 125 * columns,
+    });
+    terms.sum()
+}
+
+/// Element-wise work of the augmentations on a row's columns.
+fn augment_numbers(spec: &Spec, columns: u64) -> u64 {
+    let each = spec.augment.iter().map(|augment| match augment {
+        Augment::Mixup(_) => 110,
+        Augment::ManifoldMixup(_) => 65,
+        Augment::Cutmix(_) => 240,
+        Augment::LabelSmoothing(_) => 0,
+    });
+    each.sum::<u64>() * columns
 }
 
 /// Operations of the loss, forward.

@@ -44,7 +44,10 @@ impl Builder<'_> {
                 *stream = Stream::Units(1);
                 Layer::Benchmark
             }
-            Block::StopGradient(_) => Layer::StopGradient,
+            Block::StopGradient(_) => {
+                self.pass(50 * stream.count() * stream.width());
+                Layer::StopGradient
+            }
             Block::Norm(Norm::None) => {
                 self.refuse(&here, "`none` does nothing; leave the block out, or take batch or layer".into());
                 Layer::Sequence(Vec::new())
@@ -57,6 +60,8 @@ impl Builder<'_> {
             }
             Block::Noise(deviation) => {
                 self.keep(stream.count() * stream.width());
+                // Each number is made of hashes, one integer operation after another.
+                self.pass(600 * stream.count() * stream.width());
                 Layer::Noise(*deviation)
             }
         }
@@ -80,6 +85,8 @@ impl Builder<'_> {
         let norm = self.norm(dense.norm, stream.members() * width);
         let pointwise = Pointwise::of(dense.activation);
         self.keep(count * (width * (2 + usize::from(norm.is_some())) + members.iter().len() * (inputs + width)));
+        // Members' scales are operations of their own before and after the product.
+        self.pass(count * members.iter().len() * 10 * (inputs + width));
         *stream = stream.with_width(width);
         let layer = |activation, dropout| {
             Layer::Dense(DenseLayer { weight, bias, norm, activation, dropout, inputs, width, members })

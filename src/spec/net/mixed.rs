@@ -78,6 +78,7 @@ impl Builder<'_> {
             *stream = before.clone();
             experts.push(self.blocks(&mixture.expert, &format!("{path}.expert"), stream));
             self.keep(stream.count() * stream.width());
+            self.pass(20 * stream.count() * stream.width());
         }
         if !matches!(stream, Stream::Features(_) | Stream::Units(_)) {
             self.refuse(&format!("{path}.expert"), format!("an expert must end in units, not in {}", stream.words()));
@@ -132,6 +133,7 @@ impl Builder<'_> {
         }
         decoder.push(self.linear(way_back.width(), before, Init::XavierUniform, 1));
         self.keep(3 * before);
+        self.pass(70 * before);
         self.has_auxiliary = true;
         *stream = Stream::Units(match autoencoder.output {
             CodeOutput::Code => code.width(),

@@ -31,6 +31,13 @@ impl Builder<'_> {
             tokenize.class_token.then(|| self.param(1, width, Start::Uniform((1.0 / width as f64).sqrt())));
         let count = groups.len() + usize::from(tokenize.class_token);
         self.keep(members * each + 2 * count * width);
+        // An embedding that is no product alone is a chain of operations over all of its numbers.
+        let chain = match tokenize.embedding {
+            Embedding::Linear(_) => 0,
+            Embedding::PiecewiseLinear(_) => 160,
+            Embedding::Periodic(_) => 70,
+        };
+        self.pass(7 * count * width + chain * members * each);
         *stream = Stream::Tokens { count, width };
         let plain =
             groups.len() == features && groups.iter().enumerate().all(|(place, group)| group.columns == [place]);
@@ -85,6 +92,8 @@ impl Builder<'_> {
         let output_bias = self.bias(width);
         self.products += (2 * count * count * width) as u64;
         self.keep(count * (5 * width + 3 * heads * count));
+        // Exponentials, and products of matrices as narrow as a head.
+        self.pass(40 * heads * count * count);
         Layer::Attention(AttentionLayer {
             project,
             project_bias,
@@ -146,6 +155,8 @@ impl Builder<'_> {
             });
             let own = own.collect();
             self.keep((tabnet.shared + tabnet.independent) as usize * 8 * units + width);
+            // Gates and norms are operations of their own, one after another.
+            self.pass((tabnet.shared + tabnet.independent) as usize * 24 * units + 18 * inputs);
             TabNetStep { mask, shared_norms, own }
         });
         let steps = steps.collect();
