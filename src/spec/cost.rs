@@ -83,7 +83,10 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
     let train_rows = facts.rows as f64 * (folds - 1.0).max(1.0) / folds;
     let batch = f64::from(spec.training.batch_rows).min(train_rows).max(1.0);
     let weight_bytes = 4 * copies(spec) * net.size();
-    let activation_bytes = 4 * batch as u64 * (net.columns as u64 + 2 * activations);
+    // Buffers of the training stay while its rows are predicted.
+    let training = batch as u64 * (net.columns as u64 + 2 * activations);
+    let predicting = PREDICTED.min(facts.rows / facts.folds.max(1) as u64) * (2 * net.columns as u64 + net.widest / 2);
+    let activation_bytes = 4 * (training + predicting);
     let epochs = f64::from(spec.training.epochs);
     let steps = (train_rows / batch).floor().max(1.0) * epochs;
     // Rows that are predicted alone: the test eras, and those that early stopping watches.
@@ -125,8 +128,8 @@ pub(crate) fn of_step(spec: &Spec, net: &Net, targets: usize, batch: f64) -> Ste
     let around = loss_numbers(spec, columns, outputs) + augment_numbers(spec, columns);
     let a_row = columns * READ_A_COLUMN + net.passed + around;
     StepCost {
-        // Forward 2, backward 4 operations a weight and row.
-        flops: passes(spec) * batch * 6.0 * net.products as f64,
+        // Forward 2, backward 4 operations a weight and row; 2 where nothing before it learns.
+        flops: passes(spec) * batch * (6 * net.products - 2 * net.first_products) as f64,
         numbers: passes(spec) * batch * a_row as f64,
         weights: net.size() as f64 * copies(spec) as f64,
         operations: passes(spec) * (net.operations + loss_operations(spec)) as f64 + stepped(spec, net),
@@ -155,6 +158,9 @@ fn copies(spec: &Spec) -> u64 {
     let wrappers = [extras.lookahead.is_some(), extras.sam.is_some(), extras.ema.is_some() || extras.swa.is_some()];
     3 + state + wrappers.iter().map(|on| u64::from(*on)).sum::<u64>()
 }
+
+/// Rows that the CPU predicts at once. A GPU predicts more of them, but one net after another, not all of a group.
+const PREDICTED: u64 = 4096;
 
 /// The share of the training rows that early stopping watches.
 const WATCHED: f64 = 0.15;

@@ -78,6 +78,7 @@ impl Builder<'_> {
     fn dense(&mut self, dense: &Dense, stream: &mut Stream) -> Layer {
         let (inputs, width, count) = (stream.width(), dense.width as usize, stream.count());
         let weight = self.weight(inputs, width, dense.init, count);
+        self.reads(stream, inputs * width);
         let (bias, members) = match self.members {
             None => (dense.bias.then(|| self.bias(width)), None),
             Some(_) => (None, Some(self.member_scales(inputs, width, dense.bias))),
@@ -174,6 +175,8 @@ impl Builder<'_> {
             return Layer::Sequence(Vec::new());
         };
         self.keep(joined.count() * joined.width());
+        // What comes in and goes out is copied.
+        self.hold(5 * joined.count() * joined.width());
         *stream = joined;
         Layer::Parallel { branches, combine: parallel.combine, streams }
     }

@@ -11,6 +11,7 @@ impl Builder<'_> {
     pub(super) fn gate(&mut self, gate: &Gate, stream: &mut Stream) -> Layer {
         let (inputs, width, count) = (stream.width(), gate.width as usize, stream.count());
         let weight = self.weight(inputs, 2 * width, gate.init, count);
+        self.reads(stream, 2 * inputs * width);
         // Two matrices side by side: each starts as one of its own size.
         self.params[weight].start = Start::of(gate.init, inputs, width);
         let bias = gate.bias.then(|| self.bias(2 * width));

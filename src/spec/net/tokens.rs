@@ -38,6 +38,9 @@ impl Builder<'_> {
             Embedding::Periodic(_) => 70,
         };
         self.pass(7 * count * width + chain * members * each);
+        if matches!(tokenize.embedding, Embedding::PiecewiseLinear(_)) {
+            self.hold(4 * members * each);
+        }
         *stream = Stream::Tokens { count, width };
         let plain =
             groups.len() == features && groups.iter().enumerate().all(|(place, group)| group.columns == [place]);
@@ -91,7 +94,7 @@ impl Builder<'_> {
         let output = self.weight(width, width, Init::XavierUniform, count);
         let output_bias = self.bias(width);
         self.products += (2 * count * count * width) as u64;
-        self.keep(count * (5 * width + 3 * heads * count));
+        self.keep(count * (5 * width + heads * count));
         // Exponentials, and products of matrices as narrow as a head.
         self.pass(40 * heads * count * count);
         Layer::Attention(AttentionLayer {
@@ -154,9 +157,9 @@ impl Builder<'_> {
                 (weight, self.batch_norm(2 * units))
             });
             let own = own.collect();
-            self.keep((tabnet.shared + tabnet.independent) as usize * 8 * units + width);
+            self.keep((tabnet.shared + tabnet.independent) as usize * 4 * units + width);
             // Gates and norms are operations of their own, one after another.
-            self.pass((tabnet.shared + tabnet.independent) as usize * 24 * units + 18 * inputs);
+            self.pass((tabnet.shared + tabnet.independent) as usize * 28 * units + 18 * inputs);
             TabNetStep { mask, shared_norms, own }
         });
         let steps = steps.collect();

@@ -77,7 +77,7 @@ const PROTOCOL: &str = "version: 1\ndata:\n  synthetic:\n    seed: 7\n    sizes:
      targets: [target_ender_20, target_ender_60, target_cyrusd_20, target_cyrusd_60]\n      benchmark: [v52_lgbm_ender20]\n\
      features: {sets: [serenity, wisdom, sunshine]}\n\
      targets: {train_on: [target_ender_20, target_ender_60, target_cyrusd_20, target_cyrusd_60], score_on: target_ender_20}\n\
-     benchmark: {columns: [v52_lgbm_ender20]}\neras: {stride: 4}\nfolds: {count: 2, embargo: 16}\nseeds: [42]\n\
+     benchmark: {columns: [v52_lgbm_ender20]}\neras: {stride: 4}\nfolds: {count: 2, embargo: 16}\nseeds: [42, 17, 73]\n\
      holdout: {eras: 4, embargo: 16}\nobjective: {preset: numerai-2026-01}\n";
 
 /// One epoch of batches of 1024 rows.
@@ -127,7 +127,6 @@ fn a_net_takes_about_the_memory_that_was_estimated() {
         let mib = f64::from(1 << 20);
         let words =
             format!("{what}: {:.1} MiB, estimated {:.1}, ratio {:.2}", real / mib, estimate / mib, estimate / real);
-        eprintln!("{words}");
         if real.max(estimate) > LITTLE && !(0.5..=2.0).contains(&(estimate / real)) {
             wrong.push(words);
         }
