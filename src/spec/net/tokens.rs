@@ -94,7 +94,7 @@ impl Builder<'_> {
         let output = self.weight(width, width, Init::XavierUniform, count);
         let output_bias = self.bias(width);
         self.products += (2 * count * count * width) as u64;
-        self.keep(count * (5 * width + heads * count));
+        self.keep(count * (3 * width + heads * count / 2));
         // Exponentials, and products of matrices as narrow as a head.
         self.pass(40 * heads * count * count);
         Layer::Attention(AttentionLayer {

@@ -95,7 +95,12 @@ fn large(yaml: &str) -> Spec {
 
 #[test]
 fn a_net_takes_about_the_memory_that_was_estimated() {
-    let mut specs: Vec<(String, String)> = examples().into_iter().map(|example| (example.what, example.yaml)).collect();
+    // What an example's memory can depend on.
+    let owners = ["Block", "Embedding", "LossTerm", "Optimizer", "OptimizerExtras", "Augment"];
+    let examples = examples()
+        .into_iter()
+        .filter(|example| example.what.split_once('.').is_some_and(|(owner, _)| owners.contains(&owner)));
+    let mut specs: Vec<(String, String)> = examples.map(|example| (example.what, example.yaml)).collect();
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("benchmarks/specs/families")).expect("there") {
         let path = entry.expect("a file").path();
         specs.push((path.display().to_string(), fs::read_to_string(&path).expect("it can be read")));
