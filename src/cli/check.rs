@@ -6,12 +6,15 @@ use prepare::{Harness, Protocol};
 
 use super::diff::spec_and_text;
 use super::{Context, out};
-use crate::daemon::{budget, worker_settings};
-use crate::error::Result;
+use crate::daemon::{budget, known_rates, measure_rates, worker_settings};
+use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::lab::config::Config;
+use crate::lab::measured::Measured;
+use crate::spec::rates::seconds;
 use crate::spec::{reference, schema as language};
 use crate::train::facts;
+use crate::worker::supervisor::Worker;
 
 /// Validate a spec.
 ///
@@ -41,33 +44,88 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
         Harness::open(&protocol, &lab.packed_data()).ok()
     });
     let mut estimated = None;
+    let mut measured = None;
     if let (Some(lab), Some(harness)) = (&lab, &harness) {
         let config = Config::read(lab)?;
+        measured = device_rates(lab, &config)?;
+        let rates = measured.as_ref().map(|measured| measured.rates);
         let found = spec
-            .check_all(&facts(harness), &budget(&config, &worker_settings(lab, &config)))
+            .check_all(&facts(harness), &budget(&config, &worker_settings(lab, &config), rates))
             .map_err(|errors| errors.located(&text, &arguments.spec.display().to_string()))?;
         estimated = Some(found);
     }
+    let trial_seconds = estimated.zip(measured.as_ref()).map(|(cost, measured)| seconds(&cost, &measured.rates));
     if context.json {
         return out::json(&serde_json::json!({
             "spec_hash": spec.hash(),
             "canonical": language::to_json(&spec.canonical()),
             "checked_against_data": estimated.is_some(),
             "params": estimated.map(|cost| cost.params),
+            "weight_bytes": estimated.map(|cost| cost.weight_bytes),
+            "activation_bytes": estimated.map(|cost| cost.activation_bytes),
+            "replica_bytes": estimated.map(|cost| cost.replica_bytes),
             "flops": estimated.map(|cost| cost.flops),
+            "numbers": estimated.map(|cost| cost.numbers),
+            "operations": estimated.map(|cost| cost.operations),
+            "seconds": trial_seconds,
+            "device": measured.as_ref().map(|measured| &measured.device),
         }));
     }
     out::line(&format!("{}: valid, hash {}", arguments.spec.display(), spec.hash()));
     match estimated {
-        Some(cost) => out::line(&format!(
-            "{} parameters a net, {} MiB a net in training, {:.2e} floating point operations a trial",
-            cost.params,
-            (cost.replica_bytes >> 20).max(1),
-            cost.flops
-        )),
+        Some(cost) => {
+            out::line(&format!(
+                "{} parameters a net; in training {:.1} MiB of weights and {:.1} MiB of activations a net; {:.2e} floating point \
+                 operations a trial",
+                cost.params,
+                mebibytes(cost.weight_bytes),
+                mebibytes(cost.activation_bytes),
+                cost.flops
+            ));
+            if let (Some(seconds), Some(measured)) = (trial_seconds, &measured) {
+                let folds = harness.as_ref().map_or(0, |harness| harness.plan().folds.len());
+                out::line(&format!(
+                    "about {} a trial on {}: {} nets ({folds} folds, every seed and member), all epochs",
+                    duration(seconds),
+                    measured.device,
+                    cost.nets
+                ));
+            }
+        }
         None => out::note("no prepared data here, so names of feature sets and targets were not checked"),
     }
     Ok(())
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// Seconds, or minutes where they are many.
+fn duration(seconds: f64) -> String {
+    if seconds < 120.0 { format!("{seconds:.1} s") } else { format!("{:.0} min", seconds / 60.0) }
+}
+
+/// How fast this lab's device trains, measured now if that is not known. A device that cannot be had is no fault of the spec.
+fn device_rates(lab: &Lab, config: &Config) -> Result<Option<Measured>> {
+    let settings = worker_settings(lab, config);
+    if let Some(known) = known_rates(lab, &settings) {
+        return Ok(Some(known));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Internal(format!("the runtime did not start: {error}")))?;
+    let measured = runtime.block_on(async {
+        let mut worker = Worker::start(settings).await?;
+        let measured = measure_rates(lab, &mut worker).await;
+        worker.kill().await;
+        measured
+    });
+    if let Err(error) = &measured {
+        out::note(&format!("the seconds of a trial are not estimated: {error}"));
+    }
+    Ok(measured.ok())
 }
 
 pub(super) fn schema(_: &Context<'_>, arguments: &SchemaArguments) -> Result<()> {

@@ -6,7 +6,7 @@ use prepare::{Harness, Lock, Manifest, Protocol};
 use serde::Serialize;
 
 use super::{Context, logging, out};
-use crate::daemon::{budget, prompt_overrides, worker_settings};
+use crate::daemon::{budget, known_rates, prompt_overrides, worker_settings};
 use crate::error::{Error, Result, exit};
 use crate::lab::config::Config;
 use crate::lab::{Lab, LabError, Notebook, lock};
@@ -203,7 +203,9 @@ fn model(checks: &mut Vec<Check>, lab: &Lab, config: &Config, harness: Option<&H
     let spec = text.and_then(|text| {
         let spec = Spec::parse(&text, "model.yaml")?;
         if let Some(harness) = harness {
-            spec.check_all(&facts(harness), &budget(config, &worker_settings(lab, config)))
+            let settings = worker_settings(lab, config);
+            let rates = known_rates(lab, &settings).map(|measured| measured.rates);
+            spec.check_all(&facts(harness), &budget(config, &settings, rates))
                 .map_err(|errors| errors.located(&text, "model.yaml"))?;
         }
         Ok(spec)

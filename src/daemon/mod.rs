@@ -11,6 +11,7 @@ mod learn;
 mod notify;
 mod open;
 mod propose;
+mod rates;
 mod refresh;
 mod session;
 mod train;
@@ -18,5 +19,6 @@ pub mod update;
 
 pub use open::{Options, open};
 pub(crate) use open::{budget, prompt_overrides, worker_settings};
+pub(crate) use rates::{known as known_rates, measure as measure_rates};
 pub use session::{Ending, Session};
 pub use update::Update;

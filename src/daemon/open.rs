@@ -8,6 +8,7 @@ use prepare::{DataPaths, Lock, Protocol};
 use tokio::sync::watch;
 
 use super::notify::Notify;
+use super::rates;
 use super::session::{Limits, Session};
 use super::update::Update;
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ use crate::research::history::History;
 use crate::researcher::settings::Kind;
 use crate::researcher::{Researcher, Templates};
 use crate::spec::cost::Budget;
+use crate::spec::rates::DeviceRates;
 use crate::train::{Choice, DeviceSettings, Precision};
 use crate::worker::supervisor::{Worker, WorkerSettings};
 
@@ -75,7 +77,18 @@ pub async fn open<'s>(
     }
     notebook.refuse_dirty_model()?;
     let worker_settings = worker_settings(&lab, &config);
-    let worker = Worker::start(worker_settings.clone()).await?;
+    let mut worker = Worker::start(worker_settings.clone()).await?;
+    let mut rates = rates::known(&lab, &worker_settings);
+    if rates.is_none() {
+        say(Update::Note(format!("measuring how fast {} trains, once", worker.greeting().device)));
+        match rates::measure(&lab, &mut worker).await {
+            Ok(measured) => rates = Some(measured),
+            Err(error) => {
+                say(Update::Note(format!("the seconds of trials are not estimated: {error}")));
+                worker = Worker::start(worker_settings.clone()).await?;
+            }
+        }
+    }
     let greeting = worker.greeting().clone();
     let limits = limits(options, &config, now);
     ledger.append(
@@ -108,7 +121,7 @@ pub async fn open<'s>(
     });
     let mut session = Session {
         live: Writer::new(&lab, live),
-        budget: budget(&config, &worker_settings),
+        budget: budget(&config, &worker_settings, rates.map(|measured| measured.rates)),
         _lock: lock,
         lab,
         config,
@@ -252,13 +265,15 @@ pub(crate) fn worker_settings(lab: &Lab, config: &Config) -> WorkerSettings {
 }
 
 /// What one trial may cost.
-pub(crate) fn budget(config: &Config, worker: &WorkerSettings) -> Budget {
+pub(crate) fn budget(config: &Config, worker: &WorkerSettings, rates: Option<DeviceRates>) -> Budget {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let nets_at_once = worker.device.threads.unwrap_or(cores) as u64;
     Budget {
         params: config.budget.parameters,
         replica_bytes: worker.memory_bytes / nets_at_once.max(1),
         flops: config.budget.flops.unwrap_or(f64::INFINITY),
+        seconds: config.budget.trial_seconds as f64,
+        rates,
     }
 }
 

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::open::{budget, limits, researchers, worker_settings};
+use super::rates::known;
 use super::session::Session;
 use crate::error::Result;
 use crate::lab::config::Config;
@@ -43,7 +44,7 @@ impl Session<'_> {
         {
             worker.kill().await;
         }
-        self.budget = budget(&config, &settings);
+        self.budget = budget(&config, &settings, known(&self.lab, &settings).map(|measured| measured.rates));
         self.limits = limits(&self.options, &config, self.started);
         self.live.live.trials = self.limits.trials;
         self.live.live.until = self.limits.until;

@@ -156,6 +156,11 @@ impl Lab {
         self.state().join("live.json")
     }
 
+    /// .autoresearch/rates.json: how fast the device trains.
+    pub fn rates(&self) -> PathBuf {
+        self.state().join("rates.json")
+    }
+
     /// .autoresearch/lock: held by the one process that runs the loop.
     pub fn lock(&self) -> PathBuf {
         self.state().join("lock")

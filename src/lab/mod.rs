@@ -10,6 +10,7 @@ pub mod layout;
 pub mod ledger;
 pub mod live;
 pub mod lock;
+pub mod measured;
 pub mod notebook;
 pub mod recover;
 pub mod trial_files;

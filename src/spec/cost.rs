@@ -1,19 +1,30 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
 use super::check::DataFacts;
-use super::language::{LossTerm, Optimizer, Spec};
+use super::language::{Augment, LossTerm, Optimizer, Spec};
 use super::members;
 use super::net::Net;
+use super::rates::{CLOSE, DeviceRates, seconds};
 
 /// The estimated cost of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
     /// Trainable parameters of one net.
     pub params: u64,
-    /// Bytes that one net needs while it trains: weights, gradients, optimizer state and the batch's activations.
+    /// Bytes of one net's weights, gradients and optimizer state.
+    pub weight_bytes: u64,
+    /// Bytes of a batch on its way through one net: inputs, and what is kept until the backward pass.
+    pub activation_bytes: u64,
+    /// Bytes that one net needs while it trains: both.
     pub replica_bytes: u64,
     /// Floating point operations of the whole trial: every fold, seed, member and epoch.
     pub flops: f64,
+    /// Numbers that element-wise operations go over in the whole trial, the optimizer's included.
+    pub numbers: f64,
+    /// Operations that are begun in the whole trial, small ones and large ones.
+    pub operations: f64,
+    /// Nets of the whole trial.
+    pub nets: u64,
 }
 
 /// The most that a trial may cost.
@@ -25,6 +36,10 @@ pub struct Budget {
     pub replica_bytes: u64,
     /// Floating point operations of a trial.
     pub flops: f64,
+    /// Seconds of a trial.
+    pub seconds: f64,
+    /// The device that they are estimated for; None where it has not been measured.
+    pub rates: Option<DeviceRates>,
 }
 
 /// Estimates a spec's cost on the data. Where members differ, one net's numbers are those of the largest. A net that cannot be
@@ -33,31 +48,91 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
     let members: Vec<Cost> = (0..spec.ensemble.members)
         .map(|index| net(&members::member(spec, index).unwrap_or_else(|_| spec.clone()), facts))
         .collect();
+    let most = |of: fn(&Cost) -> u64| members.iter().map(of).max().unwrap_or(0);
+    let sum = |of: fn(&Cost) -> f64| members.iter().map(of).sum();
     Cost {
-        params: members.iter().map(|cost| cost.params).max().unwrap_or(0),
-        replica_bytes: members.iter().map(|cost| cost.replica_bytes).max().unwrap_or(0),
-        flops: members.iter().map(|cost| cost.flops).sum(),
+        params: most(|cost| cost.params),
+        weight_bytes: most(|cost| cost.weight_bytes),
+        activation_bytes: most(|cost| cost.activation_bytes),
+        replica_bytes: most(|cost| cost.replica_bytes),
+        flops: sum(|cost| cost.flops),
+        numbers: sum(|cost| cost.numbers),
+        operations: sum(|cost| cost.operations),
+        nets: members.iter().map(|cost| cost.nets).sum(),
     }
 }
 
-/// One member's cost; its operations under every fold and seed.
+/// One member's cost; its work under every fold and seed.
 fn net(spec: &Spec, facts: &DataFacts) -> Cost {
     let inputs = facts.inputs(spec);
     let Ok(net) = Net::of(spec, &inputs) else {
-        return Cost { params: u64::MAX, replica_bytes: u64::MAX, flops: f64::INFINITY };
+        return Cost {
+            params: u64::MAX,
+            weight_bytes: u64::MAX,
+            activation_bytes: u64::MAX,
+            replica_bytes: u64::MAX,
+            flops: f64::INFINITY,
+            numbers: f64::INFINITY,
+            operations: f64::INFINITY,
+            nets: 1,
+        };
     };
-    let outputs = inputs.targets as u64;
     // What a rank loss compares each row with is kept, too.
-    let activations = net.activations + compared(spec) * outputs;
-    let batch = u64::from(spec.training.batch_rows).min(facts.rows.max(1));
-    let nets = (facts.folds * facts.seeds) as f64;
-    // Forward 2, backward 4 operations a weight and row.
-    let train_rows = facts.rows as f64 * (facts.folds.saturating_sub(1).max(1) as f64 / facts.folds.max(1) as f64);
+    let activations = net.activations + compared(spec) * (inputs.targets * net.members) as u64;
+    let folds = facts.folds.max(1) as f64;
+    let train_rows = facts.rows as f64 * (folds - 1.0).max(1.0) / folds;
+    let batch = f64::from(spec.training.batch_rows).min(train_rows).max(1.0);
+    let weight_bytes = 4 * copies(spec) * net.size();
+    // Buffers of the training stay while its rows are predicted.
+    let training = batch as u64 * (net.columns as u64 + 2 * activations);
+    let predicting = PREDICTED.min(facts.rows / facts.folds.max(1) as u64) * (2 * net.columns as u64 + net.widest / 2);
+    let activation_bytes = 4 * (training + predicting);
+    let epochs = f64::from(spec.training.epochs);
+    let steps = (train_rows / batch).floor().max(1.0) * epochs;
+    // Rows that are predicted alone: the test eras, and those that early stopping watches.
+    let watched = if spec.training.patience.is_some() { WATCHED * train_rows * epochs } else { 0.0 };
+    let predicted = facts.rows as f64 / folds + watched;
+    let step = of_step(spec, &net, inputs.targets, batch);
+    let nets = (facts.folds * facts.seeds) as u64;
+    // A forward pass is a third of the products, and about a third of the element-wise work.
+    let passed = steps + predicted / batch / 3.0;
     Cost {
         params: net.size(),
-        // The batch's inputs and what is kept of them on the way.
-        replica_bytes: 4 * (copies(spec) * net.size() + batch * (net.columns as u64 + 2 * activations)),
-        flops: passes(spec) * 6.0 * net.products as f64 * train_rows * f64::from(spec.training.epochs) * nets,
+        weight_bytes,
+        activation_bytes,
+        replica_bytes: weight_bytes + activation_bytes,
+        flops: step.flops * passed * nets as f64,
+        numbers: (step.numbers * passed + step.weights * steps) * nets as f64,
+        operations: step.operations * steps * nets as f64,
+        nets,
+    }
+}
+
+/// The work of one step of one net.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepCost {
+    /// Floating point operations of matrix products.
+    pub(crate) flops: f64,
+    /// Numbers that element-wise operations go over on a batch's way there and back.
+    pub(crate) numbers: f64,
+    /// Those that the optimizer goes over.
+    pub(crate) weights: f64,
+    /// Operations that are begun.
+    pub(crate) operations: f64,
+}
+
+/// What a step over a batch of so many rows costs.
+pub(crate) fn of_step(spec: &Spec, net: &Net, targets: usize, batch: f64) -> StepCost {
+    let outputs = (targets * net.members) as u64;
+    let columns = net.columns as u64;
+    let around = loss_numbers(spec, columns, outputs) + augment_numbers(spec, columns);
+    let a_row = columns * READ_A_COLUMN + net.passed + around;
+    StepCost {
+        // Forward 2, backward 4 operations a weight and row; 2 where nothing before it learns.
+        flops: passes(spec) * batch * (6 * net.products - 2 * net.first_products) as f64,
+        numbers: passes(spec) * batch * a_row as f64,
+        weights: net.size() as f64 * copies(spec) as f64,
+        operations: passes(spec) * (net.operations + loss_operations(spec)) as f64 + stepped(spec, net),
     }
 }
 
@@ -84,6 +159,51 @@ fn copies(spec: &Spec) -> u64 {
     3 + state + wrappers.iter().map(|on| u64::from(*on)).sum::<u64>()
 }
 
+/// Rows that the CPU predicts at once. A GPU predicts more of them, but one net after another, not all of a group.
+const PREDICTED: u64 = 4096;
+
+/// The share of the training rows that early stopping watches.
+const WATCHED: f64 = 0.15;
+
+/// What a column of the inputs costs, as so many numbers: it is gathered from anywhere in memory, and becomes a float.
+const READ_A_COLUMN: u64 = 1;
+
+/// Element-wise work of the loss on a row of so many columns and outputs. Terms that no kernel fuses are chains of operations
+/// over what they look at, each of which goes through memory; their lengths are measured (benchmarks/cost.sh).
+fn loss_numbers(spec: &Spec, columns: u64, outputs: u64) -> u64 {
+    let terms = spec.loss.iter().map(|term| match term {
+        LossTerm::Pearson(_) | LossTerm::Mse(_) | LossTerm::Mae(_) => 8 * outputs,
+        LossTerm::WeightL1(_) | LossTerm::WeightL2(_) => 0,
+        LossTerm::OutputL2(_) | LossTerm::Huber(_) => 80 * outputs,
+        LossTerm::Bmc(_) | LossTerm::NegativeCorrelation(_) => 700 * outputs,
+        LossTerm::Rank(rank) => 290 * u64::from(rank.anchors.min(spec.training.batch_rows)) * outputs,
+        LossTerm::CrossEntropy(term) => 500 * u64::from(term.bins) * outputs,
+        LossTerm::Exposure(_) => 125 * columns,
+    });
+    terms.sum()
+}
+
+/// Element-wise work of the augmentations on a row's columns.
+fn augment_numbers(spec: &Spec, columns: u64) -> u64 {
+    let each = spec.augment.iter().map(|augment| match augment {
+        Augment::Mixup(_) => 110,
+        Augment::ManifoldMixup(_) => 65,
+        Augment::Cutmix(_) => 240,
+        Augment::LabelSmoothing(_) => 0,
+    });
+    each.sum::<u64>() * columns
+}
+
+/// Operations of the loss, forward.
+fn loss_operations(spec: &Spec) -> u64 {
+    spec.loss.len() as u64 * 4
+}
+
+/// Operations with which a step moves the weights.
+fn stepped(spec: &Spec, net: &Net) -> f64 {
+    (net.params.len() as u64 * copies(spec)) as f64
+}
+
 /// Forward and backward passes a step.
 fn passes(spec: &Spec) -> f64 {
     if spec.optimizer.beside.sam.is_some() { 2.0 } else { 1.0 }
@@ -103,6 +223,13 @@ pub fn check(cost: &Cost, budget: &Budget) -> Result<(), String> {
     }
     if cost.flops > budget.flops {
         over.push(format!("{:.2e} floating point operations (at most {:.2e})", cost.flops, budget.flops));
+    }
+    // The estimate is of all epochs, though early stopping may end a training before, and as good as it claims to be.
+    if let Some(rates) = &budget.rates {
+        let estimate = seconds(cost, rates);
+        if estimate > CLOSE * budget.seconds {
+            over.push(format!("about {estimate:.0} s a trial (at most {:.0})", budget.seconds));
+        }
     }
     if over.is_empty() { Ok(()) } else { Err(format!("over the budget: {}", over.join("; "))) }
 }

@@ -17,6 +17,7 @@ mod names;
 pub mod net;
 mod node;
 mod piece;
+pub mod rates;
 pub mod reference;
 pub mod schema;
 mod shape;

@@ -127,6 +127,14 @@ impl Device {
     }
 }
 
+/// The device that a worker with these settings would have, in its words.
+///
+/// # Errors
+/// As [`Device::find`].
+pub(crate) fn device_words(settings: &DeviceSettings) -> Result<String, DeviceError> {
+    Device::find(settings).map(Device::words)
+}
+
 fn word(precision: Precision) -> String {
     precision.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }

@@ -22,12 +22,14 @@ mod loss;
 mod noise;
 mod optimizer;
 mod post;
+mod rates;
 mod schedule;
 mod split;
 mod start;
 mod streams;
 mod trial;
 
+pub(crate) use backend::device_words;
 pub use backend::{Choice, DeviceError, DeviceSettings, Precision};
 pub(crate) use trial::facts;
 pub use trial::{CellResult, Progress, Trainer};

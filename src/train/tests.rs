@@ -9,6 +9,7 @@ mod every_block;
 mod learning;
 mod losses;
 mod masks;
+mod memory;
 mod numbers;
 mod optimizers;
 mod promises;

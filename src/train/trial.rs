@@ -18,9 +18,11 @@ use super::feed::Feed;
 use super::group::{Context, Prediction, layout_error, train_group};
 use super::kernels::Kernels;
 use super::post::PostProcessing;
+use super::rates;
 use super::streams::Replica;
 use crate::spec::members::member;
 use crate::spec::net::Net;
+use crate::spec::rates::DeviceRates;
 use crate::spec::{DataFacts, Spec};
 
 /// One finished cell: a fold under a seed.
@@ -69,6 +71,17 @@ impl Trainer {
     /// The device in words.
     pub fn device(&self) -> String {
         self.device.words()
+    }
+
+    /// How fast the device trains, measured now, in about half a second; longer on a GPU, which compiles its kernels first.
+    pub fn rates(&self) -> DeviceRates {
+        match self.device {
+            Device::Cpu { threads } => rates::measure::<Flex>(&Default::default(), Precision::Fp32, threads, None),
+            #[cfg(feature = "cuda")]
+            Device::Cuda { precision, memory } => {
+                rates::measure::<burn::backend::Cuda<f32, i32>>(&Default::default(), precision, 1, Some(memory))
+            }
+        }
     }
 
     /// The data.

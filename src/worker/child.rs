@@ -45,6 +45,7 @@ pub fn serve(protocol: &Path, packed: &Path, device: &DeviceSettings) -> std::io
             Ok(Request::Train { spec, seeds, predictions }) => {
                 train(&trainer, &spec, &seeds, predictions.as_deref(), &out)
             }
+            Ok(Request::Rates) => Reply::Rates { rates: trainer.rates() },
             Err(error) => Reply::Failed { kind: FailureKind::Lab, message: format!("a request that is none: {error}") },
         };
         say(&out, &reply)?;

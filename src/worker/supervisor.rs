@@ -14,6 +14,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use super::limits::private_memory;
 use super::wire::{FailureKind, Reply, Request, VERSION};
 use crate::spec::DataFacts;
+use crate::spec::rates::DeviceRates;
 use crate::train::DeviceSettings;
 
 /// How a worker is started.
@@ -193,15 +194,7 @@ impl Worker {
         limit_seconds: f64,
         mut report: impl FnMut(WorkerProgress),
     ) -> Result<Trained, WorkerError> {
-        let mut line = serde_json::to_string(request).map_err(|error| WorkerError::Start(error.to_string()))?;
-        line.push('\n');
-        let written = match self.stdin.write_all(line.as_bytes()).await {
-            Ok(()) => self.stdin.flush().await,
-            failed => failed,
-        };
-        if written.is_err() {
-            return Err(self.died().await);
-        }
+        self.ask(request).await?;
         let (mut cells, mut rows_trained) = (Vec::new(), 0);
         loop {
             match self.next(deadline, limit_seconds).await? {
@@ -215,9 +208,32 @@ impl Worker {
                 }
                 Reply::Done { params, seconds } => return Ok(Trained { cells, rows_trained, params, seconds }),
                 Reply::Failed { kind, message } => return Err(WorkerError::Failed { kind, message }),
-                Reply::Ready { .. } => return Err(self.died().await),
+                Reply::Ready { .. } | Reply::Rates { .. } => return Err(self.died().await),
             }
         }
+    }
+
+    /// Has the device measured. After an error other than [`WorkerError::Failed`] the worker is dead.
+    ///
+    /// # Errors
+    /// See [`WorkerError`].
+    pub async fn rates(&mut self) -> Result<DeviceRates, WorkerError> {
+        self.ask(&Request::Rates).await?;
+        match self.next(Instant::now() + START_LIMIT, START_LIMIT.as_secs_f64()).await? {
+            Reply::Rates { rates } => Ok(rates),
+            Reply::Failed { kind, message } => Err(WorkerError::Failed { kind, message }),
+            _ => Err(self.died().await),
+        }
+    }
+
+    async fn ask(&mut self, request: &Request) -> Result<(), WorkerError> {
+        let mut line = serde_json::to_string(request).map_err(|error| WorkerError::Start(error.to_string()))?;
+        line.push('\n');
+        let written = match self.stdin.write_all(line.as_bytes()).await {
+            Ok(()) => self.stdin.flush().await,
+            failed => failed,
+        };
+        if written.is_ok() { Ok(()) } else { Err(self.died().await) }
     }
 
     /// The next reply, under the limits of time and memory.

@@ -6,9 +6,10 @@ use prepare::evaluate::CellScore;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::DataFacts;
+use crate::spec::rates::DeviceRates;
 
 /// The version of these messages; both sides are the same program, and a mismatch is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// To the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub enum Request {
         /// Where to write the out-of-fold predictions, if anywhere.
         predictions: Option<PathBuf>,
     },
+    /// Measure how fast the device trains.
+    Rates,
 }
 
 /// From the worker.
@@ -66,6 +69,11 @@ pub enum Reply {
         params: u64,
         /// Seconds since the request.
         seconds: f64,
+    },
+    /// How fast the device trains.
+    Rates {
+        /// What it does in a second.
+        rates: DeviceRates,
     },
     /// The request failed; the worker is ready for another unless it ends now.
     Failed {

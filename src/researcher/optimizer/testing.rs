@@ -26,7 +26,7 @@ pub(crate) fn facts() -> DataFacts {
 
 /// A budget that the baseline is far below.
 pub(crate) fn budget() -> Budget {
-    Budget { params: 20_000_000, replica_bytes: 1 << 32, flops: 1e18 }
+    Budget { params: 20_000_000, replica_bytes: 1 << 32, flops: 1e18, seconds: f64::INFINITY, rates: None }
 }
 
 /// A lab's history in the making.

@@ -58,7 +58,10 @@ impl Builder<'_> {
                 *stream = Stream::Units(1);
                 Layer::Benchmark
             }
-            Block::StopGradient(_) => Layer::StopGradient,
+            Block::StopGradient(_) => {
+                self.pass(50 * stream.count() * stream.width());
+                Layer::StopGradient
+            }
             Block::Norm(Norm::None) => {
                 self.refuse(&here, "`none` does nothing; leave the block out, or take batch or layer".into());
                 Layer::Sequence(Vec::new())
@@ -71,6 +74,8 @@ impl Builder<'_> {
             }
             Block::Noise(deviation) => {
                 self.keep(stream.count() * stream.width());
+                // Each number is made of hashes, one integer operation after another.
+                self.pass(600 * stream.count() * stream.width());
                 Layer::Noise(*deviation)
             }
         }
@@ -87,6 +92,7 @@ impl Builder<'_> {
     fn dense(&mut self, dense: &Dense, stream: &mut Stream) -> Layer {
         let (inputs, width, count) = (stream.width(), dense.width as usize, stream.count());
         let weight = self.weight(inputs, width, dense.init, count);
+        self.reads(stream, inputs * width);
         let (bias, members) = match self.members {
             None => (dense.bias.then(|| self.bias(width)), None),
             Some(_) => (None, Some(self.member_scales(inputs, width, dense.bias))),
@@ -94,6 +100,8 @@ impl Builder<'_> {
         let norm = self.norm(dense.norm, stream.members() * width);
         let pointwise = Pointwise::of(dense.activation);
         self.keep(count * (width * (2 + usize::from(norm.is_some())) + members.iter().len() * (inputs + width)));
+        // Members' scales are operations of their own before and after the product.
+        self.pass(count * members.iter().len() * 10 * (inputs + width));
         *stream = stream.with_width(width);
         let layer = |activation, dropout| {
             Layer::Dense(DenseLayer { weight, bias, norm, activation, dropout, inputs, width, members })
@@ -185,6 +193,8 @@ impl Builder<'_> {
             return Layer::Sequence(Vec::new());
         };
         self.keep(joined.count() * joined.width());
+        // What comes in and goes out is copied.
+        self.hold(5 * joined.count() * joined.width());
         *stream = joined;
         Layer::Parallel { branches, combine: parallel.combine, streams }
     }

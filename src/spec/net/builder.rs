@@ -88,9 +88,13 @@ pub(super) struct Builder<'i> {
     pub(super) running: Vec<usize>,
     pub(super) has_auxiliary: bool,
     pub(super) products: u64,
+    pub(super) first_products: u64,
     pub(super) activations: u64,
     /// Crossing layers since the last norm: each doubles the power to which x has been raised.
     pub(super) crossings: u32,
+    pub(super) widest: u64,
+    pub(super) passed: u64,
+    pub(super) operations: u64,
     /// Members inside of which blocks are laid out; None outside, and whether a dense layer has been scaled yet.
     pub(super) members: Option<MembersSoFar>,
     faults: Vec<Fault>,
@@ -111,8 +115,12 @@ impl<'i> Builder<'i> {
             running: Vec::new(),
             has_auxiliary: false,
             products: 0,
+            first_products: 0,
             activations: 0,
             crossings: 0,
+            widest: 0,
+            passed: 0,
+            operations: 0,
             members: None,
             faults: Vec::new(),
         }
@@ -152,14 +160,35 @@ impl<'i> Builder<'i> {
     /// A weight matrix by which every row is multiplied `times` over.
     pub(super) fn weight(&mut self, inputs: usize, outputs: usize, init: Init, times: usize) -> usize {
         self.products += (inputs * outputs * times) as u64;
+        self.operations += 1;
         let number = self.param(inputs, outputs, Start::of(init, inputs, outputs));
         self.params[number].is_weight = true;
         number
     }
 
+    /// A product of so many multiplications a row reads the inputs, where no gradient goes.
+    pub(super) fn reads(&mut self, stream: &Stream, multiplications: usize) {
+        if matches!(stream, Stream::Features(_)) {
+            self.first_products += multiplications as u64;
+        }
+    }
+
     /// So many numbers of a row are kept until the backward pass.
     pub(super) fn keep(&mut self, numbers: usize) {
+        self.hold(numbers);
+        self.pass(numbers);
+    }
+
+    /// So many numbers of a row take room, copies among them.
+    pub(super) fn hold(&mut self, numbers: usize) {
         self.activations += numbers as u64;
+        self.widest = self.widest.max(numbers as u64);
+    }
+
+    /// An operation reads and writes about so many numbers of a row on its way there and back.
+    pub(super) fn pass(&mut self, numbers: usize) {
+        self.passed += numbers as u64;
+        self.operations += 1;
     }
 
     /// A norm's parameters; None for no norm.

@@ -14,6 +14,7 @@ impl Builder<'_> {
     pub(super) fn gate(&mut self, gate: &Gate, stream: &mut Stream) -> Layer {
         let (inputs, width, count) = (stream.width(), gate.width as usize, stream.count());
         let weight = self.weight(inputs, 2 * width, gate.init, count);
+        self.reads(stream, 2 * inputs * width);
         // Two matrices side by side: each starts as one of its own size.
         self.params[weight].start = Start::of(gate.init, inputs, width);
         let bias = gate.bias.then(|| self.bias(2 * width));
@@ -92,6 +93,7 @@ impl Builder<'_> {
             self.crossings = crossings;
             experts.push(self.blocks(&mixture.expert, &format!("{path}.expert"), stream));
             self.keep(stream.count() * stream.width());
+            self.pass(20 * stream.count() * stream.width());
         }
         if !matches!(stream, Stream::Features(_) | Stream::Units(_)) {
             self.refuse(&format!("{path}.expert"), format!("an expert must end in units, not in {}", stream.words()));
@@ -146,6 +148,7 @@ impl Builder<'_> {
         }
         decoder.push(self.linear(way_back.width(), before, Init::XavierUniform, 1));
         self.keep(3 * before);
+        self.pass(70 * before);
         self.has_auxiliary = true;
         *stream = Stream::Units(match autoencoder.output {
             CodeOutput::Code => code.width(),

@@ -54,8 +54,16 @@ pub struct Net {
     pub has_auxiliary: bool,
     /// Multiplications of matrix products for a row, forward.
     pub products: u64,
+    /// Those of them whose operand is the inputs, to which no gradient goes back.
+    pub first_products: u64,
     /// Numbers that are kept for a row until the backward pass, the inputs not counted.
     pub activations: u64,
+    /// The most of them that one operation holds.
+    pub widest: u64,
+    /// Numbers of a row that element-wise operations go over, forward and backward, the inputs not counted.
+    pub passed: u64,
+    /// Operations of a step, forward: what a device takes time to begin, however small it is.
+    pub operations: u64,
 }
 
 impl Net {
@@ -101,7 +109,11 @@ impl Net {
             members,
             has_auxiliary: own.has_auxiliary,
             products: own.products,
+            first_products: own.first_products,
             activations: own.activations,
+            widest: own.widest,
+            passed: own.passed,
+            operations: own.operations,
         })
     }
 

@@ -31,6 +31,16 @@ impl Builder<'_> {
             tokenize.class_token.then(|| self.param(1, width, Start::Uniform((1.0 / width as f64).sqrt())));
         let count = groups.len() + usize::from(tokenize.class_token);
         self.keep(members * each + 2 * count * width);
+        // An embedding that is no product alone is a chain of operations over all of its numbers.
+        let chain = match tokenize.embedding {
+            Embedding::Linear(_) => 0,
+            Embedding::PiecewiseLinear(_) => 160,
+            Embedding::Periodic(_) => 70,
+        };
+        self.pass(7 * count * width + chain * members * each);
+        if matches!(tokenize.embedding, Embedding::PiecewiseLinear(_)) {
+            self.hold(4 * members * each);
+        }
         *stream = Stream::Tokens { count, width };
         let plain =
             groups.len() == features && groups.iter().enumerate().all(|(place, group)| group.columns == [place]);
@@ -84,7 +94,9 @@ impl Builder<'_> {
         let output = self.weight(width, width, Init::XavierUniform, count);
         let output_bias = self.bias(width);
         self.products += (2 * count * count * width) as u64;
-        self.keep(count * (5 * width + 3 * heads * count));
+        self.keep(count * (3 * width + heads * count / 2));
+        // Exponentials, and products of matrices as narrow as a head.
+        self.pass(40 * heads * count * count);
         Layer::Attention(AttentionLayer {
             project,
             project_bias,
@@ -145,7 +157,9 @@ impl Builder<'_> {
                 (weight, self.batch_norm(2 * units))
             });
             let own = own.collect();
-            self.keep((tabnet.shared + tabnet.independent) as usize * 8 * units + width);
+            self.keep((tabnet.shared + tabnet.independent) as usize * 4 * units + width);
+            // Gates and norms are operations of their own, one after another.
+            self.pass((tabnet.shared + tabnet.independent) as usize * 28 * units + 18 * inputs);
             TabNetStep { mask, shared_norms, own }
         });
         let steps = steps.collect();

@@ -254,7 +254,7 @@ fn what_is_too_expensive_is_said_at_the_network_beside_what_the_data_lacks() {
     };
     let text = "features: { sets: [serenety] }\nnetwork: [{ dense: { width: 4096 } }]\n";
     let spec = Spec::parse(text, "model.yaml").expect("valid by itself");
-    let budget = Budget { params: 10, replica_bytes: 1 << 40, flops: 1e30 };
+    let budget = Budget { params: 10, replica_bytes: 1 << 40, flops: 1e30, seconds: f64::INFINITY, rates: None };
     let found = spec.check_all(&facts, &budget).expect_err("two mistakes").located(text, "model.yaml").to_string();
     let lines: Vec<&str> = found.lines().collect();
     assert_eq!(lines.len(), 2, "{found}");

@@ -1,0 +1,79 @@
+"""Trains every example of the language and every family of nets on the demo market for all of its epochs, and compares the
+seconds that `check` estimated with the seconds that it took.
+
+An estimate is of a machine that does nothing else: the faster of two runs counts.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import labs
+import yaml
+from program import arguments, json_of, note, show, show_machine, trial
+
+FAMILIES = Path("benchmarks/specs/families")
+EXAMPLES = Path("src/spec/examples.rs")
+# Where a kind stands in a spec; in a list where the place says so. Other examples are fields of a spec.
+PLACES = {
+    "Block": ("network", True),
+    "LossTerm": ("loss", True),
+    "Optimizer": ("optimizer", False),
+    "Curve": ("schedule", False),
+    "Augment": ("augment", True),
+}
+SMALL = {"network": [{"dense": {"width": 8}}]}
+RUNS = 2
+CLOSE = 2.0
+
+
+def main() -> None:
+    given = arguments(__doc__, ("names", {"nargs": "*", "help": "only these, as Block.dense or plain"}))
+    lab = labs.make(given.binary, given.work, "demo", seeds=labs.SEEDS[:3])
+    # Measured anew, by this program on this machine.
+    (lab / ".autoresearch" / "rates.json").unlink(missing_ok=True)
+    show_machine(given.binary)
+    show("Demo market, 60 features, 4 targets, 3 seeds, 4 folds; all epochs. Seconds of `check` and of `trial`.")
+    show()
+    show(f"{'what':<40}{'estimate':>10}{'trial':>10}{'ratio':>8}")
+    ratios = {}
+    for name, spec in specs().items():
+        if given.names and name not in given.names:
+            continue
+        path = given.work / f"cost-{name}.yaml"
+        path.write_text(yaml.safe_dump(spec, sort_keys=False))
+        estimate = json_of([given.binary, "--lab", lab, "--json", "check", path])["seconds"]
+        seconds = min(trial(given.binary, lab, path)["wall_seconds"] for _ in range(RUNS))
+        ratios[name] = estimate / seconds
+        note(f"{name}: {estimate:.1f} s estimated, {seconds:.1f} s")
+        show(f"{name:<40}{estimate:>10.1f}{seconds:>10.1f}{ratios[name]:>8.2f}")
+    far = {name: ratio for name, ratio in ratios.items() if not 1 / CLOSE <= ratio <= CLOSE}
+    worst = max(ratios, key=lambda name: max(ratios[name], 1 / ratios[name]))
+    show()
+    show(f"{len(ratios) - len(far)} of {len(ratios)} within a factor of {CLOSE:g}; the worst is {worst}, {ratios[worst]:.2f}")
+
+
+def specs() -> dict[str, dict[str, Any]]:
+    """Every example as a whole spec, and every family; none stops early."""
+    found = {}
+    entry = re.compile(r'\(\s*"(\w+)",\s*"(\w+)",\s*"((?:[^"\\]|\\.)*)",?\s*\)')
+    for owner, word, text in entry.findall(EXAMPLES.read_text()):
+        found[f"{owner}.{word}"] = SMALL | placed(owner, text)
+    for path in sorted(FAMILIES.glob("*.yaml")):
+        found[path.stem] = yaml.safe_load(path.read_text())
+    return {name: spec | {"training": spec.get("training", {}) | {"patience": None}} for name, spec in found.items()}
+
+
+def placed(owner: str, text: str) -> dict[str, Any]:
+    """The fields of a spec that an example fills: it is fields itself, a list of kinds, or a kind."""
+    if text.startswith("{"):
+        return yaml.safe_load(text)
+    field, in_list = PLACES[owner]
+    if text.startswith("["):
+        return {field: yaml.safe_load(text)}
+    kind = yaml.safe_load("{" + text + "}")
+    return {field: [kind] if in_list else kind}
+
+
+if __name__ == "__main__":
+    main()
