@@ -105,7 +105,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("Optimizer", "adam", "adam: { lr: 1e-3 }"),
     ("Optimizer", "rmsprop", "rmsprop: { lr: 1e-3 }"),
     ("Optimizer", "lion", "lion: { lr: 1e-4, weight_decay: 0.1 }"),
-    ("Optimizer", "muon", "muon: { lr: 0.02 }"),
+    ("Optimizer", "muon", "muon: { lr: 1e-3 }"),
     ("Optimizer", "adan", "adan: { lr: 1e-3 }"),
     ("Optimizer", "lamb", "lamb: { lr: 2e-3 }"),
     ("OptimizerExtras", "lookahead", "{ optimizer: { adamw: {}, lookahead: { k: 3, alpha: 0.55 } } }"),

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::backend::Autodiff;
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn::tensor::{Bool, Tensor, TensorData, backend::Backend};
 use prepare::data::Harness;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -245,7 +245,9 @@ impl<'c, B: Kernels> Group<'c, B> {
             }
         }
         let losses = total.map(to_host).unwrap_or_default();
-        match losses.iter().position(|loss| !loss.is_finite()) {
+        // What a replica does once it has stopped is nobody's: alone it would have ended.
+        let mut learning = losses.iter().zip(&self.stopped);
+        match learning.position(|(loss, stopped)| !stopped && !loss.is_finite()) {
             Some(index) => Err(self.diverged(index, epoch, "the loss is not a number")),
             None => Ok(()),
         }
@@ -375,9 +377,13 @@ impl<'c, B: Kernels> Group<'c, B> {
             self.best = Some(now);
             return;
         };
-        let flags: Vec<f32> = better.iter().map(|better| if *better { 1.0 } else { 0.0 }).collect();
-        let flags = Tensor::<B, 3>::from_data(TensorData::new(flags, [better.len(), 1, 1]), &self.feed.device);
-        self.best = Some(best.blended(now, |old, new| old.clone() + (new - old) * flags.clone()));
+        let flags = TensorData::new(better.to_vec(), [better.len(), 1, 1]);
+        let flags = Tensor::<B, 3, Bool>::from_data(flags, &self.feed.device);
+        // Taken whole, not mixed: what another replica has become must not touch it, be it no number.
+        self.best = Some(best.blended(now, |old, new| {
+            let shape = old.dims();
+            old.mask_where(flags.clone().expand(shape), new)
+        }));
     }
 
     /// What each target counts, by replica.

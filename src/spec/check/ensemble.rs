@@ -1,6 +1,7 @@
 //! Rules of ensembles.
 
 use super::Refuse;
+use super::network::{groups_features, has};
 use crate::spec::language::{Block, Diversity, Ensemble, Spec};
 use crate::spec::members::{differ, member};
 use crate::spec::names::Names;
@@ -13,10 +14,10 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
         refuse("ensemble.diversity", "one member has none to differ from; set ensemble.members to 2 or more".into());
         return;
     }
-    if diversity.features < 1.0 && spec.network.iter().any(names_sets) {
-        let message =
-            "a member may see no feature of a set that an `inputs` block names; leave one of the two out".into();
-        refuse("ensemble.diversity.features", message);
+    if diversity.features < 1.0 && spec.network.iter().any(|block| has(block, &needs_sets)) {
+        let message = "a member may see no feature of a set that an `inputs` block names or a token is made of; leave one of \
+                       the two out";
+        refuse("ensemble.diversity.features", message.into());
     }
     if !differ(diversity) {
         return;
@@ -40,10 +41,7 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
     }
 }
 
-/// Whether a block in it reads sets by name.
-fn names_sets(block: &Block) -> bool {
-    match block {
-        Block::Inputs(inputs) => inputs.sets != Names::All,
-        other => other.inside().into_iter().flatten().any(names_sets),
-    }
+/// Whether what a block gives depends on which sets have a feature.
+fn needs_sets(block: &Block) -> bool {
+    groups_features(block) || matches!(block, Block::Inputs(inputs) if inputs.sets != Names::All)
 }

@@ -1,7 +1,8 @@
 //! Rules of the net: whatever cannot be laid out.
 
 use super::{DataFacts, Refuse};
-use crate::spec::language::{Block, Combine, Norm, Spec};
+use crate::spec::language::{Block, Combine, Norm, Spec, TokenPer};
+use crate::spec::members::{differ, member};
 use crate::spec::names::Names;
 use crate::spec::net::{Fault, Inputs, Net};
 
@@ -19,6 +20,14 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
     let blocks = count(&spec.network);
     if blocks > MAX_BLOCKS {
         refuse("network", format!("{blocks} blocks; at most {MAX_BLOCKS}"));
+        return;
+    }
+    let rows = spec.training.batch_rows;
+    if has_batch_norm(&spec.network) && rows < 64 {
+        refuse("training.batch_rows", format!("batch norm over {rows} rows is mostly noise; use 64 or more"));
+    }
+    // How many sets there are to make tokens of, only the data knows.
+    if spec.features.sets == Names::All && spec.network.iter().any(|block| has(block, &groups_features)) {
         return;
     }
     let faults = |features| Net::of(spec, &nominal(spec, features)).err().unwrap_or_default();
@@ -41,19 +50,33 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
     }
 }
 
-/// Between the net, the data and its batches.
+/// Between the nets of all members and the data.
 pub(super) fn data_rules(spec: &Spec, facts: &DataFacts, refuse: &mut Refuse<'_>) {
-    let rows = spec.training.batch_rows;
-    if has_batch_norm(&spec.network) && rows < 64 {
-        refuse("training.batch_rows", format!("batch norm over {rows} rows is mostly noise; use 64 or more"));
-    }
-    lay_out(spec, &facts.inputs(spec), refuse);
-}
-
-fn lay_out(spec: &Spec, inputs: &Inputs, refuse: &mut Refuse<'_>) {
-    for fault in Net::of(spec, inputs).err().into_iter().flatten() {
+    let faults = Net::of(spec, &facts.inputs(spec)).err().unwrap_or_default();
+    let fit = faults.is_empty();
+    for fault in faults {
         refuse(&fault.path, fault.message);
     }
+    if !fit || !differ(&spec.ensemble.diversity) {
+        return;
+    }
+    for index in 0..spec.ensemble.members {
+        let Ok(own) = member(spec, index) else { continue };
+        for fault in Net::of(&own, &facts.inputs(&own)).err().into_iter().flatten() {
+            let message = format!("member {index} would be invalid: {}: {}", fault.path, fault.message);
+            refuse("ensemble.diversity", message);
+        }
+    }
+}
+
+/// Whether it is so of a block, or of one inside it.
+pub(super) fn has(block: &Block, what: &dyn Fn(&Block) -> bool) -> bool {
+    what(block) || block.inside().into_iter().flatten().any(|inner| has(inner, what))
+}
+
+/// Whether it makes a token of each feature set.
+pub(super) fn groups_features(block: &Block) -> bool {
+    matches!(block, Block::Tokenize(tokenize) if tokenize.per == TokenPer::Group)
 }
 
 /// The widths of layers in branches that are added up, each once.
@@ -118,32 +141,11 @@ fn count(blocks: &[Block]) -> usize {
 }
 
 fn has_batch_norm(blocks: &[Block]) -> bool {
-    blocks.iter().any(|block| match block {
+    let normalizes = |block: &Block| match block {
         Block::Dense(dense) => dense.norm == Norm::Batch,
         Block::Norm(kind) => *kind == Norm::Batch,
         Block::Tabnet(_) => true,
-        other => other.inside().into_iter().any(has_batch_norm),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::spec::{DataFacts, Spec};
-
-    fn facts(features: usize) -> DataFacts {
-        let feature_sets = vec![("serenity".to_owned(), features)];
-        DataFacts { feature_sets, features, targets: vec!["target".into()], rows: 1000, folds: 3, seeds: 3 }
-    }
-
-    #[test]
-    fn a_width_that_must_be_that_of_the_features_is_checked_against_the_data() {
-        let network = "network: [{ parallel: { combine: sum, branches: [[{ dense: { width: 12 } }], []] } }]\n";
-        let spec = Spec::parse(network, "test").expect("right for 12 features");
-        assert!(spec.check_data(&facts(12)).is_ok());
-        let refusal = spec.check_data(&facts(20)).expect_err("wrong for 20").to_string();
-        assert!(refusal.contains("network[0].parallel") && refusal.contains("12 units and 20 units"), "{refusal}");
-        let never = network.replace("[]]", "[{ dense: { width: 13 } }]]");
-        let refusal = Spec::parse(&never, "test").expect_err("wrong for any number of features").to_string();
-        assert!(refusal.contains("12 units and 13 units"), "{refusal}");
-    }
+        _ => false,
+    };
+    blocks.iter().any(|block| has(block, &normalizes))
 }

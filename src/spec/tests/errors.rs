@@ -196,6 +196,10 @@ fn rules_between_fields() {
         &["model.yaml:3:58: ensemble.diversity.schedules[1]: member 1 would be invalid: schedule.warmup_epochs: the \
            warm-up of 6 epochs never ends: training.epochs is 5"],
     );
+    says(
+        "network: [{ dense: { width: 8, norm: batch } }]\ntraining: { batch_rows: 32 }\n",
+        &["model.yaml:2:13: training.batch_rows: batch norm over 32 rows is mostly noise; use 64 or more"],
+    );
     let wide = format!("network:\n{}", "  - repeat: { times: 4, blocks: [{ dense: { width: 8 } }] }\n".repeat(31));
     says(&wide, &["model.yaml:1:1: network: 155 blocks; at most 128"]);
 }
@@ -228,7 +232,7 @@ fn names_that_the_data_lacks_come_with_the_nearest() {
         seeds: 3,
     };
     let text = "features: { sets: [wisdom, serenitiy] }\ntargets: { train_on: [target_ender_6] }\n\
-                network: [{ dense: { width: 8, norm: batch } }]\ntraining: { batch_rows: 32 }\n";
+                network: [{ dense: { width: 8, norm: batch } }]\n";
     let spec = Spec::parse(text, "model.yaml").expect("valid by itself");
     let found = spec.check_data(&facts).expect_err("the data has other names");
     assert!(found.to_string().starts_with("spec: features.sets[1]: "), "without the text there is no line: {found}");
@@ -237,7 +241,6 @@ fn names_that_the_data_lacks_come_with_the_nearest() {
         "model.yaml:1:28: features.sets[1]: the protocol has no feature set `serenitiy`; it has serenity, wisdom. Did you mean `serenity`?",
         "model.yaml:2:23: targets.train_on[0]: the protocol has no training target `target_ender_6`; it has target_ender_20, \
          target_ender_60. Did you mean `target_ender_60`?",
-        "model.yaml:4:13: training.batch_rows: batch norm over 32 rows is mostly noise; use 64 or more",
     ];
     assert_eq!(found.lines().collect::<Vec<_>>(), wanted);
 }

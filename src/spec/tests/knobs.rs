@@ -30,6 +30,7 @@ fn is_between_fields(SpecError { path, message, .. }: &SpecError) -> bool {
         || path == "schedule.warmup_epochs"
         || path == "schedule.polynomial.epochs"
         || path == "training.batches.eras.count"
+        || path == "training.batch_rows" && !message.contains("out of range")
         || path == "targets.transform"
         || path == "targets.residual"
 }

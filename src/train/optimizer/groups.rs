@@ -55,7 +55,8 @@ pub(in crate::train) fn parts(net: &Net) -> Vec<Part> {
         let matrix = param.is_weight && param.rows > 1 && param.cols > 1;
         Part {
             group,
-            vector: param.rows == 1 && !param.is_weight,
+            // The output's bias has a row for each member of a batch ensemble.
+            vector: !param.is_weight && (param.rows == 1 || group == Group::Output),
             hidden_matrix: matrix && group != Group::Output,
             rate: 1.0,
             decays: true,
