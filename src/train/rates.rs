@@ -26,7 +26,7 @@ const TARGETS: usize = 2;
 
 /// Nothing but the beginnings of operations counts in it.
 const SMALL: &str = "network: [{ repeat: { times: 6, blocks: [{ dense: { width: 8, norm: batch, dropout: 0.1 } }] } }]\n\
-                     training: { batch_rows: 32, epochs: 1, patience: null }\n";
+                     training: { batch_rows: 64, epochs: 1, patience: null }\n";
 
 /// Element-wise operations, for the most part.
 const NARROW: &str = "network: [{ repeat: { times: 4, blocks: [{ dense: { width: 32, activation: identity } }, \

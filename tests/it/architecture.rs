@@ -12,7 +12,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("researcher", &["research", "spec"]),
     ("train", &["spec", "prepare"]),
     ("worker", &["train", "spec", "prepare"]),
-    ("lab", &["research", "researcher", "prepare"]),
+    ("lab", &["research", "researcher", "spec", "prepare"]),
     ("report", &["lab", "research", "prepare"]),
     ("service", &["lab"]),
     ("error", &["lab", "researcher", "spec", "worker", "prepare"]),
