@@ -14,14 +14,14 @@ pub(in crate::train) struct Dropout {
     pub(in crate::train) keys: Vec<[u32; 2]>,
 }
 
-/// The hash's constants: odd, and so far below 2³¹ that every product fits the signed 64 bits in which the CPU backend
-/// computes integers.
-const MIX: [u32; 3] = [0x61C8_8647, 0x7FEB_352D, 0x2C1B_3C6D];
-
 /// What the hash divides by to bring its upper half down.
 pub(in crate::train) const HALF: u32 = 1 << 16;
 
 impl Dropout {
+    /// The hash's constants: odd, and so far below 2³¹ that every product fits the signed 64 bits in which the CPU backend
+    /// computes integers.
+    pub(in crate::train) const MIX: [u32; 3] = [0x61C8_8647, 0x7FEB_352D, 0x2C1B_3C6D];
+
     /// Dropout with this rate, in (0, 1).
     pub(in crate::train) fn new(rate: f64, keys: Vec<[u32; 2]>) -> Self {
         Self { threshold: (rate * 4_294_967_296.0) as u32, scale: (1.0 / (1.0 - rate)) as f32, keys }
@@ -40,9 +40,9 @@ impl Dropout {
     /// GPU.
     #[inline(always)]
     pub(in crate::train) fn hash(key: [u32; 2], place: u32) -> u32 {
-        let hash = place.wrapping_mul(MIX[0]).wrapping_add(key[0]);
-        let hash = hash.wrapping_mul(hash / HALF + MIX[1]).wrapping_add(key[1]);
-        hash.wrapping_mul(hash / HALF + MIX[2])
+        let hash = place.wrapping_mul(Self::MIX[0]).wrapping_add(key[0]);
+        let hash = hash.wrapping_mul(hash / HALF + Self::MIX[1]).wrapping_add(key[1]);
+        hash.wrapping_mul(hash / HALF + Self::MIX[2])
     }
 
     /// x with units dropped and the others scaled, of Burn's own operations, on x's device.
@@ -71,7 +71,7 @@ impl Dropout {
         let row = whole((0..rows as u32).map(|row| row * units as u32).collect(), [1, rows, 1]);
         let unit = whole((0..units as u32).collect(), [1, 1, units]);
         let squared = |hash: Tensor<B, 3, Int>, mix: u32| hash.clone() * (hash / HALF + mix);
-        let hash = squared((row + unit) * MIX[0] + first, MIX[1]) + second;
-        squared(hash, MIX[2])
+        let hash = squared((row + unit) * Self::MIX[0] + first, Self::MIX[1]) + second;
+        squared(hash, Self::MIX[2])
     }
 }

@@ -1,4 +1,4 @@
-//! Attention as one step, a row and a head at a time. The shares are computed again for the gradient: kept, they would be
+//! Attention as one step, some rows and a head at a time. The shares are computed again for the gradient: kept, they would be
 //! tokens times as much as what comes in.
 
 use burn::backend::flex::FlexTensor;
@@ -6,7 +6,7 @@ use burn::backend::flex::FlexTensor;
 use super::step::{Step, recorded};
 use super::{Tail, Tracked, ordered, tensor, values};
 use crate::spec::net::Pointwise;
-use crate::train::kernels::loops::attention::{Head, Place, backward, forward};
+use crate::train::kernels::loops::attention::{Shape, backward, forward};
 use crate::train::kernels::{Dropout, buffers};
 
 /// [`crate::train::kernels::Operation::Attention`].
@@ -29,30 +29,18 @@ struct Attention {
 }
 
 impl Attention {
-    fn head(&self) -> Head {
-        Head::new(self.count, self.tail.units / self.count / self.heads)
-    }
-
-    fn places(&self) -> impl Iterator<Item = (usize, usize, Place)> {
-        let Tail { replicas, rows, .. } = self.tail;
-        let (heads, square) = (self.heads, self.count * self.count);
-        (0..replicas).flat_map(move |replica| {
-            (0..rows).flat_map(move |row| {
-                (0..heads).map(move |head| {
-                    let start = (row * heads + head) * square;
-                    (replica, replica * rows + row, Place { heads, head, start })
-                })
-            })
-        })
+    fn shape(&self) -> Shape {
+        let Self { heads, count, tail, .. } = self;
+        Shape { heads: *heads, tokens: *count, width: tail.units / count / heads }
     }
 
     fn forward(&self) -> FlexTensor {
         let Tail { replicas, rows, units, .. } = self.tail;
+        let each = (rows * units).max(1);
         let mut y = buffers::take(replicas * rows * units);
-        let (x, mut head) = (values(&self.x), self.head());
-        for (replica, row, place) in self.places() {
-            let y = &mut y[row * units..][..units];
-            forward(&mut head, &x[3 * row * units..][..3 * units], y, place, self.tail.mask(replica));
+        let of_each = values(&self.x).chunks_exact(3 * each).zip(y.chunks_exact_mut(each));
+        for (replica, (x, y)) in of_each.enumerate() {
+            forward(x, y, self.shape(), self.tail.mask(replica));
         }
         tensor(y, [replicas, rows, units])
     }
@@ -61,13 +49,12 @@ impl Attention {
 impl Step<1> for Attention {
     fn pull(self, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let Tail { replicas, rows, units, .. } = self.tail;
+        let each = (rows * units).max(1);
         let gradient = ordered(gradient);
         let mut by_x = buffers::take(3 * replicas * rows * units);
-        let (x, pull, mut head) = (values(&self.x), values(&gradient), self.head());
-        for (replica, row, place) in self.places() {
-            let (one, three) = (row * units, 3 * row * units);
-            let (x, pull, by_x) = (&x[three..][..3 * units], &pull[one..][..units], &mut by_x[three..][..3 * units]);
-            backward(&mut head, x, pull, by_x, place, self.tail.mask(replica));
+        let xs = values(&self.x).chunks_exact(3 * each).zip(values(&gradient).chunks_exact(each));
+        for (replica, ((x, pull), by_x)) in xs.zip(by_x.chunks_exact_mut(3 * each)).enumerate() {
+            backward(x, pull, by_x, self.shape(), self.tail.mask(replica));
         }
         self.release();
         buffers::give_tensor(gradient);

@@ -14,10 +14,10 @@ pub(super) mod gate;
 pub(in crate::train) mod noise;
 pub(in crate::train) mod products;
 pub(super) mod row_norm;
-mod small;
 pub(super) mod sparsemax;
 pub(super) mod steps;
 pub(super) mod tail;
+mod vectors;
 
 /// Sums of units are kept in f32 over so many rows, then added up in f64.
 const ROWS_A_SUM: usize = 64;
