@@ -1,6 +1,6 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
-use super::check::DataFacts;
+use super::facts::DataFacts;
 use super::language::{Augment, LossTerm, Optimizer, Spec};
 use super::members;
 use super::net::Net;

@@ -10,6 +10,7 @@ mod declare;
 pub mod diff;
 mod error;
 mod examples;
+pub(crate) mod facts;
 pub mod knobs;
 pub mod language;
 pub mod members;
@@ -23,8 +24,8 @@ pub mod schema;
 mod shape;
 mod value;
 
-pub use check::DataFacts;
 pub use error::{SpecError, SpecErrors};
+pub use facts::DataFacts;
 pub use language::{
     Activation, Adam, AdamW, Adan, Aggregate, Augment, Batches, Block, Cosine, Curve, Dense, Diversity, Ema, Ensemble,
     EraWeighting, GradientNoise, Init, Lamb, Lion, Lookahead, LossTerm, Muon, MuonAdamW, MuonScale, Neutralizer, Norm,

@@ -11,6 +11,7 @@ use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, P
 use super::TrainError;
 use super::aggregate::ranks;
 use super::era_weights::systematic;
+use super::facts::facts;
 use super::kernels::buffers;
 use super::kernels::loops::features::{prefetch, scaled, unpack};
 use super::labels::Labels;
@@ -48,15 +49,10 @@ impl Columns {
         let features = match &spec.features.sets {
             Names::All => None,
             Names::Only(names) => {
-                let mut columns = Vec::new();
-                for name in names {
-                    let set = harness.feature_set(name);
-                    columns
-                        .extend(set.ok_or_else(|| TrainError::Data(format!("the data has no feature set `{name}`")))?);
+                if let Some(name) = names.iter().find(|name| harness.feature_set(name).is_none()) {
+                    return Err(TrainError::Data(format!("the data has no feature set `{name}`")));
                 }
-                columns.sort_unstable();
-                columns.dedup();
-                Some(columns)
+                Some(facts(harness).columns(spec))
             }
         };
         let known = harness.target_names();
@@ -99,24 +95,12 @@ impl Columns {
         self.benchmark.as_deref()
     }
 
-    /// What a net is laid out for: the features, the sets that they make up, the targets.
+    /// What a net is laid out for.
     pub(super) fn layout(&self, spec: &Spec, harness: &Harness) -> Inputs {
-        let place = |column: &usize| match &self.features {
-            None => Some(*column),
-            Some(columns) => columns.binary_search(column).ok(),
-        };
-        let known = &harness.protocol().features.sets;
-        let names = match &spec.features.sets {
-            Names::All => known,
-            Names::Only(names) => names,
-        };
-        let sets = names.iter().map(|name| {
-            let mut columns: Vec<usize> =
-                harness.feature_set(name).unwrap_or_default().iter().filter_map(place).collect();
-            columns.sort_unstable();
-            (name.clone(), columns)
-        });
-        Inputs { features: self.features(), sets: sets.collect(), targets: self.targets.len() }
+        match &self.features {
+            Some(columns) => facts(harness).layout(spec, columns),
+            None => facts(harness).layout(spec, &(0..self.feature_total).collect::<Vec<_>>()),
+        }
     }
 
     /// One row of the whole packed matrix.

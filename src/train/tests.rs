@@ -2,6 +2,7 @@
 
 mod any_spec;
 mod blocks;
+mod columns;
 mod data;
 mod device;
 mod ensembles;

@@ -20,10 +20,10 @@ use super::kernels::Kernels;
 use super::post::PostProcessing;
 use super::rates;
 use super::streams::Replica;
+use crate::spec::Spec;
 use crate::spec::members::member;
 use crate::spec::net::Net;
 use crate::spec::rates::DeviceRates;
-use crate::spec::{DataFacts, Spec};
 
 /// One finished cell: a fold under a seed.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl Trainer {
             }
             #[cfg(feature = "cuda")]
             Device::Cuda { precision, memory } => {
-                let bytes = crate::spec::cost::estimate(spec, &facts(&self.harness)).replica_bytes;
+                let bytes = crate::spec::cost::estimate(spec, &super::facts(&self.harness)).replica_bytes;
                 let most = usize::try_from(memory / bytes.max(1)).unwrap_or(usize::MAX);
                 // One thread feeds the GPU; the host's share of the work (orders, scores) is spread over all cores.
                 let crew = Crew { threads: 1, helpers: 0, most };
@@ -147,22 +147,6 @@ impl Crew {
     fn group(self, replicas: usize) -> usize {
         let groups = replicas.div_ceil(self.most.max(1)).max(1);
         replicas.div_ceil(groups).max(1)
-    }
-}
-
-/// What the data offers a spec, for checks before training.
-pub(crate) fn facts(harness: &Harness) -> DataFacts {
-    let sets = &harness.protocol().features.sets;
-    DataFacts {
-        feature_sets: sets
-            .iter()
-            .map(|name| (name.clone(), harness.feature_set(name).map_or(0, <[usize]>::len)))
-            .collect(),
-        features: harness.feature_count(),
-        targets: harness.target_names().to_vec(),
-        rows: harness.rows() as u64,
-        folds: harness.plan().folds.len(),
-        seeds: harness.protocol().seeds.len(),
     }
 }
 

@@ -10,12 +10,13 @@ use crate::research::settings::{Breadth, GateSettings, PhaseSettings};
 use crate::research::trial::{KnobChange, TrialRecord, Verdict};
 use crate::researcher::briefing::Briefing;
 use crate::spec::cost::Budget;
+use crate::spec::facts::side_by_side;
 use crate::spec::{DataFacts, Spec, diff};
 
 /// Data of the demo's size.
 pub(crate) fn facts() -> DataFacts {
     DataFacts {
-        feature_sets: vec![("alpha".into(), 20), ("beta".into(), 20), ("gamma".into(), 20)],
+        feature_sets: side_by_side([("alpha", 20), ("beta", 20), ("gamma", 20)]),
         features: 60,
         targets: ["one_20", "two_20", "one_60", "two_60"].map(String::from).to_vec(),
         rows: 36_000,
