@@ -228,7 +228,10 @@ pub fn check(cost: &Cost, budget: &Budget) -> Result<(), String> {
     if let Some(rates) = &budget.rates {
         let estimate = seconds(cost, rates);
         if estimate > CLOSE * budget.seconds {
-            over.push(format!("about {estimate:.0} s a trial (at most {:.0})", budget.seconds));
+            over.push(format!(
+                "about {estimate:.0} s a trial (at most {:.0}, and the estimate is right to a factor of {CLOSE})",
+                budget.seconds
+            ));
         }
     }
     if over.is_empty() { Ok(()) } else { Err(format!("over the budget: {}", over.join("; "))) }
