@@ -117,7 +117,7 @@ pub(super) fn protocol_summary(protocol: &Protocol, facts: &DataFacts) -> String
         protocol.objective.corr,
         protocol.objective.bmc,
         protocol.objective.name,
-        facts.folds,
+        facts.folds.len(),
         protocol.folds.embargo,
         seeds.join(", "),
         facts.rows,

@@ -79,13 +79,14 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
     };
     // What a rank loss compares each row with is kept, too.
     let activations = net.activations + compared(spec) * (inputs.targets * net.members) as u64;
-    let folds = facts.folds.max(1) as f64;
+    let folds = facts.folds.len().max(1) as f64;
     let train_rows = facts.rows as f64 * (folds - 1.0).max(1.0) / folds;
     let batch = f64::from(spec.training.batch_rows).min(train_rows).max(1.0);
     let weight_bytes = 4 * copies(spec) * net.size();
     // Buffers of the training stay while its rows are predicted.
     let training = batch as u64 * (net.columns as u64 + 2 * activations);
-    let predicting = PREDICTED.min(facts.rows / facts.folds.max(1) as u64) * (2 * net.columns as u64 + net.widest / 2);
+    let predicting =
+        PREDICTED.min(facts.rows / facts.folds.len().max(1) as u64) * (2 * net.columns as u64 + net.widest / 2);
     let activation_bytes = 4 * (training + predicting);
     let epochs = f64::from(spec.training.epochs);
     let steps = (train_rows / batch).floor().max(1.0) * epochs;
@@ -93,7 +94,7 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
     let watched = if spec.training.patience.is_some() { WATCHED * train_rows * epochs } else { 0.0 };
     let predicted = facts.rows as f64 / folds + watched;
     let step = of_step(spec, &net, inputs.targets, batch);
-    let nets = (facts.folds * facts.seeds) as u64;
+    let nets = (facts.folds.len() * facts.seeds) as u64;
     // A forward pass is a third of the products, and about a third of the element-wise work.
     let passed = steps + predicted / batch / 3.0;
     Cost {

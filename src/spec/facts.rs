@@ -19,9 +19,18 @@ pub struct DataFacts {
     /// Rows that cross-validation uses.
     pub rows: u64,
     /// Folds.
-    pub folds: usize,
+    pub folds: Vec<FoldFacts>,
     /// Seeds of the protocol.
     pub seeds: usize,
+}
+
+/// What is learned from in one fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoldFacts {
+    /// Its training eras.
+    pub train_eras: usize,
+    /// Those that gradients come from when early stopping watches some of the others; 0 where they are too few for that.
+    pub learned_eras: usize,
 }
 
 impl DataFacts {
@@ -79,4 +88,10 @@ pub(crate) fn side_by_side<const N: usize>(sets: [(&str, usize); N]) -> Vec<(Str
         (name.to_owned(), (start..next).collect())
     });
     placed.into()
+}
+
+/// So many folds that early stopping leaves enough to.
+#[cfg(test)]
+pub(crate) fn long_folds(count: usize) -> Vec<FoldFacts> {
+    vec![FoldFacts { train_eras: 60, learned_eras: 47 }; count]
 }

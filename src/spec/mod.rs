@@ -25,7 +25,7 @@ mod shape;
 mod value;
 
 pub use error::{SpecError, SpecErrors};
-pub use facts::DataFacts;
+pub use facts::{DataFacts, FoldFacts};
 pub use language::{
     Activation, Adam, AdamW, Adan, Aggregate, Augment, Batches, Block, Cosine, Curve, Dense, Diversity, Ema, Ensemble,
     EraWeighting, GradientNoise, Init, Lamb, Lion, Lookahead, LossTerm, Muon, MuonAdamW, MuonScale, Neutralizer, Norm,

@@ -2,11 +2,11 @@
 
 mod any_spec;
 mod blocks;
-mod columns;
 mod data;
 mod device;
 mod ensembles;
 mod every_block;
+mod facts;
 mod learning;
 mod losses;
 mod masks;

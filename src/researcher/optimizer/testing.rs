@@ -10,7 +10,7 @@ use crate::research::settings::{Breadth, GateSettings, PhaseSettings};
 use crate::research::trial::{KnobChange, TrialRecord, Verdict};
 use crate::researcher::briefing::Briefing;
 use crate::spec::cost::Budget;
-use crate::spec::facts::side_by_side;
+use crate::spec::facts::{long_folds, side_by_side};
 use crate::spec::{DataFacts, Spec, diff};
 
 /// Data of the demo's size.
@@ -20,7 +20,7 @@ pub(crate) fn facts() -> DataFacts {
         features: 60,
         targets: ["one_20", "two_20", "one_60", "two_60"].map(String::from).to_vec(),
         rows: 36_000,
-        folds: 4,
+        folds: long_folds(4),
         seeds: 3,
     }
 }

@@ -8,6 +8,7 @@ mod network;
 mod optimizer;
 mod schedule;
 mod targets;
+mod training;
 
 use super::error::{SpecError, SpecErrors};
 use super::facts::DataFacts;
@@ -43,6 +44,7 @@ pub(super) fn against_data(spec: &Spec, facts: &DataFacts) -> Result<(), SpecErr
     };
     names::rules(spec, facts, &mut refuse);
     targets::data_rules(spec, facts, &mut refuse);
+    training::data_rules(spec, facts, &mut refuse);
     network::data_rules(spec, facts, &mut refuse);
     if errors.is_empty() { Ok(()) } else { Err(SpecErrors { origin: "spec".into(), errors }) }
 }

@@ -2,7 +2,7 @@
 
 use super::refused;
 use crate::spec::cost::Budget;
-use crate::spec::facts::side_by_side;
+use crate::spec::facts::{long_folds, side_by_side};
 use crate::spec::piece::Union;
 use crate::spec::{Block, DataFacts, Spec};
 
@@ -229,7 +229,7 @@ fn names_that_the_data_lacks_come_with_the_nearest() {
         features: 235,
         targets: vec!["target_ender_20".into(), "target_ender_60".into()],
         rows: 1000,
-        folds: 4,
+        folds: long_folds(4),
         seeds: 3,
     };
     let text = "features: { sets: [wisdom, serenitiy] }\ntargets: { train_on: [target_ender_6] }\n\
@@ -253,7 +253,7 @@ fn what_is_too_expensive_is_said_at_the_network_beside_what_the_data_lacks() {
         features: 3,
         targets: vec!["target_ender_20".into()],
         rows: 1000,
-        folds: 4,
+        folds: long_folds(4),
         seeds: 3,
     };
     let text = "features: { sets: [serenety] }\nnetwork: [{ dense: { width: 4096 } }]\n";

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::spec::facts::side_by_side;
+use crate::spec::facts::{long_folds, side_by_side};
 use crate::spec::node::Node;
 use crate::spec::piece::Piece;
 use crate::spec::shape::{Field, Shape, chosen};
@@ -24,7 +24,7 @@ pub(crate) fn facts() -> DataFacts {
         features: 16,
         targets: names.map(str::to_owned).into(),
         rows: 4_000,
-        folds: 4,
+        folds: long_folds(4),
         seeds: 3,
     }
 }

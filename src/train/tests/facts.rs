@@ -1,4 +1,4 @@
-//! Sets that share columns: check, cost and training lay a net out alike.
+//! What check knows of the data is what training finds: the layout of sets that share columns, eras for early stopping.
 
 use std::sync::atomic::AtomicBool;
 
@@ -52,4 +52,32 @@ fn check_cost_and_training_lay_out_overlapping_sets_alike() {
         assert_eq!(cost::estimate(&spec, &known).params, params, "{text}");
         assert_eq!(trainer.params(&spec).expect("laid out"), params, "{text}");
     }
+}
+
+#[test]
+fn too_few_eras_for_early_stopping_are_refused_by_check_where_training_would_fail() {
+    let text =
+        |patience: &str| format!("network: [{{ dense: {{ width: 4 }} }}]\ntraining: {{ patience: {patience} }}\n");
+    let mut refused = 0;
+    let markets = [18, 22, 26, 30, 40];
+    for eras in markets {
+        let market = Market::new(&protocol(eras, 20, 2, 16));
+        let (harness, stop) = (market.harness(), AtomicBool::new(false));
+        let known = facts(&harness);
+        let (stopping, whole) = (spec(&text("3")), spec(&text("null")));
+        let context = |spec| Context::new(spec, &harness, Precision::Fp32, &stop).map(|_| ());
+        assert_eq!(whole.check_data(&known), Ok(()), "{eras} eras");
+        context(&whole).unwrap_or_else(|error| panic!("{eras} eras: {error}"));
+        match stopping.check_data(&known) {
+            Ok(()) => context(&stopping).unwrap_or_else(|error| panic!("{eras} eras: {error}")),
+            Err(errors) => {
+                refused += 1;
+                let words = errors.located(&text("3"), "model.yaml").to_string();
+                let place = "model.yaml:2:13: training.patience: fold ";
+                assert!(words.starts_with(place) && words.ends_with("set it to null"), "{words}");
+                assert!(context(&stopping).is_err(), "{eras} eras: {words}");
+            }
+        }
+    }
+    assert!((1..markets.len()).contains(&refused), "{refused} of {markets:?}");
 }
