@@ -172,9 +172,10 @@ impl<'h> Trial<'h> {
         precision: Precision,
         stop: &'h AtomicBool,
     ) -> Result<Self, TrainError> {
-        let contexts = (kinds.firsts.iter())
-            .map(|(member, spec)| Context::of_member(spec, harness, precision, stop, *member))
-            .collect::<Result<_, _>>()?;
+        let mut contexts: Vec<Context<'h>> = Vec::new();
+        for (member, spec) in &kinds.firsts {
+            contexts.push(Context::of_member(spec, harness, precision, stop, *member, contexts.first())?);
+        }
         Ok(Self { spec, contexts, kind_of: kinds.of.clone(), post: PostProcessing::of(spec, harness)? })
     }
 }

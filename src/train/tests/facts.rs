@@ -47,7 +47,7 @@ fn check_cost_and_training_lay_out_overlapping_sets_alike() {
         let spec = spec(&text);
         spec.check_data(&known).unwrap_or_else(|errors| panic!("{text}: {errors}"));
         let own = member(&spec, 0).expect("a member");
-        let context = Context::of_member(&own, &harness, Precision::Fp32, &stop, 0).expect("laid out");
+        let context = Context::of_member(&own, &harness, Precision::Fp32, &stop, 0, None).expect("laid out");
         assert_eq!(Net::of(&own, &known.inputs(&own)).as_ref(), Ok(&context.net), "{text}");
         assert_eq!(cost::estimate(&spec, &known).params, params, "{text}");
         assert_eq!(trainer.params(&spec).expect("laid out"), params, "{text}");
