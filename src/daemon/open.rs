@@ -262,6 +262,7 @@ pub(crate) fn budget(config: &Config, worker: &WorkerSettings, rates: Option<Dev
     Budget {
         params: config.budget.parameters,
         replica_bytes: worker.memory_bytes / nets_at_once.max(1),
+        at_once: nets_at_once.max(1),
         flops: config.budget.flops.unwrap_or(f64::INFINITY),
         seconds: config.budget.trial_seconds as f64,
         rates,

@@ -1,5 +1,9 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
+mod host;
+
+pub(crate) use host::neutralizing;
+
 use super::facts::DataFacts;
 use super::language::{Augment, LossTerm, Optimizer, Spec};
 use super::members;
@@ -25,6 +29,12 @@ pub struct Cost {
     pub operations: f64,
     /// Nets of the whole trial.
     pub nets: u64,
+    /// Multiplications of what the host does beside the training: labels, weights of eras, processed predictions.
+    pub host: f64,
+    /// Bytes of what all nets share: labels that are made, ranks of the benchmark.
+    pub shared_bytes: u64,
+    /// Bytes of an era whose predictions are processed; each thread has one.
+    pub era_bytes: u64,
 }
 
 /// The most that a trial may cost.
@@ -32,8 +42,10 @@ pub struct Cost {
 pub struct Budget {
     /// Parameters of one net.
     pub params: u64,
-    /// Bytes of one net in training.
+    /// Bytes of one net in training, with its part of what the host needs beside.
     pub replica_bytes: u64,
+    /// Nets that share what the host needs beside.
+    pub at_once: u64,
     /// Floating point operations of a trial.
     pub flops: f64,
     /// Seconds of a trial.
@@ -50,6 +62,7 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
         .collect();
     let most = |of: fn(&Cost) -> u64| members.iter().map(of).max().unwrap_or(0);
     let sum = |of: fn(&Cost) -> f64| members.iter().map(of).sum();
+    let host = host::host(spec, facts);
     Cost {
         params: most(|cost| cost.params),
         weight_bytes: most(|cost| cost.weight_bytes),
@@ -59,6 +72,9 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
         numbers: sum(|cost| cost.numbers),
         operations: sum(|cost| cost.operations),
         nets: members.iter().map(|cost| cost.nets).sum(),
+        host: host.work,
+        shared_bytes: host.shared_bytes,
+        era_bytes: host.era_bytes,
     }
 }
 
@@ -75,6 +91,9 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
             numbers: f64::INFINITY,
             operations: f64::INFINITY,
             nets: 1,
+            host: 0.0,
+            shared_bytes: 0,
+            era_bytes: 0,
         };
     };
     // What a rank loss compares each row with is kept, too.
@@ -106,6 +125,9 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
         numbers: (step.numbers * passed + step.weights * steps) * nets as f64,
         operations: step.operations * steps * nets as f64,
         nets,
+        host: 0.0,
+        shared_bytes: 0,
+        era_bytes: 0,
     }
 }
 
@@ -219,8 +241,10 @@ pub fn check(cost: &Cost, budget: &Budget) -> Result<(), String> {
     if cost.params > budget.params {
         over.push(format!("{} parameters (at most {})", cost.params, budget.params));
     }
-    if cost.replica_bytes > budget.replica_bytes {
-        over.push(format!("{} MiB a net (at most {})", cost.replica_bytes >> 20, budget.replica_bytes >> 20));
+    let bytes = cost.replica_bytes.saturating_add(cost.era_bytes + cost.shared_bytes / budget.at_once.max(1));
+    if bytes > budget.replica_bytes {
+        let words = if bytes > cost.replica_bytes { ", labels and post-processing included" } else { "" };
+        over.push(format!("{} MiB a net{words} (at most {})", bytes >> 20, budget.replica_bytes >> 20));
     }
     if cost.flops > budget.flops {
         over.push(format!("{:.2e} floating point operations (at most {:.2e})", cost.flops, budget.flops));

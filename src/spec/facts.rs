@@ -18,6 +18,8 @@ pub struct DataFacts {
     pub targets: Vec<String>,
     /// Rows that cross-validation uses.
     pub rows: u64,
+    /// Their eras.
+    pub eras: usize,
     /// Folds.
     pub folds: Vec<FoldFacts>,
     /// Seeds of the protocol.

@@ -13,6 +13,7 @@ pub(crate) fn facts(harness: &Harness) -> DataFacts {
         features: harness.feature_count(),
         targets: harness.target_names().to_vec(),
         rows: harness.rows() as u64,
+        eras: harness.eras().len(),
         folds: harness.plan().folds.iter().map(|fold| of_fold(&fold.train, harness.protocol().folds.embargo)).collect(),
         seeds: harness.protocol().seeds.len(),
     }

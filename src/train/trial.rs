@@ -76,11 +76,17 @@ impl Trainer {
     /// How fast the device trains, measured now, in about half a second; longer on a GPU, which compiles its kernels first.
     pub fn rates(&self) -> DeviceRates {
         match self.device {
-            Device::Cpu { threads } => rates::measure::<Flex>(&Default::default(), Precision::Fp32, threads, None),
-            #[cfg(feature = "cuda")]
-            Device::Cuda { precision, memory } => {
-                rates::measure::<burn::backend::Cuda<f32, i32>>(&Default::default(), precision, 1, Some(memory))
+            Device::Cpu { threads } => {
+                rates::measure::<Flex>(&Default::default(), Precision::Fp32, (threads, threads), None)
             }
+            #[cfg(feature = "cuda")]
+            Device::Cuda { precision, memory } => let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+                rates::measure::<burn::backend::Cuda<f32, i32>>(
+                &Default::default(),
+                precision,
+                (1, cores),
+                Some(memory),
+            ),
         }
     }
 

@@ -20,6 +20,7 @@ pub(crate) fn facts() -> DataFacts {
         features: 60,
         targets: ["one_20", "two_20", "one_60", "two_60"].map(String::from).to_vec(),
         rows: 36_000,
+        eras: 120,
         folds: long_folds(4),
         seeds: 3,
     }
@@ -27,7 +28,7 @@ pub(crate) fn facts() -> DataFacts {
 
 /// A budget that the baseline is far below.
 pub(crate) fn budget() -> Budget {
-    Budget { params: 20_000_000, replica_bytes: 1 << 32, flops: 1e18, seconds: f64::INFINITY, rates: None }
+    Budget { params: 20_000_000, replica_bytes: 1 << 32, at_once: 2, flops: 1e18, seconds: f64::INFINITY, rates: None }
 }
 
 /// A lab's history in the making.

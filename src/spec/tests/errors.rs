@@ -229,6 +229,7 @@ fn names_that_the_data_lacks_come_with_the_nearest() {
         features: 235,
         targets: vec!["target_ender_20".into(), "target_ender_60".into()],
         rows: 1000,
+        eras: 60,
         folds: long_folds(4),
         seeds: 3,
     };
@@ -253,12 +254,14 @@ fn what_is_too_expensive_is_said_at_the_network_beside_what_the_data_lacks() {
         features: 3,
         targets: vec!["target_ender_20".into()],
         rows: 1000,
+        eras: 60,
         folds: long_folds(4),
         seeds: 3,
     };
     let text = "features: { sets: [serenety] }\nnetwork: [{ dense: { width: 4096 } }]\n";
     let spec = Spec::parse(text, "model.yaml").expect("valid by itself");
-    let budget = Budget { params: 10, replica_bytes: 1 << 40, flops: 1e30, seconds: f64::INFINITY, rates: None };
+    let budget =
+        Budget { params: 10, replica_bytes: 1 << 40, at_once: 1, flops: 1e30, seconds: f64::INFINITY, rates: None };
     let found = spec.check_all(&facts, &budget).expect_err("two mistakes").located(text, "model.yaml").to_string();
     let lines: Vec<&str> = found.lines().collect();
     assert_eq!(lines.len(), 2, "{found}");

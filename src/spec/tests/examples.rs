@@ -24,6 +24,7 @@ pub(crate) fn facts() -> DataFacts {
         features: 16,
         targets: names.map(str::to_owned).into(),
         rows: 4_000,
+        eras: 80,
         folds: long_folds(4),
         seeds: 3,
     }
