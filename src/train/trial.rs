@@ -80,13 +80,11 @@ impl Trainer {
                 rates::measure::<Flex>(&Default::default(), Precision::Fp32, (threads, threads), None)
             }
             #[cfg(feature = "cuda")]
-            Device::Cuda { precision, memory } => let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-                rates::measure::<burn::backend::Cuda<f32, i32>>(
-                &Default::default(),
-                precision,
-                (1, cores),
-                Some(memory),
-            ),
+            Device::Cuda { precision, memory } => {
+                let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+                let lanes = (1, threads);
+                rates::measure::<burn::backend::Cuda<f32, i32>>(&Default::default(), precision, lanes, Some(memory))
+            }
         }
     }
 
