@@ -67,6 +67,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
             "flops": estimated.map(|cost| cost.flops),
             "numbers": estimated.map(|cost| cost.numbers),
             "operations": estimated.map(|cost| cost.operations),
+            "host": estimated.map(|cost| cost.host),
+            "shared_bytes": estimated.map(|cost| cost.shared_bytes),
+            "era_bytes": estimated.map(|cost| cost.era_bytes),
             "seconds": trial_seconds,
             "device": measured.as_ref().map(|measured| &measured.device),
         }));

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::diff::spec_and_text;
 use super::screen::Screen;
 use super::{Context, logging, out};
-use crate::daemon::{Update, worker_settings};
+use crate::daemon::{Update, budget, known_or_measured_rates, worker_settings};
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
 use crate::report::text::evaluation_text;
@@ -20,7 +20,8 @@ use crate::worker::wire::Request;
 /// Evaluate one spec under the protocol; git and the ledger stay as they are.
 ///
 /// Evaluates one spec under the protocol, every fold and seed, and prints its scores. Neither git nor the ledger is
-/// touched, and it may run beside a session.
+/// touched, and it may run beside a session. A spec that is over the budget of autoresearch.yaml is refused, as in a
+/// session.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The spec's file.
@@ -68,9 +69,13 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let started = Instant::now();
     let mut screen = Screen::new();
     let (trained, greeting) = runtime.block_on(async {
-        let mut worker = Worker::start(worker_settings(&lab, &config)).await?;
+        let settings = worker_settings(&lab, &config);
+        let worker = Worker::start(settings.clone()).await?;
         let greeting = worker.greeting().clone();
-        spec.check_data(&greeting.facts)
+        let (mut worker, rates) =
+            known_or_measured_rates(&lab, &settings, worker, &mut |note| out::note(&note)).await?;
+        let budget = budget(&config, &settings, rates.map(|measured| measured.rates));
+        spec.check_all(&greeting.facts, &budget)
             .map_err(|errors| errors.located(&text, &arguments.spec.display().to_string()))?;
         screen.show(&Update::Training { trial: 0, title: arguments.spec.display().to_string(), changes: Vec::new() });
         let request = Request::Train { spec: spec.to_yaml(), seeds: protocol.seeds.clone(), predictions };

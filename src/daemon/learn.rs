@@ -107,7 +107,8 @@ impl Session<'_> {
 
 /// The protocol and its objective in a few sentences, for prompts.
 pub(super) fn protocol_summary(protocol: &Protocol, facts: &DataFacts) -> String {
-    let sets: Vec<String> = facts.feature_sets.iter().map(|(name, size)| format!("{name} ({size})")).collect();
+    let sets: Vec<String> =
+        facts.feature_sets.iter().map(|(name, columns)| format!("{name} ({})", columns.len())).collect();
     let seeds: Vec<String> = protocol.seeds.iter().map(ToString::to_string).collect();
     format!(
         "Payout = {} x mean CORR + {} x mean BMC, per era, over out-of-fold predictions ({}). {} blocked folds over eras, \
@@ -116,7 +117,7 @@ pub(super) fn protocol_summary(protocol: &Protocol, facts: &DataFacts) -> String
         protocol.objective.corr,
         protocol.objective.bmc,
         protocol.objective.name,
-        facts.folds,
+        facts.folds.len(),
         protocol.folds.embargo,
         seeds.join(", "),
         facts.rows,

@@ -19,6 +19,6 @@ pub mod update;
 
 pub use open::{Options, open};
 pub(crate) use open::{budget, prompt_overrides, worker_settings};
-pub(crate) use rates::{known as known_rates, measure as measure_rates};
+pub(crate) use rates::{known as known_rates, known_or_measured as known_or_measured_rates, measure as measure_rates};
 pub use session::{Ending, Session};
 pub use update::Update;

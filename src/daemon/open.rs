@@ -77,18 +77,9 @@ pub async fn open<'s>(
     }
     notebook.refuse_dirty_model()?;
     let worker_settings = worker_settings(&lab, &config);
-    let mut worker = Worker::start(worker_settings.clone()).await?;
-    let mut rates = rates::known(&lab, &worker_settings);
-    if rates.is_none() {
-        say(Update::Note(format!("measuring how fast {} trains, once", worker.greeting().device)));
-        match rates::measure(&lab, &mut worker).await {
-            Ok(measured) => rates = Some(measured),
-            Err(error) => {
-                say(Update::Note(format!("the seconds of trials are not estimated: {error}")));
-                worker = Worker::start(worker_settings.clone()).await?;
-            }
-        }
-    }
+    let worker = Worker::start(worker_settings.clone()).await?;
+    let mut note = |sentence| say(Update::Note(sentence));
+    let (worker, rates) = rates::known_or_measured(&lab, &worker_settings, worker, &mut note).await?;
     let greeting = worker.greeting().clone();
     let limits = limits(options, &config, now);
     ledger.append(
@@ -271,6 +262,7 @@ pub(crate) fn budget(config: &Config, worker: &WorkerSettings, rates: Option<Dev
     Budget {
         params: config.budget.parameters,
         replica_bytes: worker.memory_bytes / nets_at_once.max(1),
+        at_once: nets_at_once.max(1),
         flops: config.budget.flops.unwrap_or(f64::INFINITY),
         seconds: config.budget.trial_seconds as f64,
         rates,

@@ -18,3 +18,25 @@ pub(crate) async fn measure(lab: &Lab, worker: &mut Worker) -> Result<Measured> 
     measured.write(lab)?;
     Ok(measured)
 }
+
+/// What is known of the device, or a measurement by this worker; None where it could not be measured. What comes back is a
+/// worker that is alive.
+pub(crate) async fn known_or_measured(
+    lab: &Lab,
+    settings: &WorkerSettings,
+    mut worker: Worker,
+    say: &mut dyn FnMut(String),
+) -> Result<(Worker, Option<Measured>)> {
+    if let Some(known) = known(lab, settings) {
+        return Ok((worker, Some(known)));
+    }
+    say(format!("measuring how fast {} trains, once", worker.greeting().device));
+    match measure(lab, &mut worker).await {
+        Ok(measured) => Ok((worker, Some(measured))),
+        Err(error) => {
+            say(format!("the seconds of trials are not estimated: {error}"));
+            worker.kill().await;
+            Ok((Worker::start(settings.clone()).await?, None))
+        }
+    }
+}

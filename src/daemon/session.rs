@@ -20,7 +20,7 @@ use crate::research::settings::{PhaseSettings, WhenConverged};
 use crate::research::trial::{TrialRecord, Verdict};
 use crate::researcher::Researcher;
 use crate::spec::cost::Budget;
-use crate::spec::{DataFacts, Spec};
+use crate::spec::{DataFacts, Spec, SpecErrors};
 use crate::worker::supervisor::{Worker, WorkerSettings};
 
 /// When a session ends by itself.
@@ -165,7 +165,8 @@ impl Session<'_> {
         let path = self.lab.model();
         let text = std::fs::read_to_string(&path).map_err(|error| crate::lab::LabError::io("read it", &path, error))?;
         let spec = Spec::parse(&text, "model.yaml")?;
-        spec.check_data(&self.facts).map_err(|errors| errors.located(&text, "model.yaml"))?;
+        let located = |errors: SpecErrors| errors.located(&text, "model.yaml");
+        spec.check_data(&self.facts).map_err(located)?;
         let hash = spec.hash();
         let stands = self.history.incumbent().is_some_and(|incumbent| {
             incumbent.spec_hash.as_deref() == Some(&hash)
@@ -175,6 +176,8 @@ impl Session<'_> {
         if stands {
             return Ok(Flow::On(()));
         }
+        // What has been measured was within the budget of its time, and stays comparable under any other.
+        spec.check_all(&self.facts, &self.budget).map_err(located)?;
         let why = match self.history.incumbent() {
             None => "the first measurement",
             Some(incumbent) if incumbent.spec_hash.as_deref() != Some(&hash) => "model.yaml was changed by hand",

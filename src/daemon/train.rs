@@ -147,7 +147,7 @@ impl Session<'_> {
         let deadline = clock + Duration::from_secs_f64(limit);
         let seeds = self.protocol.seeds.clone();
         let members = spec.ensemble.members as usize;
-        let nets_a_seed = self.facts.folds * members;
+        let nets_a_seed = self.facts.folds.len() * members;
         let first = if incumbent.is_some() { &seeds[..1] } else { &seeds[..] };
         let mut cells = Vec::new();
         let mut tally = Tally::default();

@@ -55,8 +55,14 @@ mod tests {
         std::fs::write(folder.path().join("autoresearch.yaml"), "version: 1\n").expect("it is written");
         let lab = Lab::open(folder.path()).expect("a lab");
         assert_eq!(Measured::read(&lab, "cpu"), None, "never measured");
-        let rates =
-            DeviceRates { lanes: 2, group_bytes: None, flops: 1.5e10, numbers: 2e8, seconds_an_operation: 3e-6 };
+        let rates = DeviceRates {
+            lanes: 2,
+            group_bytes: None,
+            flops: 1.5e10,
+            numbers: 2e8,
+            seconds_an_operation: 3e-6,
+            host: 3e9,
+        };
         let measured = Measured::new("cpu".into(), rates);
         measured.write(&lab).expect("it is written");
         assert_eq!(Measured::read(&lab, "cpu"), Some(measured.clone()));

@@ -1,6 +1,10 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
-use super::check::DataFacts;
+mod host;
+
+pub(crate) use host::neutralizing;
+
+use super::facts::DataFacts;
 use super::language::{Augment, LossTerm, Optimizer, Spec};
 use super::members;
 use super::net::Net;
@@ -25,6 +29,12 @@ pub struct Cost {
     pub operations: f64,
     /// Nets of the whole trial.
     pub nets: u64,
+    /// Multiplications of what the host does beside the training: labels, weights of eras, processed predictions.
+    pub host: f64,
+    /// Bytes of what all nets share: labels that are made, ranks of the benchmark.
+    pub shared_bytes: u64,
+    /// Bytes of an era whose predictions are processed; each thread has one.
+    pub era_bytes: u64,
 }
 
 /// The most that a trial may cost.
@@ -32,8 +42,10 @@ pub struct Cost {
 pub struct Budget {
     /// Parameters of one net.
     pub params: u64,
-    /// Bytes of one net in training.
+    /// Bytes of one net in training, with its part of what the host needs beside.
     pub replica_bytes: u64,
+    /// Nets that share what the host needs beside.
+    pub at_once: u64,
     /// Floating point operations of a trial.
     pub flops: f64,
     /// Seconds of a trial.
@@ -50,6 +62,7 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
         .collect();
     let most = |of: fn(&Cost) -> u64| members.iter().map(of).max().unwrap_or(0);
     let sum = |of: fn(&Cost) -> f64| members.iter().map(of).sum();
+    let host = host::host(spec, facts);
     Cost {
         params: most(|cost| cost.params),
         weight_bytes: most(|cost| cost.weight_bytes),
@@ -59,6 +72,9 @@ pub fn estimate(spec: &Spec, facts: &DataFacts) -> Cost {
         numbers: sum(|cost| cost.numbers),
         operations: sum(|cost| cost.operations),
         nets: members.iter().map(|cost| cost.nets).sum(),
+        host: host.work,
+        shared_bytes: host.shared_bytes,
+        era_bytes: host.era_bytes,
     }
 }
 
@@ -75,17 +91,21 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
             numbers: f64::INFINITY,
             operations: f64::INFINITY,
             nets: 1,
+            host: 0.0,
+            shared_bytes: 0,
+            era_bytes: 0,
         };
     };
     // What a rank loss compares each row with is kept, too.
     let activations = net.activations + compared(spec) * (inputs.targets * net.members) as u64;
-    let folds = facts.folds.max(1) as f64;
+    let folds = facts.folds.len().max(1) as f64;
     let train_rows = facts.rows as f64 * (folds - 1.0).max(1.0) / folds;
     let batch = f64::from(spec.training.batch_rows).min(train_rows).max(1.0);
     let weight_bytes = 4 * copies(spec) * net.size();
     // Buffers of the training stay while its rows are predicted.
     let training = batch as u64 * (net.columns as u64 + 2 * activations);
-    let predicting = PREDICTED.min(facts.rows / facts.folds.max(1) as u64) * (2 * net.columns as u64 + net.widest / 2);
+    let predicting =
+        PREDICTED.min(facts.rows / facts.folds.len().max(1) as u64) * (2 * net.columns as u64 + net.widest / 2);
     let activation_bytes = 4 * (training + predicting);
     let epochs = f64::from(spec.training.epochs);
     let steps = (train_rows / batch).floor().max(1.0) * epochs;
@@ -93,7 +113,7 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
     let watched = if spec.training.patience.is_some() { WATCHED * train_rows * epochs } else { 0.0 };
     let predicted = facts.rows as f64 / folds + watched;
     let step = of_step(spec, &net, inputs.targets, batch);
-    let nets = (facts.folds * facts.seeds) as u64;
+    let nets = (facts.folds.len() * facts.seeds) as u64;
     // A forward pass is a third of the products, and about a third of the element-wise work.
     let passed = steps + predicted / batch / 3.0;
     Cost {
@@ -105,6 +125,9 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
         numbers: (step.numbers * passed + step.weights * steps) * nets as f64,
         operations: step.operations * steps * nets as f64,
         nets,
+        host: 0.0,
+        shared_bytes: 0,
+        era_bytes: 0,
     }
 }
 
@@ -218,8 +241,10 @@ pub fn check(cost: &Cost, budget: &Budget) -> Result<(), String> {
     if cost.params > budget.params {
         over.push(format!("{} parameters (at most {})", cost.params, budget.params));
     }
-    if cost.replica_bytes > budget.replica_bytes {
-        over.push(format!("{} MiB a net (at most {})", cost.replica_bytes >> 20, budget.replica_bytes >> 20));
+    let bytes = cost.replica_bytes.saturating_add(cost.era_bytes + cost.shared_bytes / budget.at_once.max(1));
+    if bytes > budget.replica_bytes {
+        let words = if bytes > cost.replica_bytes { ", labels and post-processing included" } else { "" };
+        over.push(format!("{} MiB a net{words} (at most {})", bytes >> 20, budget.replica_bytes >> 20));
     }
     if cost.flops > budget.flops {
         over.push(format!("{:.2e} floating point operations (at most {:.2e})", cost.flops, budget.flops));
@@ -228,7 +253,10 @@ pub fn check(cost: &Cost, budget: &Budget) -> Result<(), String> {
     if let Some(rates) = &budget.rates {
         let estimate = seconds(cost, rates);
         if estimate > CLOSE * budget.seconds {
-            over.push(format!("about {estimate:.0} s a trial (at most {:.0})", budget.seconds));
+            over.push(format!(
+                "about {estimate:.0} s a trial (at most {:.0}, and the estimate is right to a factor of {CLOSE})",
+                budget.seconds
+            ));
         }
     }
     if over.is_empty() { Ok(()) } else { Err(format!("over the budget: {}", over.join("; "))) }

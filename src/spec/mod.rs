@@ -10,6 +10,7 @@ mod declare;
 pub mod diff;
 mod error;
 mod examples;
+pub(crate) mod facts;
 pub mod knobs;
 pub mod language;
 pub mod members;
@@ -23,8 +24,8 @@ pub mod schema;
 mod shape;
 mod value;
 
-pub use check::DataFacts;
 pub use error::{SpecError, SpecErrors};
+pub use facts::{DataFacts, FoldFacts};
 pub use language::{
     Activation, Adam, AdamW, Adan, Aggregate, Augment, Batches, Block, Cosine, Curve, Dense, Diversity, Ema, Ensemble,
     EraWeighting, GradientNoise, Init, Lamb, Lion, Lookahead, LossTerm, Muon, MuonAdamW, MuonScale, Neutralizer, Norm,
@@ -105,16 +106,24 @@ impl Spec {
         })
     }
 
-    /// Checks the spec against the data and the budget at once, for people who want to hear everything.
+    /// Checks the spec against the data and the budget at once, for people: they hear everything, and the budget is theirs.
     ///
     /// # Errors
     /// Those of [`Spec::check_data`] and of [`Spec::check_cost`] together.
     pub fn check_all(&self, facts: &DataFacts, budget: &cost::Budget) -> Result<cost::Cost, SpecErrors> {
-        match (self.check_data(facts), self.check_cost(facts, budget)) {
+        let cost = self.check_cost(facts, budget).map_err(|mut over| {
+            let way_out = "; make the model smaller, or raise `budget` in autoresearch.yaml";
+            over.errors.iter_mut().for_each(|error| error.message.push_str(way_out));
+            over
+        });
+        match (self.check_data(facts), cost) {
             (Ok(()), cost) => cost,
             (Err(data), Ok(_)) => Err(data),
             (Err(mut data), Err(cost)) => {
-                data.errors.extend(cost.errors);
+                // What cannot be laid out has no cost to speak of.
+                if cost::estimate(self, facts).flops.is_finite() {
+                    data.errors.extend(cost.errors);
+                }
                 Err(data)
             }
         }

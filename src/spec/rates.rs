@@ -21,6 +21,8 @@ pub struct DeviceRates {
     pub numbers: f64,
     /// Seconds that an operation takes to begin, however small it is.
     pub seconds_an_operation: f64,
+    /// Multiplications of what the host does beside the training, a second, all of its threads together.
+    pub host: f64,
 }
 
 /// Seconds of a trial of that cost: every fold, seed and member, all epochs.
@@ -31,7 +33,7 @@ pub fn seconds(cost: &Cost, rates: &DeviceRates) -> f64 {
     let rounds = groups.div_ceil(rates.lanes.max(1)) as f64;
     let a_net = (cost.flops / rates.flops + cost.numbers / rates.numbers) / nets as f64;
     let begun = cost.operations / nets as f64 * rates.seconds_an_operation;
-    rounds * (a_net * nets as f64 / groups as f64 + begun)
+    rounds * (a_net * nets as f64 / groups as f64 + begun) + cost.host / rates.host
 }
 
 #[cfg(test)]
@@ -50,13 +52,25 @@ mod tests {
             numbers: 5e8,
             operations: 5_000.0,
             nets: 5,
+            host: 0.0,
+            shared_bytes: 0,
+            era_bytes: 0,
         };
-        let lanes = DeviceRates { lanes: 2, group_bytes: None, flops: 1e9, numbers: 1e8, seconds_an_operation: 1e-3 };
+        let lanes = DeviceRates {
+            lanes: 2,
+            group_bytes: None,
+            flops: 1e9,
+            numbers: 1e8,
+            seconds_an_operation: 1e-3,
+            host: 1e9,
+        };
         // A net: 1 s of products, 1 s of other numbers, 1 s of beginnings; five nets in two lanes are three rounds.
         assert!((seconds(&cost, &lanes) - 9.0).abs() < 1e-9);
         let grouped = DeviceRates { lanes: 1, group_bytes: Some(500), ..lanes };
         assert!((seconds(&cost, &grouped) - 11.0).abs() < 1e-9, "five nets at once begin together");
         let halves = DeviceRates { group_bytes: Some(300), ..grouped };
         assert!((seconds(&cost, &halves) - 12.0).abs() < 1e-9, "two groups begin twice");
+        let processed = Cost { host: 3e9, ..cost };
+        assert!((seconds(&processed, &lanes) - 12.0).abs() < 1e-9, "the host works on its own account");
     }
 }

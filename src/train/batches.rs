@@ -1,6 +1,7 @@
 //! Which rows a batch holds, and the gathering of them from the packed u8 features.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use prepare::data::{EraSpan, Harness};
 use rand::RngExt;
@@ -11,6 +12,7 @@ use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, P
 use super::TrainError;
 use super::aggregate::ranks;
 use super::era_weights::systematic;
+use super::facts::facts;
 use super::kernels::buffers;
 use super::kernels::loops::features::{prefetch, scaled, unpack};
 use super::labels::Labels;
@@ -32,8 +34,10 @@ pub(super) struct Columns {
     /// Columns of the packed features; None for all, in their order.
     features: Option<Vec<usize>>,
     feature_total: usize,
-    /// The benchmark's rank in its era by row of the packed matrix, from -1 to 1, where it is an input after the features.
-    benchmark: Option<Vec<f32>>,
+    /// Whether the benchmark is an input after the features.
+    reads_benchmark: bool,
+    /// Its rank in its era by row of the packed matrix, from -1 to 1, once it is given; all members share it.
+    benchmark: Option<Arc<[f32]>>,
     /// Columns of the training targets.
     pub(super) targets: Vec<usize>,
     target_total: usize,
@@ -48,15 +52,10 @@ impl Columns {
         let features = match &spec.features.sets {
             Names::All => None,
             Names::Only(names) => {
-                let mut columns = Vec::new();
-                for name in names {
-                    let set = harness.feature_set(name);
-                    columns
-                        .extend(set.ok_or_else(|| TrainError::Data(format!("the data has no feature set `{name}`")))?);
+                if let Some(name) = names.iter().find(|name| harness.feature_set(name).is_none()) {
+                    return Err(TrainError::Data(format!("the data has no feature set `{name}`")));
                 }
-                columns.sort_unstable();
-                columns.dedup();
-                Some(columns)
+                Some(facts(harness).columns(spec))
             }
         };
         let known = harness.target_names();
@@ -70,9 +69,10 @@ impl Columns {
                     TrainError::Data(format!("the data does not have all of the targets {}", names.join(", ")))
                 })?,
         };
-        let benchmark = spec.reads_benchmark().then(|| benchmark_ranks(harness));
         let feature_total = harness.feature_count();
-        let mut columns = Self { features, feature_total, benchmark, targets, target_total: known.len() };
+        let reads_benchmark = spec.reads_benchmark();
+        let mut columns =
+            Self { features, feature_total, reads_benchmark, benchmark: None, targets, target_total: known.len() };
         let seen = seen_features(spec, columns.features());
         if seen < columns.features() {
             let mut all = columns.features.unwrap_or_else(|| (0..feature_total).collect());
@@ -84,9 +84,23 @@ impl Columns {
         Ok(columns)
     }
 
+    /// With the benchmark's ranks where they are read: those of other columns, or else taken now.
+    pub(super) fn with_benchmark(mut self, harness: &Harness, other: Option<&Self>) -> Self {
+        if self.reads_benchmark {
+            let known = other.and_then(|other| other.benchmark.clone());
+            self.benchmark = Some(known.unwrap_or_else(|| benchmark_ranks(harness).into()));
+        }
+        self
+    }
+
+    /// Whether they are the same features.
+    pub(super) fn same_features(&self, other: &Self) -> bool {
+        self.features == other.features
+    }
+
     /// How many numbers a net reads.
     pub(super) fn inputs(&self) -> usize {
-        self.features() + usize::from(self.benchmark.is_some())
+        self.features() + usize::from(self.reads_benchmark)
     }
 
     /// How many of them are features.
@@ -99,24 +113,12 @@ impl Columns {
         self.benchmark.as_deref()
     }
 
-    /// What a net is laid out for: the features, the sets that they make up, the targets.
+    /// What a net is laid out for.
     pub(super) fn layout(&self, spec: &Spec, harness: &Harness) -> Inputs {
-        let place = |column: &usize| match &self.features {
-            None => Some(*column),
-            Some(columns) => columns.binary_search(column).ok(),
-        };
-        let known = &harness.protocol().features.sets;
-        let names = match &spec.features.sets {
-            Names::All => known,
-            Names::Only(names) => names,
-        };
-        let sets = names.iter().map(|name| {
-            let mut columns: Vec<usize> =
-                harness.feature_set(name).unwrap_or_default().iter().filter_map(place).collect();
-            columns.sort_unstable();
-            (name.clone(), columns)
-        });
-        Inputs { features: self.features(), sets: sets.collect(), targets: self.targets.len() }
+        match &self.features {
+            Some(columns) => facts(harness).layout(spec, columns),
+            None => facts(harness).layout(spec, &(0..self.feature_total).collect::<Vec<_>>()),
+        }
     }
 
     /// One row of the whole packed matrix.

@@ -2,16 +2,31 @@
 //!
 //! Weighting by drawing, not by factors in the loss: every loss sees it, those that are correlations too.
 
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use std::collections::BTreeMap;
 
-use super::batches::{Columns, EraRows};
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
+use super::batches::{Columns, EraRows, FoldData};
 use crate::spec::{EraWeighting, Spec};
 
 /// An era's volatility is taken as at least this share of the mean.
 const LEAST_VOLATILITY: f64 = 0.1;
 
-/// The weight of each learned era; empty where all count the same. `features` is the whole packed matrix.
-pub(super) fn era_weights(spec: &Spec, columns: &Columns, features: &[u8], learn: &[EraRows<'_>]) -> Vec<f64> {
+/// Weighs the learned eras of every fold, by labels as the harness has them. `features` is the whole packed matrix. An era's
+/// volatility is the same in every fold, so it is taken once.
+pub(super) fn weigh(spec: &Spec, columns: &Columns, features: &[u8], folds: &mut [FoldData<'_>]) {
+    let volatile = matches!(spec.training.era_weighting, EraWeighting::Volatility(_));
+    let eras = folds.iter().flat_map(|fold| &fold.learn).filter(|_| volatile);
+    let eras: BTreeMap<usize, &EraRows<'_>> = eras.map(|era| (era.rows.start, era)).collect();
+    let volatilities: BTreeMap<usize, Option<f64>> =
+        eras.into_par_iter().map(|(start, era)| (start, volatility(columns, features, era))).collect();
+    for fold in folds {
+        fold.era_weights = era_weights(spec, &fold.learn, &volatilities);
+    }
+}
+
+/// The weight of each learned era; empty where all count the same. `volatilities` are those of eras by their first row.
+fn era_weights(spec: &Spec, learn: &[EraRows<'_>], volatilities: &BTreeMap<usize, Option<f64>>) -> Vec<f64> {
     match &spec.training.era_weighting {
         EraWeighting::Uniform(_) => Vec::new(),
         EraWeighting::Recency(recency) => {
@@ -19,7 +34,8 @@ pub(super) fn era_weights(spec: &Spec, columns: &Columns, features: &[u8], learn
             learn.iter().map(|era| 0.5_f64.powf(f64::from(last - era.era) / recency.half_life)).collect()
         }
         EraWeighting::Volatility(by) => {
-            let found: Vec<Option<f64>> = learn.par_iter().map(|era| volatility(columns, features, era)).collect();
+            let found: Vec<Option<f64>> =
+                learn.iter().map(|era| volatilities.get(&era.rows.start).copied().flatten()).collect();
             let known = found.iter().flatten().count();
             let mean = found.iter().flatten().sum::<f64>() / known.max(1) as f64;
             if mean > 0.0 {

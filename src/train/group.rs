@@ -1,6 +1,7 @@
 //! The training loop: a group of replicas, trained together as one set of tensors.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::backend::Autodiff;
@@ -15,11 +16,10 @@ use super::augment::{Augmented, Augmenter, Inside};
 use super::backend::Precision;
 use super::batches::{BatchPlan, Columns, EraRows, FoldData};
 use super::blocks::{forward, forward_between};
-use super::era_weights::era_weights;
 use super::feed::{Feed, Rows};
 use super::forward::{Learning, Predicting, Running};
 use super::kernels::{Dropout, Kernels, Moments, Truth};
-use super::labels::{self, BenchmarkRanks};
+use super::labels::{self, BenchmarkRanks, Learned};
 use super::loss::{LossInputs, loss, needs_features, predictions, target_weights};
 use super::noise::Keys;
 use super::optimizer::{Average, Stepper, parts, perturbed};
@@ -38,7 +38,7 @@ pub(super) struct Context<'h> {
     pub(super) folds: Vec<FoldData<'h>>,
     pub(super) plan: BatchPlan,
     /// Where a term of the loss looks at it.
-    pub(super) benchmark: Option<BenchmarkRanks>,
+    pub(super) benchmark: Option<Arc<BenchmarkRanks>>,
     /// Of matrix products.
     pub(super) precision: Precision,
     /// Set from outside to end the training.
@@ -57,10 +57,11 @@ impl<'h> Context<'h> {
         precision: Precision,
         stop: &'h AtomicBool,
     ) -> Result<Self, TrainError> {
-        Self::of_member(spec, harness, precision, stop, 0)
+        Self::of_member(spec, harness, precision, stop, 0, None)
     }
 
-    /// Lays out a trial's nets of one member, and of those like it. The spec is the member's.
+    /// Lays out a trial's nets of one member, and of those like it. The spec is the member's. What nets of `other` members
+    /// learn is shared with them as far as it is the same.
     ///
     /// # Errors
     /// Names that the data does not have; too few eras for early stopping.
@@ -70,18 +71,12 @@ impl<'h> Context<'h> {
         precision: Precision,
         stop: &'h AtomicBool,
         member: u32,
+        other: Option<&Self>,
     ) -> Result<Self, TrainError> {
-        let columns = Columns::of(spec, harness, member)?;
+        let columns = Columns::of(spec, harness, member)?.with_benchmark(harness, other.map(|other| &other.columns));
         let net = Net::of(spec, &columns.layout(spec, harness)).map_err(|faults| layout_error(&faults))?;
-        let mut folds = (0..harness.plan().folds.len())
-            .map(|fold| FoldData::of(spec, harness, fold))
-            .collect::<Result<Vec<_>, _>>()?;
-        for fold in &mut folds {
-            fold.era_weights = era_weights(spec, &columns, harness.features(), &fold.learn);
-        }
-        labels::make(spec, harness, &columns, &mut folds);
+        let Learned { folds, benchmark } = labels::learned(spec, harness, &columns, other)?;
         let plan = BatchPlan::of(spec, &folds);
-        let benchmark = BenchmarkRanks::of(spec, harness);
         Ok(Self { spec, harness, net, columns, folds, plan, benchmark, precision, stop })
     }
 

@@ -11,8 +11,11 @@ use prepare::data::Harness;
 use prepare::metrics::rank_gaussianize;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
+use super::TrainError;
 use super::aggregate::ranks;
 use super::batches::{Columns, EraRows, FoldData};
+use super::era_weights::weigh;
+use super::group::Context;
 use crate::spec::{LossTerm, Spec, Transform};
 
 /// One era's labels, `[row, target]`; NaN where missing.
@@ -35,8 +38,44 @@ impl Deref for Labels<'_> {
     }
 }
 
+/// What the nets of a member learn from.
+pub(super) struct Learned<'h> {
+    pub(super) folds: Vec<FoldData<'h>>,
+    /// Where a term of the loss looks at it.
+    pub(super) benchmark: Option<Arc<BenchmarkRanks>>,
+}
+
+/// What the nets of a member learn from. What those of an `other` one learn from is shared as far as it is the same.
+///
+/// # Errors
+/// Too few eras for early stopping.
+pub(super) fn learned<'h>(
+    spec: &Spec,
+    harness: &'h Harness,
+    columns: &Columns,
+    other: Option<&Context<'h>>,
+) -> Result<Learned<'h>, TrainError> {
+    let folds = (0..harness.plan().folds.len()).map(|fold| FoldData::of(spec, harness, fold));
+    let mut folds = folds.collect::<Result<Vec<_>, _>>()?;
+    let other = other.filter(|other| other.spec.targets == spec.targets && other.spec.training == spec.training);
+    match other.filter(|other| other.columns.same_features(columns)) {
+        Some(other) => {
+            let pairs = folds.iter_mut().zip(&other.folds);
+            pairs.for_each(|(fold, other)| fold.era_weights.clone_from(&other.era_weights));
+        }
+        None => weigh(spec, columns, harness.features(), &mut folds),
+    }
+    match other {
+        Some(other) => share(&other.folds, &mut folds),
+        None => make(spec, harness, columns, &mut folds),
+    }
+    let known = other.filter(|other| other.spec.loss == spec.loss).and_then(|other| other.benchmark.clone());
+    let benchmark = known.or_else(|| BenchmarkRanks::of(spec, harness).map(Arc::new));
+    Ok(Learned { folds, benchmark })
+}
+
 /// Puts the labels that the spec asks for in place of the harness's, in the eras that are learned from and watched.
-pub(super) fn make(spec: &Spec, harness: &Harness, columns: &Columns, folds: &mut [FoldData<'_>]) {
+fn make(spec: &Spec, harness: &Harness, columns: &Columns, folds: &mut [FoldData<'_>]) {
     if spec.targets.transform == Transform::None && spec.targets.residual == 0.0 {
         return;
     }
@@ -58,6 +97,18 @@ pub(super) fn make(spec: &Spec, harness: &Harness, columns: &Columns, folds: &mu
         .collect();
     for era in folds.iter_mut().flat_map(|fold| fold.learn.iter_mut().chain(&mut fold.watch)) {
         if let Some(labels) = made.get(&era.rows.start) {
+            era.labels = Labels::Made(labels.clone());
+        }
+    }
+}
+
+/// Takes the labels that were made for other nets, whose spec asks for the same ones in the same eras.
+fn share(made: &[FoldData<'_>], folds: &mut [FoldData<'_>]) {
+    let pairs = folds.iter_mut().zip(made);
+    let eras = pairs
+        .flat_map(|(fold, made)| fold.learn.iter_mut().zip(&made.learn).chain(fold.watch.iter_mut().zip(&made.watch)));
+    for (era, made) in eras {
+        if let Labels::Made(labels) = &made.labels {
             era.labels = Labels::Made(labels.clone());
         }
     }
@@ -114,7 +165,7 @@ pub(super) struct BenchmarkRanks {
 
 impl BenchmarkRanks {
     /// Ranks them, if a term of the loss looks at them.
-    pub(super) fn of(spec: &Spec, harness: &Harness) -> Option<Self> {
+    fn of(spec: &Spec, harness: &Harness) -> Option<Self> {
         if !spec.loss.iter().any(|term| matches!(term, LossTerm::Bmc(_))) {
             return None;
         }

@@ -13,6 +13,7 @@ pub mod backend;
 mod batches;
 mod blocks;
 mod era_weights;
+mod facts;
 mod feed;
 mod forward;
 mod group;
@@ -31,7 +32,7 @@ mod trial;
 
 pub(crate) use backend::device_words;
 pub use backend::{Choice, DeviceError, DeviceSettings, Precision};
-pub(crate) use trial::facts;
+pub(crate) use facts::facts;
 pub use trial::{CellResult, Progress, Trainer};
 
 /// Why a training ended without a result.

@@ -107,7 +107,7 @@ fn neutralize_to_benchmark(predictions: &mut [f64], benchmark: &[f32], proportio
 ///
 /// The part is X·b with XᵀX·b = Xᵀp, by a Cholesky decomposition that leaves out columns which those before them already
 /// span; the part is the same with any columns of that span.
-fn neutralize_to_features(predictions: &mut [f64], x: &[f32], proportion: f64) {
+pub(super) fn neutralize_to_features(predictions: &mut [f64], x: &[f32], proportion: f64) {
     let rows = predictions.len();
     let width = x.len() / rows.max(1);
     if width == 0 {

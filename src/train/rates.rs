@@ -14,6 +14,7 @@ use super::kernels::{Dropout, Kernels, Truth};
 use super::loss::{LossInputs, loss};
 use super::noise::Keys;
 use super::optimizer::{Stepper, parts};
+use super::post::neutralize_to_features;
 use super::start::start;
 use super::streams::Replica;
 use crate::spec::net::{Inputs, Net};
@@ -44,11 +45,15 @@ const UNTIMED: usize = 2;
 const TIMED: usize = 8;
 const SECONDS: f64 = 0.15;
 
-/// Measures. `lanes` train side by side.
+/// Rows and features of the made-up era to which predictions are neutralized: its products are larger than a core's own cache,
+/// as those of real features are.
+const ERA: (usize, usize) = (1000, 512);
+
+/// Measures. `lanes` train side by side; `threads` do what the host does beside.
 pub(super) fn measure<B: Kernels>(
     device: &B::Device,
     precision: Precision,
-    lanes: usize,
+    (lanes, threads): (usize, usize),
     group_bytes: Option<u64>,
 ) -> DeviceRates
 where
@@ -67,6 +72,7 @@ where
         flops: wide.1.flops / wide.0,
         numbers: narrow.1.numbers / narrow.0,
         seconds_an_operation: small.0 / small.1.operations,
+        host: host(threads),
     };
     for _ in 0..2 {
         let rest = |seconds: f64, others: f64| (seconds - others).max(seconds / 4.0);
@@ -78,6 +84,23 @@ where
         rates.flops = wide.1.flops / rest(wide.0, numbers + begun);
     }
     rates
+}
+
+/// What the threads of the host do beside the training, all together.
+fn host(threads: usize) -> f64 {
+    let (rows, features) = ERA;
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let x: Vec<f32> = (0..rows * features).map(|_| f32::from(random.random_range(0_u8..5)) - 2.0).collect();
+    let predictions: Vec<f64> = (0..rows).map(|_| random.random::<f64>()).collect();
+    let seconds = side_by_side(threads, || {
+        let times = (0..2).map(|_| {
+            let begun = Instant::now();
+            neutralize_to_features(&mut predictions.clone(), &x, 1.0);
+            begun.elapsed().as_secs_f64()
+        });
+        times.fold(f64::INFINITY, f64::min)
+    });
+    threads.max(1) as f64 * cost::neutralizing(rows as f64, features as f64) / seconds
 }
 
 fn inputs() -> Inputs {

@@ -6,6 +6,7 @@ mod data;
 mod device;
 mod ensembles;
 mod every_block;
+mod facts;
 mod learning;
 mod losses;
 mod masks;

@@ -20,10 +20,10 @@ use super::kernels::Kernels;
 use super::post::PostProcessing;
 use super::rates;
 use super::streams::Replica;
+use crate::spec::Spec;
 use crate::spec::members::member;
 use crate::spec::net::Net;
 use crate::spec::rates::DeviceRates;
-use crate::spec::{DataFacts, Spec};
 
 /// One finished cell: a fold under a seed.
 #[derive(Clone, Debug)]
@@ -76,10 +76,14 @@ impl Trainer {
     /// How fast the device trains, measured now, in about half a second; longer on a GPU, which compiles its kernels first.
     pub fn rates(&self) -> DeviceRates {
         match self.device {
-            Device::Cpu { threads } => rates::measure::<Flex>(&Default::default(), Precision::Fp32, threads, None),
+            Device::Cpu { threads } => {
+                rates::measure::<Flex>(&Default::default(), Precision::Fp32, (threads, threads), None)
+            }
             #[cfg(feature = "cuda")]
             Device::Cuda { precision, memory } => {
-                rates::measure::<burn::backend::Cuda<f32, i32>>(&Default::default(), precision, 1, Some(memory))
+                let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+                let lanes = (1, threads);
+                rates::measure::<burn::backend::Cuda<f32, i32>>(&Default::default(), precision, lanes, Some(memory))
             }
         }
     }
@@ -121,7 +125,7 @@ impl Trainer {
             }
             #[cfg(feature = "cuda")]
             Device::Cuda { precision, memory } => {
-                let bytes = crate::spec::cost::estimate(spec, &facts(&self.harness)).replica_bytes;
+                let bytes = crate::spec::cost::estimate(spec, &super::facts(&self.harness)).replica_bytes;
                 let most = usize::try_from(memory / bytes.max(1)).unwrap_or(usize::MAX);
                 // One thread feeds the GPU; the host's share of the work (orders, scores) is spread over all cores.
                 let crew = Crew { threads: 1, helpers: 0, most };
@@ -150,22 +154,6 @@ impl Crew {
     }
 }
 
-/// What the data offers a spec, for checks before training.
-pub(crate) fn facts(harness: &Harness) -> DataFacts {
-    let sets = &harness.protocol().features.sets;
-    DataFacts {
-        feature_sets: sets
-            .iter()
-            .map(|name| (name.clone(), harness.feature_set(name).map_or(0, <[usize]>::len)))
-            .collect(),
-        features: harness.feature_count(),
-        targets: harness.target_names().to_vec(),
-        rows: harness.rows() as u64,
-        folds: harness.plan().folds.len(),
-        seeds: harness.protocol().seeds.len(),
-    }
-}
-
 /// A trial, laid out.
 pub(super) struct Trial<'h> {
     spec: &'h Spec,
@@ -188,9 +176,10 @@ impl<'h> Trial<'h> {
         precision: Precision,
         stop: &'h AtomicBool,
     ) -> Result<Self, TrainError> {
-        let contexts = (kinds.firsts.iter())
-            .map(|(member, spec)| Context::of_member(spec, harness, precision, stop, *member))
-            .collect::<Result<_, _>>()?;
+        let mut contexts: Vec<Context<'h>> = Vec::new();
+        for (member, spec) in &kinds.firsts {
+            contexts.push(Context::of_member(spec, harness, precision, stop, *member, contexts.first())?);
+        }
         Ok(Self { spec, contexts, kind_of: kinds.of.clone(), post: PostProcessing::of(spec, harness)? })
     }
 }

@@ -300,7 +300,15 @@ impl Drop for Worker {
 }
 
 fn no_facts() -> DataFacts {
-    DataFacts { feature_sets: Vec::new(), features: 0, targets: Vec::new(), rows: 0, folds: 0, seeds: 0 }
+    DataFacts {
+        feature_sets: Vec::new(),
+        features: 0,
+        targets: Vec::new(),
+        rows: 0,
+        eras: 0,
+        folds: Vec::new(),
+        seeds: 0,
+    }
 }
 
 /// The most that the worker's log may hold before it is begun anew.

@@ -9,7 +9,7 @@ use crate::spec::DataFacts;
 use crate::spec::rates::DeviceRates;
 
 /// The version of these messages; both sides are the same program, and a mismatch is refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// To the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

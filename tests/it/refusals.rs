@@ -105,6 +105,37 @@ fn a_wrong_spec_is_told_all_its_mistakes_at_once() {
 }
 
 #[test]
+fn a_model_over_the_budget_is_neither_tried_nor_made_the_baseline() {
+    let slow = "version: 1\nnetwork: [{ repeat: { times: 4, blocks: [{ dense: { width: 512 } }] } }]\n\
+                training: { epochs: 1000, batch_rows: 512, patience: null }\n";
+    let large = "version: 1\nnetwork: [{ repeat: { times: 4, blocks: [{ dense: { width: 2048 } }] } }]\n\
+                 training: { epochs: 1, batch_rows: 8192, patience: null }\n";
+    let cases = [
+        (slow, "trial_seconds: 1800", "trial_seconds: 5", ["s a trial (at most 5, "]),
+        (large, "memory_mb: null", "memory_mb: 256", ["MiB a net (at most "]),
+        (large, "parameters: 20000000", "parameters: 1000000", [" parameters (at most 1000000)"]),
+    ];
+    for (model, from, to, words) in cases {
+        let lab = TestLab::with(PROTOCOL, model);
+        lab.edit("autoresearch.yaml", from, to);
+        lab.run(&["prepare"]).exits(0);
+        lab.commit("a small budget");
+        let path = lab.path("model.yaml").display().to_string();
+        let words = [words[0], "model.yaml:2:1: network: over the budget: ", "raise `budget` in autoresearch.yaml"];
+        for command in ["check", "trial"] {
+            refused(&lab, &[command, &path], 3, &words);
+        }
+        lab.run(&["run", "--trials", "1"]).exits(3).says(&words);
+        assert_eq!(lab.events("trial_started").len(), 0);
+        lab.is_clean();
+        // The way out that it names is one.
+        lab.write("model.yaml", QUICK);
+        lab.commit("a smaller model");
+        lab.run(&["run", "--trials", "1"]).exits(0);
+    }
+}
+
+#[test]
 fn git_in_a_state_that_a_trial_cannot_be_committed_in() {
     let lab = TestLab::new();
     lab.run(&["prepare"]).exits(0);

@@ -10,23 +10,25 @@ use crate::research::settings::{Breadth, GateSettings, PhaseSettings};
 use crate::research::trial::{KnobChange, TrialRecord, Verdict};
 use crate::researcher::briefing::Briefing;
 use crate::spec::cost::Budget;
+use crate::spec::facts::{long_folds, side_by_side};
 use crate::spec::{DataFacts, Spec, diff};
 
 /// Data of the demo's size.
 pub(crate) fn facts() -> DataFacts {
     DataFacts {
-        feature_sets: vec![("alpha".into(), 20), ("beta".into(), 20), ("gamma".into(), 20)],
+        feature_sets: side_by_side([("alpha", 20), ("beta", 20), ("gamma", 20)]),
         features: 60,
         targets: ["one_20", "two_20", "one_60", "two_60"].map(String::from).to_vec(),
         rows: 36_000,
-        folds: 4,
+        eras: 120,
+        folds: long_folds(4),
         seeds: 3,
     }
 }
 
 /// A budget that the baseline is far below.
 pub(crate) fn budget() -> Budget {
-    Budget { params: 20_000_000, replica_bytes: 1 << 32, flops: 1e18, seconds: f64::INFINITY, rates: None }
+    Budget { params: 20_000_000, replica_bytes: 1 << 32, at_once: 2, flops: 1e18, seconds: f64::INFINITY, rates: None }
 }
 
 /// A lab's history in the making.

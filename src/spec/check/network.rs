@@ -15,6 +15,9 @@ const NOMINAL: usize = 8;
 /// The most widths that are tried as a number of features.
 const MAX_ATTEMPTS: usize = 16;
 
+/// The most sets, beside those that a spec names, that are tried as what the data has.
+const MAX_OTHERS: usize = 32;
+
 /// Between the blocks.
 pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
     let blocks = count(&spec.network);
@@ -26,24 +29,25 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
     if has_batch_norm(&spec.network) && rows < 64 {
         refuse("training.batch_rows", format!("batch norm over {rows} rows is mostly noise; use 64 or more"));
     }
-    // How many sets there are to make tokens of, only the data knows.
-    if spec.features.sets == Names::All && spec.network.iter().any(|block| has(block, &groups_features)) {
-        return;
-    }
-    let faults = |features| Net::of(spec, &nominal(spec, features)).err().unwrap_or_default();
-    let mut found: Vec<Fault> = faults(NOMINAL);
+    let faults = |features, others| Net::of(spec, &nominal(spec, features, others)).err().unwrap_or_default();
+    let mut found: Vec<Fault> = faults(NOMINAL, 0);
     if found.is_empty() {
         return;
     }
-    // A branch that adds up with the features themselves must be as wide as they are many, which the data knows. What is right
-    // for one of the widths in the spec is left to `data_rules`.
+    // A branch that adds up with the features themselves must be as wide as they are many, and one that makes tokens of sets
+    // has as many as there are sets, which the data knows. What is right for one of the widths in the spec, or for some number
+    // of sets, is left to `data_rules`.
     let mut widths = Vec::new();
     named_widths(&spec.network, false, &mut widths);
     widths.truncate(MAX_ATTEMPTS);
-    let sets = nominal(spec, 1).sets.len();
-    for features in widths.iter().flat_map(|width| [*width, width / sets]).filter(|features| *features > 0) {
-        let others = faults(features);
-        found.retain(|fault| others.iter().any(|other| other.path == fault.path));
+    let sets = nominal(spec, 1, 0).sets.len();
+    let attempts = widths.iter().flat_map(|width| [*width, width / sets]).filter(|features| *features > 0);
+    let most_others = if spec.network.iter().any(|block| has(block, &groups_features)) { MAX_OTHERS } else { 0 };
+    for features in attempts.chain([NOMINAL]) {
+        for others in 0..=most_others {
+            let faults = faults(features, others);
+            found.retain(|fault| faults.iter().any(|other| other.path == fault.path));
+        }
     }
     for fault in found {
         refuse(&fault.path, fault.message);
@@ -97,8 +101,9 @@ fn named_widths(blocks: &[Block], added: bool, widths: &mut Vec<usize>) {
     }
 }
 
-/// Sets of so many features each: those that the spec reads, or, where it reads all, those that its blocks name.
-fn nominal(spec: &Spec, features_each: usize) -> Inputs {
+/// Sets of so many features each: those that the spec reads, or, where it reads all, those that its blocks name and one more;
+/// and so many `others` that share every feature with them.
+fn nominal(spec: &Spec, features_each: usize, others: usize) -> Inputs {
     let mut names = match &spec.features.sets {
         Names::Only(names) => names.clone(),
         Names::All => Vec::new(),
@@ -109,7 +114,9 @@ fn nominal(spec: &Spec, features_each: usize) -> Inputs {
     }
     let set = |(index, name): (usize, String)| (name, (index * features_each..(index + 1) * features_each).collect());
     let features = names.len() * features_each;
-    Inputs { features, sets: names.into_iter().enumerate().map(set).collect(), targets: NOMINAL }
+    let mut sets: Vec<(String, Vec<usize>)> = names.into_iter().enumerate().map(set).collect();
+    sets.extend((0..others).map(|number| (format!("other {number}"), (0..features).collect())));
+    Inputs { features, sets, targets: NOMINAL }
 }
 
 fn named_sets(blocks: &[Block], names: &mut Vec<String>) {

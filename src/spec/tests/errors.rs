@@ -2,6 +2,7 @@
 
 use super::refused;
 use crate::spec::cost::Budget;
+use crate::spec::facts::{long_folds, side_by_side};
 use crate::spec::piece::Union;
 use crate::spec::{Block, DataFacts, Spec};
 
@@ -224,11 +225,12 @@ fn all_mistakes_of_all_parts_come_at_once_in_the_order_of_the_language() {
 #[test]
 fn names_that_the_data_lacks_come_with_the_nearest() {
     let facts = DataFacts {
-        feature_sets: vec![("serenity".into(), 95), ("wisdom".into(), 140)],
+        feature_sets: side_by_side([("serenity", 95), ("wisdom", 140)]),
         features: 235,
         targets: vec!["target_ender_20".into(), "target_ender_60".into()],
         rows: 1000,
-        folds: 4,
+        eras: 60,
+        folds: long_folds(4),
         seeds: 3,
     };
     let text = "features: { sets: [wisdom, serenitiy] }\ntargets: { train_on: [target_ender_6] }\n\
@@ -248,16 +250,18 @@ fn names_that_the_data_lacks_come_with_the_nearest() {
 #[test]
 fn what_is_too_expensive_is_said_at_the_network_beside_what_the_data_lacks() {
     let facts = DataFacts {
-        feature_sets: vec![("serenity".into(), 3)],
+        feature_sets: side_by_side([("serenity", 3)]),
         features: 3,
         targets: vec!["target_ender_20".into()],
         rows: 1000,
-        folds: 4,
+        eras: 60,
+        folds: long_folds(4),
         seeds: 3,
     };
     let text = "features: { sets: [serenety] }\nnetwork: [{ dense: { width: 4096 } }]\n";
     let spec = Spec::parse(text, "model.yaml").expect("valid by itself");
-    let budget = Budget { params: 10, replica_bytes: 1 << 40, flops: 1e30, seconds: f64::INFINITY, rates: None };
+    let budget =
+        Budget { params: 10, replica_bytes: 1 << 40, at_once: 1, flops: 1e30, seconds: f64::INFINITY, rates: None };
     let found = spec.check_all(&facts, &budget).expect_err("two mistakes").located(text, "model.yaml").to_string();
     let lines: Vec<&str> = found.lines().collect();
     assert_eq!(lines.len(), 2, "{found}");
@@ -266,4 +270,26 @@ fn what_is_too_expensive_is_said_at_the_network_beside_what_the_data_lacks() {
         "{found}"
     );
     assert!(lines[1].starts_with("model.yaml:2:1: network: over the budget: "), "{found}");
+}
+
+#[test]
+fn what_is_wrong_however_many_sets_there_are_is_known_without_the_data() {
+    let tokens = "tokenize: { per: group, width: 6 }";
+    says(
+        &format!("network: [{{ {tokens} }}, {{ attention: {{ heads: 4 }} }}, {{ pool: mean }}]\n"),
+        &["model.yaml:1:66: network[1].attention.heads: 4 heads do not divide the tokens' width, 6"],
+    );
+    // Right for eight sets, for one set, and for two that share columns.
+    let added = |width| {
+        format!(
+            "{{ parallel: {{ combine: sum, branches: [[{{ {tokens} }}, {{ pool: flatten }}], [{{ dense: {{ width: {width} }} }}]] }} }}"
+        )
+    };
+    for text in [
+        format!("network: [{}]\n", added(48)),
+        format!("features: {{ sets: [wisdom] }}\nnetwork: [{}]\n", added(6)),
+        format!("features: {{ sets: [wisdom, all] }}\nnetwork: [{{ inputs: {{ sets: [wisdom] }} }}, {}]\n", added(12)),
+    ] {
+        Spec::parse(&text, "model.yaml").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::spec::facts::{long_folds, side_by_side};
 use crate::spec::node::Node;
 use crate::spec::piece::Piece;
 use crate::spec::shape::{Field, Shape, chosen};
@@ -19,11 +20,12 @@ pub(crate) struct Example {
 pub(crate) fn facts() -> DataFacts {
     let names = ["target_ender_20", "target_ender_60", "target_cyrusd_20", "target_cyrusd_60"];
     DataFacts {
-        feature_sets: [("serenity", 7), ("wisdom", 5), ("sunshine", 4)].map(|(name, size)| (name.into(), size)).into(),
+        feature_sets: side_by_side([("serenity", 7), ("wisdom", 5), ("sunshine", 4)]),
         features: 16,
         targets: names.map(str::to_owned).into(),
         rows: 4_000,
-        folds: 4,
+        eras: 80,
+        folds: long_folds(4),
         seeds: 3,
     }
 }

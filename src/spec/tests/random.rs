@@ -451,7 +451,7 @@ proptest! {
     #[test]
     fn small_specs_are_small_and_fit_the_data(spec in small_spec(&facts())) {
         let budget =
-            Budget { params: 20_000_000, replica_bytes: 2 << 30, flops: 1e15, seconds: f64::INFINITY, rates: None };
+            Budget { params: 20_000_000, replica_bytes: 2 << 30, at_once: 1, flops: 1e15, seconds: f64::INFINITY, rates: None };
         if let Err(errors) = spec.check_all(&facts(), &budget) {
             prop_assert!(false, "{errors}\n{}", spec.to_yaml());
         }

@@ -25,8 +25,8 @@ fn two_steps(spec: &Spec, market: &Market) -> Result<(), String> {
     let harness = market.harness();
     let stop = AtomicBool::new(false);
     let own = member(spec, 0).map_err(|errors| errors.to_string())?;
-    let mut context =
-        Context::of_member(&own, &harness, Precision::Fp32, &stop, 0).map_err(|error| format!("laid out: {error}"))?;
+    let mut context = Context::of_member(&own, &harness, Precision::Fp32, &stop, 0, None)
+        .map_err(|error| format!("laid out: {error}"))?;
     context.plan.steps = context.plan.steps.min(if spec.training.epochs == 1 { 2 } else { 1 });
     let replicas = [Replica { fold: 0, seed: 42, member: 0 }, Replica { fold: 2, seed: 17, member: 0 }];
     let feed = Feed::<Flex>::of(&context, Default::default());

@@ -1,5 +1,6 @@
 //! What a GPU does differently, on the CPU backend: batches gathered on the device, groups, precision.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::backend::{Autodiff, Flex};
@@ -50,7 +51,7 @@ fn with_gaps<'h>(context: &mut Context<'h>, labels: &'h mut Vec<Vec<f32>>) {
     }
     if let Some(benchmark) = &context.benchmark {
         let score = |row: usize| if row.is_multiple_of(5) { f32::NAN } else { benchmark.at(row).0 };
-        context.benchmark = Some(BenchmarkRanks::new((0..benchmark.rows()).map(score).collect()));
+        context.benchmark = Some(Arc::new(BenchmarkRanks::new((0..benchmark.rows()).map(score).collect())));
     }
 }
 

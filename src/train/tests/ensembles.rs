@@ -1,11 +1,13 @@
 //! Ensembles whose members differ, and what happens to predictions afterwards.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::backend::Flex;
 
 use super::{Market, Trainer, bits, on_cpu, spec};
 use crate::spec::Spec;
+use crate::spec::members::member;
 use crate::train::backend::Precision;
 use crate::train::batches::Columns;
 use crate::train::group::Context;
@@ -69,7 +71,7 @@ fn each_member_sees_a_part_of_the_features_of_its_own() {
     let stop = AtomicBool::new(false);
     let seen: Vec<Vec<f32>> = (0..4)
         .map(|member| {
-            let context = Context::of_member(&spec, &harness, Precision::Fp32, &stop, member).expect("laid out");
+            let context = Context::of_member(&spec, &harness, Precision::Fp32, &stop, member, None).expect("laid out");
             assert_eq!(
                 (context.columns.features(), context.columns.inputs()),
                 (6, 7),
@@ -120,5 +122,53 @@ fn predictions_are_processed_before_they_are_scored() {
         for (a, b) in normal.score.eras.iter().zip(&plain.score.eras) {
             assert!((a.corr - b.corr).abs() < 1e-6, "{} and {}", a.corr, b.corr);
         }
+    }
+}
+
+#[test]
+fn members_share_what_they_learn_as_far_as_it_is_the_same() {
+    let market = Market::small();
+    let (harness, stop) = (market.harness(), AtomicBool::new(false));
+    let text = |features: &str| {
+        format!(
+            "network: [{{ dense: {{ width: 8 }} }}]\nloss: [mse, bmc]\nfeatures: {{ benchmark: true }}\n\
+             targets: {{ transform: gaussian, residual: 0.5 }}\n\
+             training: {{ epochs: 2, batch_rows: 256, patience: 2, era_weighting: volatility }}\n\
+             ensemble: {{ members: 2, diversity: {{ width: 2, features: {features} }} }}\n"
+        )
+    };
+    for (text, same_features) in [(text("1.0"), true), (text("0.5"), false)] {
+        let members = [0, 1].map(|index| member(&spec(&text), index).expect("a member"));
+        let context = |index: usize, other| {
+            Context::of_member(&members[index], &harness, Precision::Fp32, &stop, index as u32, other)
+                .expect("laid out")
+        };
+        let first = context(0, None);
+        let (second, alone) = (context(1, Some(&first)), context(1, None));
+        let eras = |of: &Context<'_>| -> Vec<*const f32> {
+            of.folds
+                .iter()
+                .flat_map(|fold| fold.learn.iter().chain(&fold.watch))
+                .map(|era| era.labels.as_ptr())
+                .collect()
+        };
+        assert_eq!(eras(&first), eras(&second), "the same memory");
+        for (found, wanted) in second.folds.iter().zip(&alone.folds) {
+            let labels = found.learn.iter().chain(&found.watch).zip(wanted.learn.iter().chain(&wanted.watch));
+            for (found, wanted) in labels {
+                assert_eq!(found.rows, wanted.rows);
+                assert!(found.labels.iter().zip(wanted.labels.iter()).all(|(a, b)| a.to_bits() == b.to_bits()));
+            }
+            assert_eq!(found.era_weights, wanted.era_weights);
+        }
+        let weights = |of: &Context<'_>| of.folds.iter().flat_map(|fold| fold.era_weights.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            weights(&first) == weights(&second),
+            same_features,
+            "volatility is of the features that a member sees"
+        );
+        assert_eq!(first.columns.benchmark().map(<[f32]>::as_ptr), second.columns.benchmark().map(<[f32]>::as_ptr));
+        let ranks = |of: &Context<'_>| of.benchmark.as_ref().map(Arc::as_ptr);
+        assert!(ranks(&first).is_some() && ranks(&first) == ranks(&second));
     }
 }

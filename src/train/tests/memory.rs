@@ -121,7 +121,7 @@ fn a_net_takes_about_the_memory_that_was_estimated() {
         let real = std::thread::scope(|scope| {
             let work = || {
                 let mut context =
-                    Context::of_member(&spec, &harness, Precision::Fp32, &stop, 0).expect("it is laid out");
+                    Context::of_member(&spec, &harness, Precision::Fp32, &stop, 0, None).expect("it is laid out");
                 // Later steps use the memory of the first ones again.
                 context.plan.steps = context.plan.steps.min(3);
                 let feed = Feed::<Flex>::of(&context, Default::default());
