@@ -141,7 +141,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("Aggregate", "mean", "{ ensemble: { members: 4, aggregate: mean } }"),
     ("Aggregate", "rank_mean", "{ ensemble: { members: 4, aggregate: rank_mean } }"),
     ("Aggregate", "median", "{ ensemble: { members: 5, aggregate: median } }"),
-    ("Aggregate", "trimmed", "{ ensemble: { members: 4, aggregate: { trimmed: { share: 0.25 } } } }"),
+    ("Aggregate", "trimmed", "{ ensemble: { members: 5, aggregate: { trimmed: { share: 0.2 } } } }"),
     ("Spec", "post", "{ post: { gaussianize: true, neutralize: { to: benchmark, proportion: 0.5 } } }"),
     ("Post", "neutralize", "{ post: { neutralize: { to: features, proportion: 0.5 } } }"),
 ];

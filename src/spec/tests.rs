@@ -5,6 +5,7 @@ mod diff;
 mod errors;
 pub(crate) mod examples;
 mod hostile;
+mod idle;
 mod knobs;
 mod meaning;
 pub(crate) mod random;

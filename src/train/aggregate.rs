@@ -31,7 +31,7 @@ pub(super) fn combine_members(members: &[Vec<f32>], how: &Aggregate, eras: &[Ran
     let cut = match how {
         Aggregate::Mean(_) | Aggregate::RankMean(_) => 0,
         Aggregate::Median(_) => (members.len().max(1) - 1) / 2,
-        Aggregate::Trimmed(trimmed) => (trimmed.share * members.len() as f64 + 1e-9) as usize,
+        Aggregate::Trimmed(trimmed) => trimmed.cut(members.len()),
     };
     let mut combined = vec![0.0_f32; members.first().map_or(0, Vec::len)];
     let share = 1.0 / (members.len() - 2 * cut) as f32;
@@ -89,7 +89,7 @@ mod tests {
     use crate::spec::{Aggregate, Spec};
 
     fn aggregate(word: &str) -> Aggregate {
-        let text = format!("network: [{{ dense: {{ width: 4 }} }}]\nensemble: {{ members: 2, aggregate: {word} }}\n");
+        let text = format!("network: [{{ dense: {{ width: 4 }} }}]\nensemble: {{ members: 16, aggregate: {word} }}\n");
         Spec::parse(&text, "test").expect("valid").ensemble.aggregate
     }
 

@@ -6,7 +6,8 @@ use crate::spec::{Cosine, Curve, Schedule};
 
 /// The factor at `step` of `epochs * steps_per_epoch` steps, counted from 0.
 ///
-/// Curves follow PyTorch's schedulers of the same names, taken at every step instead of every epoch.
+/// Curves follow PyTorch's and timm's schedulers of the same names, taken at every step instead of every epoch. A warm-up
+/// multiplies the curve, as PyTorch's chained schedulers do, and is not put before it, as timm's is.
 pub(super) fn factor(schedule: &Schedule, step: usize, steps_per_epoch: usize, epochs: u32) -> f64 {
     let per_epoch = steps_per_epoch.max(1) as f64;
     let epoch = step as f64 / per_epoch;

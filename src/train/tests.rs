@@ -14,6 +14,7 @@ mod memory;
 mod numbers;
 mod optimizers;
 mod promises;
+mod schedules;
 mod terms;
 mod torch;
 
@@ -21,8 +22,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use burn::backend::Flex;
 use prepare::{DataPaths, Evaluation, Harness, Protocol, build};
 
+use super::backend::Precision;
+use super::feed::Feed;
+use super::group::{Context, train_group};
+use super::streams::Replica;
 use super::{CellResult, Choice, DeviceSettings, TrainError, Trainer};
 use crate::spec::Spec;
 
@@ -107,4 +113,29 @@ fn spec(text: &str) -> Spec {
 /// The bits of every prediction: equal only where the numbers are the same to the last digit.
 fn bits(cells: &[CellResult]) -> Vec<u32> {
     cells.iter().flat_map(|cell| &cell.predictions).map(|prediction| prediction.to_bits()).collect()
+}
+
+/// Nets of three folds, seeds and members come out alike alone and in a group, up to a share of the largest output: one output
+/// a test row and target.
+fn same_alone_and_in_a_group(spec: &Spec, market: &Market, tolerance: f32) {
+    let (harness, stop) = (market.harness(), AtomicBool::new(false));
+    let replicas = [
+        Replica { fold: 0, seed: 42, member: 0 },
+        Replica { fold: 2, seed: 42, member: 1 },
+        Replica { fold: 1, seed: 17, member: 0 },
+    ];
+    let yaml = spec.to_yaml();
+    let context = Context::new(spec, &harness, Precision::Fp32, &stop).expect("it can be laid out");
+    let feed = Feed::<Flex>::of(&context, Default::default());
+    let train =
+        |replicas: &[Replica]| train_group(&feed, replicas, &|| {}).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+    for (replica, grouped) in replicas.iter().zip(train(&replicas)) {
+        let alone = train(std::slice::from_ref(replica)).remove(0);
+        let rows: usize = context.folds[replica.fold].test.iter().map(ExactSizeIterator::len).sum();
+        assert_eq!(alone.outputs.len(), rows * context.columns.targets.len(), "{yaml}");
+        let size = alone.outputs.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        for (a, b) in alone.outputs.iter().zip(&grouped.outputs) {
+            assert!((a - b).abs() <= tolerance * size, "{replica:?}: {a} alone, {b} in a group\n{yaml}");
+        }
+    }
 }

@@ -158,7 +158,7 @@ impl Crew {
 pub(super) struct Trial<'h> {
     spec: &'h Spec,
     /// One for each kind of member.
-    contexts: Vec<Context<'h>>,
+    pub(super) contexts: Vec<Context<'h>>,
     /// Which of them each member is.
     kind_of: Vec<usize>,
     post: PostProcessing<'h>,

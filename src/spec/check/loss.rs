@@ -1,8 +1,8 @@
 //! Rules of the loss.
 
 use super::Refuse;
-use crate::spec::language::{Block, LossTerm, Spec, Transform};
-use crate::spec::piece::Piece;
+use crate::spec::language::{Batches, Block, LossTerm, Spec, Transform, Within};
+use crate::spec::piece::{Piece, Union};
 use crate::spec::value::Value;
 
 /// Between the terms, and between them and the targets and the net.
@@ -15,6 +15,10 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
         let (path, before) = (format!("loss[{index}]"), &spec.loss[..index]);
         if before.iter().any(|other| unweighted(other) == unweighted(term)) {
             refuse(&path, "the same term stands twice; add the weights up".into());
+        }
+        if matches!(spec.training.batches, Batches::Era(_)) && term.within() == Some(Within::Era) {
+            let message = "a batch is one era already (training.batches: era); leave `within` out";
+            refuse(&format!("{path}.{}.within", term.write_as().0), message.into());
         }
         match term {
             LossTerm::CrossEntropy(_) => {

@@ -12,6 +12,20 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
             format!("the warm-up of {warmup} epochs never ends: training.epochs is {epochs}"),
         );
     }
+    match &spec.schedule.kind {
+        Curve::Step(decay) if decay.every >= epochs => {
+            let message =
+                format!("the first step would come after {} epochs: training.epochs is {epochs}", decay.every);
+            refuse("schedule.step.every", message);
+        }
+        Curve::Cosine(decay) if decay.restarts == 0 && decay.growth != 1.0 => {
+            refuse(
+                "schedule.cosine.growth",
+                "there is one cycle, and none to be longer; set restarts to 1 or more".into(),
+            );
+        }
+        _ => {}
+    }
     if let Curve::Polynomial(decay) = &spec.schedule.kind
         && decay.epochs > epochs.saturating_mul(10)
     {

@@ -7,15 +7,31 @@ use crate::spec::names::Names;
 
 /// Between weights and the targets that a spec names.
 pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
-    if let (Weighting::Fixed(weights), Names::Only(names)) = (&spec.targets.weighting, &spec.targets.train_on) {
-        fixed_weights(&weights.0, names, refuse);
+    if let Names::Only(names) = &spec.targets.train_on {
+        weighting(spec, names, refuse);
     }
 }
 
 /// Between weights and the targets that the data has.
 pub(super) fn data_rules(spec: &Spec, facts: &DataFacts, refuse: &mut Refuse<'_>) {
-    if let (Weighting::Fixed(weights), Names::All) = (&spec.targets.weighting, &spec.targets.train_on) {
-        fixed_weights(&weights.0, &facts.targets, refuse);
+    if spec.targets.train_on == Names::All {
+        weighting(spec, &facts.targets, refuse);
+    }
+}
+
+fn weighting(spec: &Spec, targets: &[String], refuse: &mut Refuse<'_>) {
+    match &spec.targets.weighting {
+        Weighting::Uniform(_) => {}
+        _ if targets.len() == 1 => {
+            refuse("targets.weighting", "one target counts for all; leave it out, or train on more targets".into());
+        }
+        Weighting::Learned(_) => {}
+        Weighting::Fixed(weights) => {
+            fixed_weights(&weights.0, targets, refuse);
+            if weights.0.windows(2).all(|pair| pair[0].1 == pair[1].1) {
+                refuse("targets.weighting.fixed", "equal weights are `weighting: uniform`".into());
+            }
+        }
     }
 }
 

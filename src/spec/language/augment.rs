@@ -8,7 +8,7 @@ union! {
     Augment {
         /// x ← λ·x + (1 - λ)·x' (Zhang et al. 2018).
         Mixup(Mixup) = "mixup", ();
-        /// The same after a block of the network that is drawn at each step, 0 (the inputs) to the last (Verma et al. 2019).
+        /// The same after a block of the network that is drawn at each step, 0 (the inputs) to the last (Verma et al. 2019). Behind a later block than the inputs, what `inputs` and `benchmark` blocks read there is not mixed.
         ManifoldMixup(ManifoldMixup) = "manifold_mixup", ();
         /// Each feature of each row is the partner's with probability 1 - λ (Yun et al. 2019, for tables).
         Cutmix(Cutmix) = "cutmix", ();
@@ -45,6 +45,6 @@ record! {
     /// Smaller labels.
     LabelSmoothing {
         /// How far each label moves to the middle.
-        amount: f64 = 0.1, float(0.0, 0.9);
+        amount: f64 = 0.1, float(0.01, 0.9);
     }
 }

@@ -48,8 +48,16 @@ record! {
 record! {
     /// Trimmed mean.
     Trimmed {
-        /// The share of members left out at each end, as a number of members rounded down: 0.25 of 4 is one at each end.
-        share: f64 = 0.25, float(0.0, 0.45);
+        /// The share of members left out at each end, as a number of members rounded down: 0.25 of 6 is one at each end. At least one is, and at least three stay: two in the middle are the median.
+        share: f64 = 0.25, float(0.05, 0.45);
+    }
+}
+
+impl Trimmed {
+    /// How many of so many members are left out at each end.
+    pub fn cut(&self, members: usize) -> usize {
+        // What is a whole number stays one, whatever the last bit says.
+        (self.share * members as f64 + 1e-9) as usize
     }
 }
 
@@ -64,7 +72,7 @@ record! {
         dropout: f64 = 0.0, float(0.0, 0.45);
         /// The share of the features that each member sees: a random subset of its own, the same in every fold and under every seed.
         features: f64 = 1.0, float(0.05, 1.0);
-        /// Member i uses the schedule i mod their number; none: all use the spec's own.
+        /// Member i uses the schedule i mod their number, and the spec's own is left out; none: all use the spec's own.
         schedules: Vec<Schedule> = Vec::new(), list(0, 8);
     }
 }

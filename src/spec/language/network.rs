@@ -58,7 +58,7 @@ union! {
         Activation(Activation) = "activation", ();
         /// Dropout by itself: this share of units is set to 0 in training; the others are scaled by 1 / (1 - share).
         Dropout(f64) = "dropout", float(0.01, 0.9);
-        /// In training, Gaussian noise of this standard deviation is added to each unit.
+        /// In training, noise of this standard deviation is added to each unit: near to normal, as `features.noise`.
         Noise(f64) = "noise", float(1e-3, 2.0).log();
     }
 }
@@ -92,7 +92,7 @@ record! {
     /// Blocks several times over.
     Repeat {
         /// How often.
-        times: u32 = 2, int(1, 16);
+        times: u32 = 2, int(2, 16);
         /// The blocks.
         blocks: Vec<Block>, list(1, 8);
     }

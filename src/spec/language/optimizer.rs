@@ -8,7 +8,7 @@ use crate::spec::piece::{Beside, float, int, standard};
 pub type Optimization = Beside<Optimizer, OptimizerExtras>;
 
 union! {
-    /// How weights follow gradients g at step t = 1, 2, …; lr is the learning rate times what the schedule says. Where gradients are clipped both ways, it is by value first. A net is clipped by its own norm.
+    /// How weights follow gradients g at step t = 1, 2, …; lr is the learning rate times what the schedule says. Where gradients are clipped both ways, it is by value first. A net is clipped by its own norm. Where a loss or a prediction stops being a number, as at a rate too high, the trial ends with an error that names fold, seed, member and epoch.
     Optimizer {
         /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
         Adamw(AdamW) = "adamw", ();
@@ -78,7 +78,7 @@ record! {
         momentum: f64 = 0.9, float(0.0, 0.999);
         /// Weight decay, added to the gradient.
         weight_decay: f64 = 0.0, float(0.0, 1.0);
-        /// Whether momentum looks ahead (Nesterov 1983, as in PyTorch). Without momentum it changes nothing.
+        /// Whether momentum, which must be above 0, looks ahead (Nesterov 1983, as in PyTorch).
         nesterov: bool = false, ();
         /// Gradients are scaled down to this global L2 norm; `null`: never.
         clip_norm: Option<f64> = None, float(1e-4, 1000.0).log();
@@ -136,7 +136,7 @@ record! {
         weight_decay: f64 = 1e-2, float(0.0, 1.0);
         /// Decay of the mean gradient.
         momentum: f64 = 0.95, float(0.0, 0.999);
-        /// Whether momentum looks ahead.
+        /// Whether momentum, which must then be above 0, looks ahead.
         nesterov: bool = true, ();
         /// Newton–Schulz iterations.
         iterations: u32 = 5, int(1, 12);
@@ -220,6 +220,21 @@ record! {
 }
 
 impl Optimizer {
+    /// Whether it has a weight decay.
+    pub(crate) fn decays(&self) -> bool {
+        let decay = match self {
+            Self::Adamw(fields) => fields.weight_decay,
+            Self::Adam(fields) => fields.weight_decay,
+            Self::Sgd(fields) => fields.weight_decay,
+            Self::Rmsprop(fields) => fields.weight_decay,
+            Self::Lion(fields) => fields.weight_decay,
+            Self::Muon(fields) => fields.weight_decay.max(fields.adamw.weight_decay),
+            Self::Adan(fields) => fields.weight_decay,
+            Self::Lamb(fields) => fields.weight_decay,
+        };
+        decay > 0.0
+    }
+
     /// The norm and the value that gradients are clipped to.
     pub fn clips(&self) -> (Option<f64>, Option<f64>) {
         match self {

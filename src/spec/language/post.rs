@@ -18,8 +18,8 @@ record! {
     Neutralize {
         /// What X holds.
         to: Neutralizer = Neutralizer::Benchmark, ();
-        /// 0: nothing is taken away. 1: what is left is uncorrelated with every column of X.
-        proportion: f64 = 0.5, float(0.0, 1.0);
+        /// Low: little is taken away. 1: what is left is uncorrelated with every column of X.
+        proportion: f64 = 0.5, float(0.01, 1.0);
     }
 }
 

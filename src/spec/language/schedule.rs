@@ -9,13 +9,13 @@ pub type Schedule = Beside<Curve, ScheduleExtras>;
 record! {
     /// What may stand beside any schedule.
     ScheduleExtras {
-        /// Epochs over which the learning rate first rises from 0 to what the schedule says.
+        /// Epochs over which the learning rate first rises from 0 to what the schedule says, at every step: the curve's factor times the share of the warm-up that is done. The curve's own epochs count from the start of training.
         warmup_epochs: f64 = 0.0, float(0.0, 50.0);
     }
 }
 
 union! {
-    /// How the learning rate moves over the epochs.
+    /// How the learning rate moves over the epochs: factors of the optimizer's, taken anew at every step.
     Curve {
         /// It does not.
         Constant(Constant) = "constant", ();
@@ -43,7 +43,7 @@ record! {
         /// Epochs until the end is reached.
         epochs: u32 = 30, int(1, 1000).log();
         /// The factor at the end.
-        end_factor: f64 = 0.1, float(0.0, 1.0);
+        end_factor: f64 = 0.1, float(0.0, 0.99);
         /// 1 is a straight line.
         power: f64 = 1.0, float(0.1, 10.0).log();
     }
@@ -53,10 +53,10 @@ record! {
     /// end_factor + (1 - end_factor)·(1 + cos(π·t)) / 2, t going from 0 to 1 in every cycle; with restarts SGDR (Loshchilov & Hutter 2017).
     Cosine {
         /// The factor at the end of each cycle.
-        end_factor: f64 = 0.0, float(0.0, 1.0);
+        end_factor: f64 = 0.0, float(0.0, 0.99);
         /// How often it starts again; the cycles fill all epochs.
         restarts: u32 = 0, int(0, 20);
-        /// The length of each cycle by that of the one before it: T_mult.
+        /// The length of each cycle by that of the one before it: T_mult. For `restarts` above 0.
         growth: f64 = 1.0, float(1.0, 4.0);
     }
 }
@@ -75,16 +75,16 @@ record! {
     /// Exponential decay.
     Exponential {
         /// What an epoch multiplies the rate with.
-        factor: f64 = 0.9, float(0.01, 1.0);
+        factor: f64 = 0.9, float(0.01, 0.999);
     }
 }
 
 record! {
     /// Step decay.
     StepDecay {
-        /// Epochs between two steps.
+        /// Epochs between two steps; fewer than `training.epochs`.
         every: u32 = 10, int(1, 1000).log();
         /// What a step multiplies the rate with.
-        factor: f64 = 0.1, float(0.001, 1.0).log();
+        factor: f64 = 0.1, float(0.001, 0.99).log();
     }
 }

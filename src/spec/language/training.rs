@@ -15,7 +15,7 @@ record! {
         batches: Batches = Batches::Rows(RowBatches {}), ();
         /// How often each era's rows are drawn.
         era_weighting: EraWeighting = EraWeighting::Uniform(Uniform {}), ();
-        /// Training stops after this many epochs without a better score on an inner, purged part of the training eras, and the best epoch's weights are used. `null`: all epochs are trained on all training eras, and the last weights are used.
+        /// Training stops after this many epochs without a better score on an inner, purged part of the training eras, and the best epoch's weights are used. The score is the mean over those eras of the Pearson correlation of output and label in each, averaged over targets by their weights; the labels are those that are learned from, after `targets.transform` and `targets.residual`. `null`: all epochs are trained on all training eras, and the last weights are used.
         patience: Option<u32> = Some(5), int(1, 1000).log();
     }
 }
@@ -71,9 +71,9 @@ record! {
 }
 
 record! {
-    /// w = v^-power. v, an era's volatility, is the root mean square over the used features that vary in the era of the correlation of feature and first training target within it: how much features moved stocks. It is computed once, of learned eras alone, and taken as at least a tenth of its mean; an era in which it cannot be computed counts as the mean.
+    /// w = v^-power. v, an era's volatility, is the root mean square over the used features that vary in the era of the correlation of feature and first training target within it: how much features moved stocks. It is computed once for each fold, of the eras that it learns from alone, and taken as at least a tenth of its mean; an era in which it cannot be computed counts as the mean.
     Volatility {
-        /// 0: no difference between eras.
-        power: f64 = 1.0, float(0.0, 4.0);
+        /// Low: little difference between eras.
+        power: f64 = 1.0, float(0.1, 4.0);
     }
 }

@@ -16,7 +16,7 @@ record! {
         swa: Option<Swa> = None, ();
         /// Noise on the gradients; `null`: off.
         gradient_noise: Option<GradientNoise> = None, ();
-        /// Learning rates that differ between parts of the net; `null`: one for all.
+        /// Learning rates and weight decay that differ between parts of the net; `null`: one of each for all.
         rates: Option<Rates> = None, ();
     }
 }
@@ -27,7 +27,7 @@ record! {
         /// Steps between two updates of the slow weights.
         k: u32 = 5, int(2, 50).log();
         /// How far the slow weights go towards the fast ones.
-        alpha: f64 = 0.5, float(0.05, 1.0);
+        alpha: f64 = 0.5, float(0.05, 0.95);
     }
 }
 
@@ -45,15 +45,27 @@ record! {
     /// average ← decay·average + (1 - decay)·w after every step, beginning with the weights after the first step, as in PyTorch's `swa_utils`. Batch norm's running statistics are averaged the same way. The average is what early stopping watches and what predicts; training goes on from the weights themselves.
     Ema {
         /// Decay of the average: it remembers about 1 / (1 - decay) steps.
-        decay: f64 = 0.999, float(0.0, 0.99999);
+        decay: f64 = 0.999, float(0.5, 0.99999);
     }
 }
 
 record! {
     /// Stochastic weight averaging (Izmailov 2018): the equal mean of the weights at the end of each epoch after ⌊from·epochs⌋. Batch norm's running statistics are averaged the same way, not measured anew. The mean is what early stopping watches and what predicts; early stopping begins with it, so that no net stops before. Training goes on from the weights themselves.
     Swa {
-        /// The share of all epochs after which averaging begins.
+        /// The share of all epochs after which averaging begins; at least two epochs are left.
         from: f64 = 0.75, float(0.0, 0.95);
+    }
+}
+
+impl Swa {
+    /// Epochs before the first that is averaged.
+    pub fn behind(&self, epochs: u32) -> u32 {
+        (self.from * f64::from(epochs)).floor() as u32
+    }
+
+    /// How many of so many epochs are averaged, where none is stopped early.
+    pub(crate) fn averaged(&self, epochs: u32) -> u32 {
+        epochs.saturating_sub(self.behind(epochs))
     }
 }
 
@@ -68,7 +80,7 @@ record! {
 }
 
 record! {
-    /// Factors of the learning rate. A parameter belongs to one of `first`, `body`, `output` and `target_weights`, and takes its factor; a vector takes that of `vectors` too.
+    /// Factors of the optimizer's learning rate, not rates themselves: 1 is the same rate. A parameter belongs to one of `first`, `body`, `output` and `target_weights`, and takes its factor; a vector takes that of `vectors` too.
     Rates {
         /// The first weight matrix, and what stands before the second: its bias, its norm.
         first: f64 = 1.0, float(0.01, 100.0).log();
@@ -76,11 +88,11 @@ record! {
         body: f64 = 1.0, float(0.01, 100.0).log();
         /// The linear layer at the end.
         output: f64 = 1.0, float(0.01, 100.0).log();
-        /// The logits of learned target weights.
+        /// The logits of learned target weights; for `targets.weighting: learned`.
         target_weights: f64 = 1.0, float(0.01, 100.0).log();
         /// Biases, scales and shifts of norms: every parameter of one row, but the target weights.
         vectors: f64 = 1.0, float(0.01, 100.0).log();
-        /// Whether weight decay also pulls at parameters of one row.
-        decay_vectors: bool = true, ();
+        /// Whether weight decay also pulls at vectors. It does where `rates` is not written; usually it should not.
+        decay_vectors: bool = false, ();
     }
 }

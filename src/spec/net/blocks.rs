@@ -59,6 +59,9 @@ impl Builder<'_> {
                 Layer::Benchmark
             }
             Block::StopGradient(_) => {
+                if matches!(stream, Stream::Features(_)) {
+                    self.refuse(&here, "no gradient goes back to the features; put it behind what learns".into());
+                }
                 self.pass(50 * stream.count() * stream.width());
                 Layer::StopGradient
             }
@@ -67,6 +70,10 @@ impl Builder<'_> {
                 Layer::Sequence(Vec::new())
             }
             Block::Norm(kind) => self.norm_block(*kind, stream),
+            Block::Activation(Activation::Identity) => {
+                self.refuse(&here, "`identity` does nothing; leave the block out, or take another".into());
+                Layer::Sequence(Vec::new())
+            }
             Block::Activation(activation) => self.activation(*activation, stream),
             Block::Dropout(rate) => {
                 self.keep(stream.count() * stream.width());

@@ -57,7 +57,7 @@ fn parameters_are_counted_by_hand() {
         ("[{ autoencoder: { encoder: [{ dense: { width: 4 } }] } }]", 44 + 50 + 15),
         ("[{ autoencoder: { encoder: [{ dense: { width: 4 } }], output: both } }]", 44 + 50 + 45),
         ("[{ inputs: { sets: [wisdom] } }]", 21),
-        ("[{ parallel: { branches: [[benchmark], [stop_gradient]] } }]", 36),
+        ("[{ parallel: { branches: [[benchmark], [{ norm: layer }, stop_gradient]] } }]", 20 + 36),
         ("[{ norm: layer }, { activation: prelu }, { noise: 0.1 }]", 20 + 10 + 33),
         // One step: norms of 10 inputs; shared 10·8 and own 4·8, twice; their norms of 8, twice; the mask 2·10 and its norm.
         (

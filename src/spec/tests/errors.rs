@@ -169,7 +169,7 @@ fn rules_between_fields() {
         &["model.yaml:2:34: optimizer.swa: only one average can predict; choose `ema` or `swa`"],
     );
     says_of_rest(
-        "targets: { train_on: [ender, cyrus], weighting: { fixed: { ender: 1, cyruss: 1 } } }",
+        "targets: { train_on: [ender, cyrus], weighting: { fixed: { ender: 1, cyruss: 2 } } }",
         &[
             "model.yaml:2:51: targets.weighting.fixed: no weight for `cyrus`, which is trained on",
             "model.yaml:2:51: targets.weighting.fixed: `cyruss` is not trained on. Did you mean `cyrus`?",

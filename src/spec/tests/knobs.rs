@@ -22,17 +22,9 @@ fn settings(knob: &Knob) -> Vec<Value> {
 
 /// Rules between fields: the only reason why a knob may not go to an end of its range.
 fn is_between_fields(SpecError { path, message, .. }: &SpecError) -> bool {
-    // Blocks, terms and augmentations must fit each other, whatever range their fields have.
-    let parts = ["network", "loss[", "augment[", "ensemble.diversity"];
-    (parts.iter().any(|part| path.starts_with(part)) && !message.contains("out of range"))
-        || path == "loss"
-        || path == "optimizer.swa"
-        || path == "schedule.warmup_epochs"
-        || path == "schedule.polynomial.epochs"
-        || path == "training.batches.eras.count"
-        || path == "training.batch_rows" && !message.contains("out of range")
-        || path == "targets.transform"
-        || path == "targets.residual"
+    // Blocks, terms, augmentations and wrappers must fit each other and do something, whatever range their fields have.
+    let parts = ["network", "loss", "augment[", "ensemble.", "optimizer.", "schedule", "targets.", "training.batch"];
+    parts.iter().any(|part| path.starts_with(part)) && !message.contains("out of range")
 }
 
 fn same(a: &Value, b: &Value) -> bool {

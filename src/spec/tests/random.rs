@@ -23,7 +23,7 @@ pub(crate) fn spec() -> impl Strategy<Value = Spec> {
 }
 
 /// A valid spec that trains in a moment on data with these facts: narrow, few rows a batch, one or two epochs, at most
-/// three members, learning rates of at most 0.01.
+/// five members, learning rates of at most 0.01.
 pub(crate) fn small_spec(facts: &DataFacts) -> impl Strategy<Value = Spec> + use<> {
     strategy(Some(facts.clone()))
 }
@@ -264,7 +264,7 @@ impl Dice<'_> {
         let most = match (name, whole) {
             _ if self.facts.is_none() => max,
             ("epochs", _) => 2.0,
-            ("members", _) => 3.0,
+            ("members", _) => 5.0,
             ("batch_rows", _) => 128.0,
             (_, true) => 16.0,
             ("lr", _) => 0.01,
@@ -455,7 +455,7 @@ proptest! {
         if let Err(errors) = spec.check_all(&facts(), &budget) {
             prop_assert!(false, "{errors}\n{}", spec.to_yaml());
         }
-        prop_assert!(spec.training.epochs <= 2 && spec.ensemble.members <= 3, "{}", spec.to_yaml());
+        prop_assert!(spec.training.epochs <= 2 && spec.ensemble.members <= 5, "{}", spec.to_yaml());
     }
 }
 

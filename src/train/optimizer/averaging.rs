@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use crate::spec::{Ema, Spec, Swa};
+use crate::spec::{Ema, Spec};
 use crate::train::group::Weights;
 
 /// An average of weights and running statistics, which never touches what it averages.
@@ -26,9 +26,7 @@ impl<B: Backend> Average<B> {
     pub(in crate::train) fn of(spec: &Spec) -> Option<Self> {
         let kind = match (&spec.optimizer.beside.ema, &spec.optimizer.beside.swa) {
             (Some(Ema { decay }), _) => Kind::Steps { decay: *decay },
-            (None, Some(Swa { from })) => {
-                Kind::Epochs { behind: (from * f64::from(spec.training.epochs)).floor() as u32 }
-            }
+            (None, Some(swa)) => Kind::Epochs { behind: swa.behind(spec.training.epochs) },
             (None, None) => return None,
         };
         Some(Self { kind, taken: 0, weights: None })

@@ -5,12 +5,12 @@ use std::sync::atomic::AtomicBool;
 
 use burn::backend::Flex;
 
-use super::{Market, bits, spec};
+use super::{Market, bits, same_alone_and_in_a_group, spec};
 use crate::spec::Spec;
 use crate::train::backend::Precision;
 use crate::train::batches::{EraRows, Sampler};
 use crate::train::feed::Feed;
-use crate::train::group::{Context, train_group};
+use crate::train::group::Context;
 use crate::train::streams::{Purpose, Replica};
 
 fn with(text: &str) -> Spec {
@@ -195,25 +195,10 @@ fn every_option_trains_to_finite_scores_and_to_the_same_bits_every_time() {
 #[test]
 fn with_every_option_a_net_trained_in_a_group_is_the_net_trained_alone() {
     let market = Market::small();
-    let (harness, stop) = (market.harness(), AtomicBool::new(false));
-    let replicas = [
-        Replica { fold: 0, seed: 42, member: 0 },
-        Replica { fold: 2, seed: 42, member: 1 },
-        Replica { fold: 1, seed: 17, member: 0 },
-    ];
     for text in OPTIONS {
         let mut spec = option(text);
         spec.training.epochs = 1;
-        let context = Context::new(&spec, &harness, Precision::Fp32, &stop).expect("it can be laid out");
-        let feed = Feed::<Flex>::of(&context, Default::default());
-        let together = train_group(&feed, &replicas, &|| {}).expect("it trains");
-        for (replica, grouped) in replicas.iter().zip(&together) {
-            let alone = train_group(&feed, std::slice::from_ref(replica), &|| {}).expect("it trains").remove(0);
-            let size = alone.outputs.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-            for (a, b) in alone.outputs.iter().zip(&grouped.outputs) {
-                // Batched and single matrix products may add up in another order, as in `promises`.
-                assert!((a - b).abs() <= 2e-5 * size, "{text}, {replica:?}: {a} alone, {b} in a group");
-            }
-        }
+        // Batched and single matrix products may add up in another order, as in `promises`.
+        same_alone_and_in_a_group(&spec, &market, 2e-5);
     }
 }

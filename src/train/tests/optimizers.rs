@@ -1,4 +1,4 @@
-//! Optimizers, wrappers, averages and schedules against PyTorch, timm and pytorch_optimizer
+//! Optimizers, wrappers and averages against PyTorch, timm and pytorch_optimizer
 //! (tests/fixtures/make_optimizers.py), and what holds for all of them.
 
 use std::sync::atomic::AtomicBool;
@@ -8,14 +8,13 @@ use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
 
 use super::{Market, bits, spec};
-use crate::spec::Spec;
 use crate::spec::net::{Inputs, Net};
+use crate::spec::{Ema, OptimizerExtras, Rates, Spec, Swa};
 use crate::train::backend::Precision;
 use crate::train::feed::Feed;
 use crate::train::forward::Running;
 use crate::train::group::{Context, Weights, train_group};
 use crate::train::optimizer::{Average, Stepper, parts, perturbed};
-use crate::train::schedule::factor;
 use crate::train::streams::Replica;
 
 type Matrix = Vec<Vec<f64>>;
@@ -30,7 +29,6 @@ struct Fixture {
     lookahead: Case,
     sam: Vec<Case>,
     averages: Vec<AverageCase>,
-    schedules: Vec<ScheduleCase>,
 }
 
 #[derive(Deserialize)]
@@ -59,14 +57,6 @@ struct State {
     weight: Matrix,
     mean: Vec<f64>,
     variance: Vec<f64>,
-}
-
-#[derive(Deserialize)]
-struct ScheduleCase {
-    schedule: String,
-    epochs: u32,
-    steps_per_epoch: usize,
-    factors: Vec<f64>,
 }
 
 const REPLICAS: [Replica; 2] = [Replica { fold: 0, seed: 42, member: 0 }, Replica { fold: 1, seed: 17, member: 1 }];
@@ -218,33 +208,16 @@ fn averages_of_weights_and_running_statistics_are_pytorchs() {
     }
 }
 
-#[test]
-fn schedules_are_pytorchs_too() {
-    for case in fixture().schedules {
-        let text = format!(
-            "network: [{{ dense: {{ width: 4 }} }}]\nschedule: {}\ntraining: {{ epochs: {} }}\n",
-            case.schedule, case.epochs
-        );
-        let spec = spec(&text);
-        assert_eq!(case.factors.len(), case.epochs as usize * case.steps_per_epoch);
-        for (step, wanted) in case.factors.iter().enumerate() {
-            let found = factor(&spec.schedule, step, case.steps_per_epoch, case.epochs);
-            // Both double precision; PyTorch's are products of many steps.
-            assert!((found - wanted).abs() < 1e-9, "{} at {step}: {found}, PyTorch has {wanted}", case.schedule);
-        }
-    }
-}
-
 const NET: &str = "network: [{ dense: { width: 16, norm: batch, activation: gelu, dropout: 0.2 } }, { dense: { width: 6 } }]\n\
                    targets: { weighting: learned }\n";
 
 /// Every kind and every wrapper at least once.
 const EVERYTHING: [&str; 8] = [
     "{ adam: { weight_decay: 0.01, clip_value: 0.1 }, sam: {}, ema: { decay: 0.9 } }",
-    "{ sgd: { nesterov: true, clip_norm: 1.0 }, sam: { adaptive: true, rho: 0.5 }, swa: { from: 0.5 } }",
+    "{ sgd: { nesterov: true, clip_norm: 1.0 }, sam: { adaptive: true, rho: 0.5 }, swa: { from: 0.0 } }",
     "{ rmsprop: { centered: true }, lookahead: { k: 3 }, gradient_noise: {} }",
     "{ lion: {}, ema: { decay: 0.5 }, rates: { first: 0.3, target_weights: 3.0, decay_vectors: false } }",
-    "{ muon: {}, lookahead: {}, swa: {} }",
+    "{ muon: {}, lookahead: {}, swa: { from: 0.2 } }",
     "{ adan: { weight_decay: 0.02 }, gradient_noise: { eta: 0.01 } }",
     "{ lamb: { clip_norm: 1.0 }, swa: { from: 0.0 } }",
     "{ adamw: {}, lookahead: { k: 2, alpha: 0.8 }, sam: {}, ema: {}, gradient_noise: {}, rates: { output: 0.5 } }",
@@ -279,9 +252,16 @@ fn wrappers_that_do_nothing_change_nothing() {
     let market = Market::small();
     let training = "epochs: 3, patience: null";
     let plain = predicted(&market, "{ adamw: {} }", training);
-    assert_eq!(predicted(&market, "{ adamw: {}, rates: {} }", training), plain, "rates of 1");
-    assert_eq!(predicted(&market, "{ adamw: {}, ema: { decay: 0 } }", training), plain, "an average of the last step");
-    assert_eq!(predicted(&market, "{ adamw: {}, swa: { from: 0.9 } }", training), plain, "a mean of the last epoch");
+    // Such wrappers are refused in a spec, so they are put in afterwards.
+    let with = |put: &dyn Fn(&mut OptimizerExtras)| {
+        let mut spec = spec(&format!("{NET}training: {{ batch_rows: 256, {training} }}\n"));
+        put(&mut spec.optimizer.beside);
+        bits(&market.train(&spec, &[42], 1).expect("it trains"))
+    };
+    let ones = Rates { first: 1.0, body: 1.0, output: 1.0, target_weights: 1.0, vectors: 1.0, decay_vectors: true };
+    assert_eq!(with(&|extras| extras.rates = Some(ones.clone())), plain, "rates of 1");
+    assert_eq!(with(&|extras| extras.ema = Some(Ema { decay: 0.0 })), plain, "an average of the last step");
+    assert_eq!(with(&|extras| extras.swa = Some(Swa { from: 0.9 })), plain, "a mean of the last epoch");
     for other in ["ema: { decay: 0.5 }", "swa: { from: 0 }", "lookahead: {}", "sam: {}", "gradient_noise: {}"] {
         assert_ne!(predicted(&market, &format!("{{ adamw: {{}}, {other} }}"), training), plain, "{other}");
     }

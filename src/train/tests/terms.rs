@@ -3,14 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use burn::backend::Flex;
-
-use super::{Market, spec};
+use super::{Market, same_alone_and_in_a_group, spec};
 use crate::train::backend::Precision;
-use crate::train::feed::Feed;
-use crate::train::group::{Context, train_group};
+use crate::train::group::Context;
 use crate::train::labels::{Labels, gaussianized};
-use crate::train::streams::Replica;
 
 const LOSSES: [&str; 9] = [
     "loss: [{ rank: { anchors: 40 } }]",
@@ -27,29 +23,12 @@ const LOSSES: [&str; 9] = [
 #[test]
 fn nets_of_every_loss_train_and_are_the_same_alone_and_in_a_group() {
     let market = Market::small();
-    let (harness, stop) = (market.harness(), AtomicBool::new(false));
-    let replicas = [
-        Replica { fold: 0, seed: 42, member: 0 },
-        Replica { fold: 2, seed: 42, member: 1 },
-        Replica { fold: 1, seed: 17, member: 0 },
-    ];
     for loss in LOSSES {
         let text = "network: [{ dense: { width: 12, norm: batch, activation: gelu } }]\n\
                     training: { epochs: 1, batch_rows: 256, patience: 1 }\n";
         let spec = spec(&format!("{text}{loss}\n"));
-        let context = Context::new(&spec, &harness, Precision::Fp32, &stop).expect("it can be laid out");
-        let feed = Feed::<Flex>::of(&context, Default::default());
-        let together = train_group(&feed, &replicas, &|| {}).unwrap_or_else(|error| panic!("{loss}: {error}"));
-        for (replica, grouped) in replicas.iter().zip(&together) {
-            let alone = train_group(&feed, std::slice::from_ref(replica), &|| {}).expect("it trains").remove(0);
-            let rows: usize = context.folds[replica.fold].test.iter().map(ExactSizeIterator::len).sum();
-            assert_eq!(alone.outputs.len(), rows * 2, "{loss}: one prediction a row and target");
-            let size = alone.outputs.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-            for (a, b) in alone.outputs.iter().zip(&grouped.outputs) {
-                // Sums may be taken in another order: a few roundings, carried through an epoch.
-                assert!((a - b).abs() <= 5e-5 * size, "{loss}, {replica:?}: {a} alone, {b} in a group");
-            }
-        }
+        // Sums may be taken in another order: a few roundings, carried through an epoch.
+        same_alone_and_in_a_group(&spec, &market, 5e-5);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Nets, losses, optimizers, running statistics and schedules against PyTorch (tests/fixtures/make_training.py), both as
+//! Nets, losses, optimizers and running statistics against PyTorch (tests/fixtures/make_training.py), both as
 //! fused for the CPU and as composed of Burn's own operations.
 
 use burn::backend::Flex;
@@ -13,14 +13,12 @@ use crate::train::forward::{Learning, Predicting, Running};
 use crate::train::kernels::{Dropout, Truth};
 use crate::train::loss::{LossInputs, loss, target_weights};
 use crate::train::optimizer::{Stepper, parts};
-use crate::train::schedule::factor;
 
 #[derive(Deserialize)]
 struct Fixture {
     nets: Vec<NetCase>,
     optimizers: Vec<OptimizerCase>,
     running: Vec<RunningCase>,
-    schedules: Vec<ScheduleCase>,
 }
 
 #[derive(Deserialize)]
@@ -61,14 +59,6 @@ struct RunningCase {
     variance: Vec<f64>,
     features: Matrix,
     outputs: Matrix,
-}
-
-#[derive(Deserialize)]
-struct ScheduleCase {
-    schedule: String,
-    epochs: u32,
-    steps_per_epoch: usize,
-    factors: Vec<f64>,
 }
 
 fn fixture() -> Fixture {
@@ -179,22 +169,5 @@ fn batch_norms_running_statistics_and_predictions_are_pytorchs() {
         let mut pass = Predicting { running: &running, precision: Precision::Fp32 };
         let outputs = forward(&net, &params, twice(&case.features), &mut pass);
         near(&host(outputs), &flat(&case.outputs), 1e-5, "predictions");
-    }
-}
-
-#[test]
-fn schedules_are_pytorchs() {
-    for case in fixture().schedules {
-        let text = format!(
-            "network: [{{ dense: {{ width: 4 }} }}]\nschedule: {}\ntraining: {{ epochs: {} }}\n",
-            case.schedule, case.epochs
-        );
-        let spec = Spec::parse(&text, "fixture").expect("valid");
-        assert_eq!(case.factors.len(), case.epochs as usize * case.steps_per_epoch);
-        for (step, wanted) in case.factors.iter().enumerate() {
-            let found = factor(&spec.schedule, step, case.steps_per_epoch, case.epochs);
-            // Both double precision; PyTorch's are products of many steps.
-            assert!((found - wanted).abs() < 1e-9, "{} at {step}: {found}, PyTorch has {wanted}", case.schedule);
-        }
     }
 }
