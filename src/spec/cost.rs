@@ -1,14 +1,16 @@
 //! What a spec will cost, before anything is trained: parameters, memory, arithmetic; and the budget that refuses it.
 
 mod host;
+mod optimizer;
 
 pub(crate) use host::neutralizing;
 
 use super::facts::DataFacts;
-use super::language::{Augment, LossTerm, Optimizer, Spec};
+use super::language::{Augment, LossTerm, Spec};
 use super::members;
 use super::net::Net;
 use super::rates::{CLOSE, DeviceRates, seconds};
+use optimizer::{copies, stepping};
 
 /// The estimated cost of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,7 +123,7 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
         weight_bytes,
         activation_bytes,
         replica_bytes: weight_bytes + activation_bytes,
-        flops: step.flops * passed * nets as f64,
+        flops: (step.flops * passed + step.weight_flops * steps) * nets as f64,
         numbers: (step.numbers * passed + step.weights * steps) * nets as f64,
         operations: step.operations * steps * nets as f64,
         nets,
@@ -134,8 +136,10 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
 /// The work of one step of one net.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StepCost {
-    /// Floating point operations of matrix products.
+    /// Floating point operations of matrix products on a batch's way there and back.
     pub(crate) flops: f64,
+    /// Those of the optimizer.
+    pub(crate) weight_flops: f64,
     /// Numbers that element-wise operations go over on a batch's way there and back.
     pub(crate) numbers: f64,
     /// Those that the optimizer goes over.
@@ -149,13 +153,15 @@ pub(crate) fn of_step(spec: &Spec, net: &Net, targets: usize, batch: f64) -> Ste
     let outputs = (targets * net.members) as u64;
     let columns = net.columns as u64;
     let around = loss_numbers(spec, columns, outputs) + augment_numbers(spec, columns);
+    let stepping = stepping(spec, net);
     let a_row = columns * READ_A_COLUMN + net.passed + around;
     StepCost {
         // Forward 2, backward 4 operations a weight and row; 2 where nothing before it learns.
         flops: passes(spec) * batch * (6 * net.products - 2 * net.first_products) as f64,
         numbers: passes(spec) * batch * a_row as f64,
-        weights: net.size() as f64 * copies(spec) as f64,
-        operations: passes(spec) * (net.operations + loss_operations(spec)) as f64 + stepped(spec, net),
+        weight_flops: stepping.flops,
+        weights: stepping.numbers,
+        operations: passes(spec) * (net.operations + loss_operations(spec)) as f64 + stepping.operations,
     }
 }
 
@@ -166,20 +172,6 @@ fn compared(spec: &Spec) -> u64 {
         _ => 0,
     });
     anchors.sum()
-}
-
-/// How many arrays of the weights' size one net keeps: weights, gradients, a copy of the best, the optimizer's state, and
-/// what its wrappers keep.
-fn copies(spec: &Spec) -> u64 {
-    let extras = &spec.optimizer.beside;
-    let state = match &spec.optimizer.kind {
-        Optimizer::Adamw(_) | Optimizer::Adam(_) | Optimizer::Lamb(_) | Optimizer::Muon(_) => 2,
-        Optimizer::Sgd(_) | Optimizer::Lion(_) => 1,
-        Optimizer::Rmsprop(fields) => 1 + u64::from(fields.centered) + u64::from(fields.momentum > 0.0),
-        Optimizer::Adan(_) => 4,
-    };
-    let wrappers = [extras.lookahead.is_some(), extras.sam.is_some(), extras.ema.is_some() || extras.swa.is_some()];
-    3 + state + wrappers.iter().map(|on| u64::from(*on)).sum::<u64>()
 }
 
 /// Rows that the CPU predicts at once. A GPU predicts more of them, but one net after another, not all of a group.
@@ -220,11 +212,6 @@ fn augment_numbers(spec: &Spec, columns: u64) -> u64 {
 /// Operations of the loss, forward.
 fn loss_operations(spec: &Spec) -> u64 {
     spec.loss.len() as u64 * 4
-}
-
-/// Operations with which a step moves the weights.
-fn stepped(spec: &Spec, net: &Net) -> f64 {
-    (net.params.len() as u64 * copies(spec)) as f64
 }
 
 /// Forward and backward passes a step.

@@ -54,6 +54,20 @@ pub enum TrainError {
         /// What was seen.
         what: String,
     },
+    /// Predictions that say nothing, which no score can be made of.
+    #[error(
+        "fold {fold}, seed {seed}, era {era:04}: {what}; a norm, fewer layers, a lower learning rate or weaker penalties may help"
+    )]
+    Constant {
+        /// The fold.
+        fold: usize,
+        /// The seed.
+        seed: u64,
+        /// The test era.
+        era: u32,
+        /// Who predicts them.
+        what: &'static str,
+    },
     /// The data cannot be trained on as the spec asks.
     #[error("{0}")]
     Data(String),

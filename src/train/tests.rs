@@ -15,6 +15,7 @@ mod numbers;
 mod optimizers;
 mod promises;
 mod schedules;
+mod slopes;
 mod terms;
 mod torch;
 

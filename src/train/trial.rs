@@ -365,7 +365,10 @@ impl Shared<'_, '_> {
     fn score(&self, replica: Replica, nets: &[Net1], eras: &[Range<usize>]) -> Result<CellResult, TrainError> {
         let members: Vec<Vec<f32>> = nets.iter().map(|net| net.prediction.clone()).collect();
         let mut predictions = combine_members(&members, &self.trial.spec.ensemble.aggregate, eras);
+        let what = if nets.len() == 1 { "the net predicts a constant" } else { "the nets predict constants" };
+        self.refuse_constants(replica, &predictions, eras, what)?;
         self.trial.post.process(replica.fold, &mut predictions);
+        self.refuse_constants(replica, &predictions, eras, "post-processing leaves a constant")?;
         let score = self.trial.contexts[0].harness.score_cell(replica.fold, replica.seed, &predictions)?;
         Ok(CellResult {
             score,
@@ -373,6 +376,26 @@ impl Shared<'_, '_> {
             rows_trained: nets.iter().map(|net| net.rows_trained).sum(),
             seconds: self.started.elapsed().as_secs_f64(),
         })
+    }
+}
+
+impl Shared<'_, '_> {
+    /// A correlation with a constant is no number, which the harness would take for a fault of the data.
+    fn refuse_constants(
+        &self,
+        replica: Replica,
+        predictions: &[f32],
+        eras: &[Range<usize>],
+        what: &'static str,
+    ) -> Result<(), TrainError> {
+        let constant =
+            |era: &Range<usize>| era.len() > 1 && predictions[era.clone()].windows(2).all(|pair| pair[0] == pair[1]);
+        let Replica { fold, seed, .. } = replica;
+        let of_fold = &self.trial.contexts[0].harness.plan().folds[fold].test;
+        match eras.iter().zip(of_fold).find(|(rows, _)| constant(rows)) {
+            Some((_, era)) => Err(TrainError::Constant { fold, seed, era: *era, what }),
+            None => Ok(()),
+        }
     }
 }
 

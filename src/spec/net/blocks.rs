@@ -3,6 +3,7 @@
 use super::builder::{Builder, Stream};
 use super::layers::{DenseLayer, Layer, MemberScales, Pointwise};
 use super::params::Start;
+use super::rules::Growth;
 use crate::spec::language::{Activation, Block, Combine, Dense, Init, Inputs, Norm, Parallel};
 use crate::spec::names::Names;
 
@@ -13,7 +14,12 @@ impl Builder<'_> {
     /// Blocks one after another.
     pub(super) fn blocks(&mut self, blocks: &[Block], path: &str, stream: &mut Stream) -> Vec<Layer> {
         let each = blocks.iter().enumerate();
-        each.map(|(index, block)| self.block(block, &format!("{path}[{index}]"), stream)).collect()
+        let laid_out = each.map(|(index, block)| {
+            let path = format!("{path}[{index}]");
+            self.refuse_throwing_away(block, index > 0, &path);
+            self.block(block, &path, stream)
+        });
+        laid_out.collect()
     }
 
     /// One block. `stream` is what comes in, and then what goes out.
@@ -35,15 +41,17 @@ impl Builder<'_> {
             return Layer::Sequence(Vec::new());
         }
         match block {
-            Block::Dense(dense) => self.dense(dense, stream),
+            Block::Dense(dense) => self.dense(dense, &here, stream),
             Block::Residual(inner) => self.residual(inner, &here, stream),
             Block::Parallel(parallel) => self.parallel(parallel, &here, stream),
             Block::Repeat(repeat) => {
+                // From the second time on its first block has something before it.
+                self.refuse_throwing_away(&repeat.blocks[0], true, &format!("{here}.blocks[0]"));
                 let path = format!("{here}.blocks");
                 let times = (0..repeat.times).flat_map(|_| self.blocks(&repeat.blocks, &path, stream));
                 Layer::Sequence(times.collect())
             }
-            Block::Gate(gate) => self.gate(gate, stream),
+            Block::Gate(gate) => self.gate(gate, &here, stream),
             Block::SqueezeExcitation(excitation) => self.excite(excitation, &here, stream),
             Block::Cross(cross) => self.cross(cross, &here, stream),
             Block::MixtureOfExperts(mixture) => self.experts(mixture, &here, stream),
@@ -55,6 +63,7 @@ impl Builder<'_> {
             Block::Autoencoder(autoencoder) => self.autoencoder(autoencoder, &here, stream),
             Block::Inputs(inputs) => self.inputs(inputs, &here, stream),
             Block::Benchmark(_) => {
+                self.growth = Growth::NONE;
                 *stream = Stream::Units(1);
                 Layer::Benchmark
             }
@@ -69,7 +78,7 @@ impl Builder<'_> {
                 self.refuse(&here, "`none` does nothing; leave the block out, or take batch or layer".into());
                 Layer::Sequence(Vec::new())
             }
-            Block::Norm(kind) => self.norm_block(*kind, stream),
+            Block::Norm(kind) => self.norm_block(*kind, &here, stream),
             Block::Activation(Activation::Identity) => {
                 self.refuse(&here, "`identity` does nothing; leave the block out, or take another".into());
                 Layer::Sequence(Vec::new())
@@ -96,7 +105,7 @@ impl Builder<'_> {
         Layer::Dense(DenseLayer { weight, bias, norm: None, activation, dropout: 0.0, inputs, width, members: None })
     }
 
-    fn dense(&mut self, dense: &Dense, stream: &mut Stream) -> Layer {
+    fn dense(&mut self, dense: &Dense, path: &str, stream: &mut Stream) -> Layer {
         let (inputs, width, count) = (stream.width(), dense.width as usize, stream.count());
         let weight = self.weight(inputs, width, dense.init, count);
         self.reads(stream, inputs * width);
@@ -104,6 +113,7 @@ impl Builder<'_> {
             None => (dense.bias.then(|| self.bias(width)), None),
             Some(_) => (None, Some(self.member_scales(inputs, width, dense.bias))),
         };
+        self.refuse_norm_of_one(dense.norm, width, &format!("{path}.norm"));
         let norm = self.norm(dense.norm, stream.members() * width);
         let pointwise = Pointwise::of(dense.activation);
         self.keep(count * (width * (2 + usize::from(norm.is_some())) + members.iter().len() * (inputs + width)));
@@ -145,8 +155,9 @@ impl Builder<'_> {
     }
 
     fn residual(&mut self, inner: &[Block], path: &str, stream: &mut Stream) -> Layer {
-        let before = stream.clone();
+        let (before, growth) = (stream.clone(), self.growth);
         let inner = self.blocks(inner, path, stream);
+        self.growth = self.growth.added_to(growth);
         let (came, goes) = (before.with_width(1), stream.with_width(1));
         if came != goes {
             let message = format!(
@@ -167,15 +178,16 @@ impl Builder<'_> {
     fn parallel(&mut self, parallel: &Parallel, path: &str, stream: &mut Stream) -> Layer {
         let mut streams = Vec::new();
         let mut branches = Vec::new();
-        let (crossings, mut most) = (self.crossings, 0);
+        let before = self.growth;
+        let mut each = Vec::new();
         for (index, branch) in parallel.branches.iter().enumerate() {
-            self.crossings = crossings;
+            self.growth = before;
             let mut own = stream.clone();
             branches.push(self.blocks(branch, &format!("{path}.branches[{index}]"), &mut own));
             streams.push(own.with_width(own.width()));
-            most = most.max(self.crossings);
+            each.push(self.growth);
         }
-        self.crossings = most;
+        self.growth = Growth::joined(&each, parallel.combine == Combine::Concat);
         let first = streams[0].clone();
         let total: usize = streams.iter().map(Stream::width).sum();
         let tokens: usize = streams.iter().map(Stream::count).sum();
@@ -206,8 +218,9 @@ impl Builder<'_> {
         Layer::Parallel { branches, combine: parallel.combine, streams }
     }
 
-    fn norm_block(&mut self, kind: Norm, stream: &mut Stream) -> Layer {
+    fn norm_block(&mut self, kind: Norm, path: &str, stream: &mut Stream) -> Layer {
         let (width, members) = (stream.width(), stream.members());
+        self.refuse_norm_of_one(kind, width, path);
         *stream = stream.with_width(width);
         self.keep(2 * stream.count() * width);
         let together = if kind == Norm::Batch { members * width } else { width };
@@ -254,6 +267,7 @@ impl Builder<'_> {
             }
         };
         let all = columns.len() == features;
+        self.growth = Growth::NONE;
         *stream = Stream::Features(columns.clone());
         Layer::Inputs { columns: (!all).then_some(columns), features }
     }

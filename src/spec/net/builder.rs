@@ -2,6 +2,7 @@
 
 use super::layers::{Layer, NormLayer};
 use super::params::{ParamShape, Start};
+use super::rules::Growth;
 use super::{Inputs, OUTPUT_INIT};
 use crate::spec::language::{Init, Norm};
 
@@ -90,8 +91,8 @@ pub(super) struct Builder<'i> {
     pub(super) products: u64,
     pub(super) first_products: u64,
     pub(super) activations: u64,
-    /// Crossing layers since the last norm: each doubles the power to which x has been raised.
-    pub(super) crossings: u32,
+    /// What the blocks so far have made of the numbers.
+    pub(super) growth: Growth,
     pub(super) widest: u64,
     pub(super) passed: u64,
     pub(super) operations: u64,
@@ -117,7 +118,7 @@ impl<'i> Builder<'i> {
             products: 0,
             first_products: 0,
             activations: 0,
-            crossings: 0,
+            growth: Growth::NONE,
             widest: 0,
             passed: 0,
             operations: 0,
@@ -194,7 +195,7 @@ impl<'i> Builder<'i> {
     /// A norm's parameters; None for no norm.
     pub(super) fn norm(&mut self, kind: Norm, units: usize) -> Option<NormLayer> {
         if kind != Norm::None {
-            self.crossings = 0;
+            self.growth.power = 1;
         }
         (kind != Norm::None).then(|| NormLayer {
             scale: self.param(1, units, Start::Constant(1.0)),

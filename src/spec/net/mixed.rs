@@ -4,14 +4,13 @@ use super::builder::{Builder, MembersSoFar, Stream};
 use super::layers::{AutoencoderLayer, CrossLayer, ExciteLayer, ExpertsLayer, GateLayer, Layer};
 use super::params::Start;
 use crate::spec::language::{
-    Autoencoder, BatchEnsemble, CodeOutput, Cross, Gate, Init, MixtureOfExperts, SqueezeExcitation,
+    Autoencoder, BatchEnsemble, CodeOutput, Cross, Gate, GateKind, Init, MixtureOfExperts, SqueezeExcitation,
 };
 
-/// The most crossing layers in a row. Each multiplies by x once more, the weights of all before it included.
-const MOST_CROSSINGS: u32 = 8;
-
 impl Builder<'_> {
-    pub(super) fn gate(&mut self, gate: &Gate, stream: &mut Stream) -> Layer {
+    pub(super) fn gate(&mut self, gate: &Gate, path: &str, stream: &mut Stream) -> Layer {
+        // A sigmoid is bounded; the others grow with what they are given, so that it is multiplied by itself.
+        self.raise(if gate.kind == GateKind::Glu { 1 } else { 2 }, path);
         let (inputs, width, count) = (stream.width(), gate.width as usize, stream.count());
         let weight = self.weight(inputs, 2 * width, gate.init, count);
         self.reads(stream, 2 * inputs * width);
@@ -26,7 +25,10 @@ impl Builder<'_> {
     pub(super) fn excite(&mut self, excitation: &SqueezeExcitation, path: &str, stream: &mut Stream) -> Layer {
         let (units, tokens) = match stream {
             Stream::Features(_) | Stream::Units(_) => (stream.width(), None),
-            Stream::Tokens { count, width } => (*count, Some((*count, *width))),
+            Stream::Tokens { count, width } => {
+                self.growth.mixed = true;
+                (*count, Some((*count, *width)))
+            }
             Stream::Members { .. } => {
                 self.refuse(path, "it cannot stand inside batch_ensemble".into());
                 (stream.width(), None)
@@ -43,15 +45,8 @@ impl Builder<'_> {
     }
 
     pub(super) fn cross(&mut self, cross: &Cross, path: &str, stream: &mut Stream) -> Layer {
-        self.crossings += cross.layers;
-        if self.crossings > MOST_CROSSINGS {
-            let message = format!(
-                "{} crossings without a norm between them raise x to a power beyond all numbers; at most {MOST_CROSSINGS}",
-                self.crossings
-            );
-            self.refuse(path, message);
-            self.crossings = 0;
-        }
+        // Each layer multiplies by what came in first.
+        self.raise(u64::from(cross.layers) + 1, path);
         let (width, count) = (stream.width(), stream.count());
         let layers = (0..cross.layers).map(|_| {
             let weights = match cross.rank {
@@ -87,13 +82,17 @@ impl Builder<'_> {
         let gate_bias = self.bias(count);
         let before = stream.clone();
         let mut experts = Vec::new();
-        let crossings = self.crossings;
+        let (growth, params) = (self.growth, self.params.len());
         for _ in 0..count {
             *stream = before.clone();
-            self.crossings = crossings;
+            self.growth = growth;
             experts.push(self.blocks(&mixture.expert, &format!("{path}.expert"), stream));
             self.keep(stream.count() * stream.width());
             self.pass(20 * stream.count() * stream.width());
+        }
+        if self.params.len() == params {
+            let message = "no weights inside, so all experts are the same; add a `dense`".into();
+            self.refuse(&format!("{path}.expert"), message);
         }
         if !matches!(stream, Stream::Features(_) | Stream::Units(_)) {
             self.refuse(&format!("{path}.expert"), format!("an expert must end in units, not in {}", stream.words()));
@@ -136,16 +135,24 @@ impl Builder<'_> {
         if !matches!(stream, Stream::Features(_) | Stream::Units(_)) {
             self.refuse(path, format!("it takes units, and {} come in; add `pool` before it", stream.words()));
         }
-        let before = stream.width();
+        let (before, growth) = (stream.width(), self.growth);
         let encoder = self.blocks(&autoencoder.encoder, &format!("{path}.encoder"), stream);
         let code = stream.clone();
         let mut way_back = code.clone();
+        if let Some(block) = autoencoder.decoder.first() {
+            self.refuse_throwing_away(block, true, &format!("{path}.decoder[0]"));
+        }
+        if autoencoder.output == CodeOutput::Both {
+            self.growth = self.growth.added_to(growth);
+        }
+        let growth = self.growth;
         let mut decoder = self.blocks(&autoencoder.decoder, &format!("{path}.decoder"), &mut way_back);
         for (end, name) in [(&code, "encoder"), (&way_back, "decoder")] {
             if !matches!(end, Stream::Features(_) | Stream::Units(_)) {
                 self.refuse(&format!("{path}.{name}"), format!("it must end in units, not in {}", end.words()));
             }
         }
+        self.growth = growth;
         decoder.push(self.linear(way_back.width(), before, Init::XavierUniform, 1));
         self.keep(3 * before);
         self.pass(70 * before);

@@ -8,6 +8,7 @@ mod builder;
 mod layers;
 mod mixed;
 mod params;
+mod rules;
 mod tokens;
 
 pub use builder::{Fault, Stream};
@@ -79,6 +80,7 @@ impl Net {
         for (index, block) in spec.network.iter().enumerate() {
             let path = format!("network[{index}]");
             let last = index + 1 == spec.network.len();
+            builder.refuse_throwing_away(block, index > 0, &path);
             layers.push(match block {
                 Block::BatchEnsemble(ensemble) if last => {
                     builder.batch_ensemble(ensemble, &format!("{path}.batch_ensemble"), &mut stream, true)
@@ -120,6 +122,17 @@ impl Net {
     /// Trainable numbers of one net.
     pub fn size(&self) -> u64 {
         self.params.iter().map(|param| (param.rows * param.cols) as u64).sum()
+    }
+
+    /// The place of the output's weight; its bias follows, and then only the logits of target weights.
+    pub fn output_weight(&self) -> usize {
+        self.target_logits.unwrap_or(self.params.len()).saturating_sub(2)
+    }
+
+    /// Rows and columns of the weight matrices of more than one of each, the output's left out.
+    pub fn hidden_matrices(&self) -> impl Iterator<Item = (usize, usize)> {
+        let hidden = self.params[..self.output_weight()].iter().filter(|param| param.is_matrix());
+        hidden.map(|param| (param.rows, param.cols))
     }
 }
 

@@ -15,6 +15,13 @@ pub struct ParamShape {
     pub is_weight: bool,
 }
 
+impl ParamShape {
+    /// Whether it is a weight matrix that is no vector.
+    pub fn is_matrix(&self) -> bool {
+        self.is_weight && self.rows > 1 && self.cols > 1
+    }
+}
+
 /// How a parameter starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Start {

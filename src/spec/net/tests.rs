@@ -73,6 +73,34 @@ fn parameters_are_counted_by_hand() {
     assert!(matches!(net.layers[1], Layer::Residual { projection: Some(_), .. }), "the width changes from 8 to 4");
 }
 
+const BATCHED: &str = "network[0].batch_ensemble.blocks[0].dense.norm";
+
+#[test]
+fn what_would_do_nothing_is_refused_and_what_looks_like_it_is_not() {
+    let valid = [
+        // A norm in a branch that is added ends what grows in the branch, and nothing else.
+        "[{ repeat: { times: 16, blocks: [{ residual: [{ norm: layer }, { gate: { width: 10 } }] }] } }]",
+        "[{ repeat: { times: 16, blocks: [{ gate: { width: 10 } }, { norm: batch }] } }]",
+        // A sigmoid is bounded.
+        "[{ repeat: { times: 16, blocks: [{ gate: { width: 10, kind: glu } }] } }]",
+        "[{ repeat: { times: 6, blocks: [{ cross: { layers: 1 } }] } }, { parallel: { branches: [[{ norm: batch }], [{ inputs: {} }, { cross: {} }]] } }]",
+        "[{ dense: { width: 1, norm: batch } }]",
+        "[{ tokenize: { class_token: true } }, { residual: [attention] }, { pool: first }]",
+        "[{ tokenize: { class_token: true } }, squeeze_excitation, { pool: first }]",
+        "[{ dense: { width: 4 } }, { parallel: { branches: [[{ inputs: {} }], []] } }]",
+        "[{ dense: { width: 4 } }, { mixture_of_experts: { expert: [{ inputs: {} }, { dense: { width: 4 } }] } }]",
+        "[{ dense: { width: 10 } }, { autoencoder: { encoder: [{ inputs: {} }], output: both } }]",
+        "[{ mixture_of_experts: { expert: [{ norm: layer }] } }]",
+    ];
+    for network in valid {
+        laid_out(network).unwrap_or_else(|faults| panic!("{network}: {faults:?}"));
+    }
+    let faults = laid_out(
+        "[{ repeat: { times: 6, blocks: [{ cross: { layers: 1 } }] } }, { parallel: { branches: [[{ norm: batch }], [{ gate: { width: 4 } }]] } }]",
+    );
+    assert!(faults.is_err(), "a norm in one branch does not help the other");
+}
+
 #[test]
 fn what_does_not_fit_together_is_refused_at_its_block() {
     let cases = [
@@ -115,7 +143,60 @@ fn what_does_not_fit_together_is_refused_at_its_block() {
             "network[0].repeat.blocks[0]",
             "numbers a row",
         ),
-        ("[{ cross: { layers: 5 } }, { cross: { layers: 4 } }]", "network[1].cross", "9 crossings"),
+        ("[{ cross: { layers: 8 } }, { cross: { layers: 8 } }]", "network[1].cross", "the power of 81"),
+        (
+            "[{ repeat: { times: 7, blocks: [{ gate: { width: 8 } }] } }]",
+            "network[0].repeat.blocks[0].gate",
+            "put a norm",
+        ),
+        (
+            "[{ repeat: { times: 7, blocks: [{ residual: [{ gate: { width: 10 } }] }] } }]",
+            "network[0].repeat.blocks[0].residual[0].gate",
+            "the power of 128",
+        ),
+        ("[{ dense: { width: 1, norm: layer } }]", "network[0].dense.norm", "is a constant"),
+        ("[benchmark, { norm: layer }]", "network[1].norm", "is a constant"),
+        ("[{ tokenize: { width: 1 } }, { norm: layer }, { pool: mean }]", "network[1].norm", "is a constant"),
+        ("[{ batch_ensemble: { blocks: [{ dense: { width: 1, norm: layer } }] } }]", BATCHED, "is a constant"),
+        (
+            "[{ tokenize: { class_token: true } }, { dense: { width: 4 } }, { pool: first }]",
+            "network[2].pool",
+            "knows of no feature; put `attention` before it",
+        ),
+        ("[{ tokenize: {} }, { pool: first }]", "network[1].pool", "one feature, or set, alone"),
+        (
+            "[{ parallel: { branches: [[{ tokenize: { class_token: true } }], [{ tokenize: {} }, attention]] } }, { pool: first }]",
+            "network[1].pool",
+            "knows of no feature",
+        ),
+        ("[{ dense: { width: 4 } }, { inputs: {} }]", "network[1].inputs", "thrown away"),
+        ("[{ tokenize: {} }, attention, benchmark]", "network[2].benchmark", "thrown away"),
+        (
+            "[{ dense: { width: 4 } }, { parallel: { branches: [[{ inputs: {} }], [benchmark]] } }]",
+            "network[1].parallel",
+            "thrown away",
+        ),
+        ("[{ repeat: { blocks: [{ inputs: {} }] } }]", "network[0].repeat.blocks[0].inputs", "thrown away"),
+        (
+            "[{ autoencoder: { encoder: [{ dense: { width: 4 } }], decoder: [{ inputs: {} }] } }]",
+            "network[0].autoencoder.decoder[0].inputs",
+            "thrown away",
+        ),
+        (
+            "[{ dense: { width: 4 } }, { autoencoder: { encoder: [{ inputs: {} }, { dense: { width: 4 } }] } }]",
+            "network[1].autoencoder",
+            "thrown away",
+        ),
+        (
+            "[{ mixture_of_experts: { expert: [{ dense: { width: 4 } }, { inputs: {} }] } }]",
+            "network[0].mixture_of_experts.expert[1].inputs",
+            "thrown away",
+        ),
+        (
+            "[{ mixture_of_experts: { expert: [benchmark] } }]",
+            "network[0].mixture_of_experts.expert",
+            "all experts are",
+        ),
         ("[{ repeat: { times: 3, blocks: [attention] } }]", "network[0].repeat.blocks[0].attention", "tokenize"),
     ];
     for (network, path, words) in cases {

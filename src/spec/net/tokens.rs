@@ -3,6 +3,7 @@
 use super::builder::{Builder, Stream};
 use super::layers::{AttentionLayer, EmbeddingLayer, Group, Layer, TabNetLayer, TabNetStep, TokenizeLayer};
 use super::params::Start;
+use super::rules::Growth;
 use crate::spec::language::{Attention, Embedding, Init, Norm, Pool, TabNet, TokenPer, Tokenize};
 
 /// Intervals between the five values of a feature.
@@ -34,14 +35,15 @@ impl Builder<'_> {
         // An embedding that is no product alone is a chain of operations over all of its numbers.
         let chain = match tokenize.embedding {
             Embedding::Linear(_) => 0,
-            Embedding::PiecewiseLinear(_) => 160,
-            Embedding::Periodic(_) => 70,
+            Embedding::PiecewiseLinear(_) => 25,
+            Embedding::Periodic(_) => 20,
         };
         self.pass(7 * count * width + chain * members * each);
         if matches!(tokenize.embedding, Embedding::PiecewiseLinear(_)) {
             self.hold(4 * members * each);
         }
         *stream = Stream::Tokens { count, width };
+        self.growth = Growth { mixed: count == 1, class_token: tokenize.class_token, ..self.growth };
         let plain =
             groups.len() == features && groups.iter().enumerate().all(|(place, group)| group.columns == [place]);
         Layer::Tokenize(TokenizeLayer { groups, plain, embedding, bias, class_token, width, features })
@@ -88,6 +90,7 @@ impl Builder<'_> {
         if !width.is_multiple_of(heads) {
             self.refuse(&format!("{path}.heads"), format!("{heads} heads do not divide the tokens' width, {width}"));
         }
+        self.growth.mixed = true;
         let project = self.weight(width, 3 * width, Init::XavierUniform, count);
         self.params[project].start = Start::of(Init::XavierUniform, width, width);
         let project_bias = self.bias(3 * width);
@@ -114,6 +117,13 @@ impl Builder<'_> {
             self.refuse(path, format!("it takes tokens, and {} come in", stream.words()));
             return Layer::Sequence(Vec::new());
         };
+        if kind == Pool::First && !self.growth.mixed {
+            let knows = if self.growth.class_token { "no feature" } else { "one feature, or set, alone" };
+            let message = format!(
+                "no block has mixed the tokens, so the first knows of {knows}; put `attention` before it, or take mean"
+            );
+            self.refuse(path, message);
+        }
         *stream = Stream::Units(match kind {
             Pool::Flatten => count * width,
             Pool::Mean | Pool::First => width,

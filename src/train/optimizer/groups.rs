@@ -41,9 +41,9 @@ impl Part {
     }
 }
 
-/// Every parameter of a net. The output's weight and bias are the last before the logits of target weights.
+/// Every parameter of a net.
 pub(in crate::train) fn parts(net: &Net) -> Vec<Part> {
-    let output = net.target_logits.unwrap_or(net.params.len()).saturating_sub(2);
+    let output = net.output_weight();
     let second = (0..net.params.len()).filter(|index| net.params[*index].is_weight).nth(1).unwrap_or(output);
     let parts = net.params.iter().enumerate().map(|(index, param)| {
         let group = match index {
@@ -52,12 +52,11 @@ pub(in crate::train) fn parts(net: &Net) -> Vec<Part> {
             _ if index < second => Group::First,
             _ => Group::Body,
         };
-        let matrix = param.is_weight && param.rows > 1 && param.cols > 1;
         Part {
             group,
             // The output's bias has a row for each member of a batch ensemble.
             vector: !param.is_weight && (param.rows == 1 || group == Group::Output),
-            hidden_matrix: matrix && group != Group::Output,
+            hidden_matrix: param.is_matrix() && group != Group::Output,
             rate: 1.0,
             decays: true,
         }

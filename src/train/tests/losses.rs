@@ -57,6 +57,11 @@ fn fixture() -> Fixture {
     serde_json::from_str(include_str!("../../../tests/fixtures/losses.json")).expect("a fixture that can be read")
 }
 
+/// The losses whose gradients are compared with slopes.
+pub(super) fn texts() -> Vec<String> {
+    fixture().cases.into_iter().map(|case| case.loss).collect()
+}
+
 fn stack(replicas: &[Rows<f32>]) -> Tracked {
     let shape = [replicas.len(), replicas[0].len(), replicas[0][0].len()];
     let values: Vec<f32> = replicas.iter().flatten().flatten().copied().collect();

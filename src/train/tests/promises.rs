@@ -153,6 +153,25 @@ fn numbers_that_run_away_are_an_error_with_its_place() {
 }
 
 #[test]
+fn a_constant_prediction_is_an_error_of_the_training_with_its_era() {
+    let market = Market::small();
+    // The first step throws the only unit so far that it is 0 for every row from then on.
+    let dead = "network: [{ dense: { width: 1 } }]\nloss: [{ mse: { weight: 100 } }]\n\
+                optimizer: { sgd: { lr: 10, momentum: 0, clip_value: 1 } }\ntraining: { epochs: 2, batch_rows: 128, patience: null }\n";
+    for members in [1, 2] {
+        let spec = spec(&format!("{dead}ensemble: {{ members: {members} }}\n"));
+        match market.train(&spec, &[42], 2) {
+            Err(TrainError::Constant { fold, seed: 42, era, what }) => {
+                assert!(market.harness().plan().folds[fold].test.contains(&era), "era {era} of fold {fold}");
+                assert!(what.contains(if members == 1 { "a constant" } else { "constants" }), "{what}");
+            }
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it trained"),
+        }
+    }
+}
+
+#[test]
 fn a_request_to_stop_ends_a_training() {
     let market = Market::small();
     let trainer = super::Trainer::new(market.harness(), &super::on_cpu(2)).expect("a CPU");
