@@ -19,7 +19,7 @@ pub(super) struct Stepping {
 }
 
 /// What the norm of a tensor costs a number of it: it is a sum over rows and one over columns.
-const NORM: u64 = 80;
+const NORM: u64 = 65;
 
 /// One step.
 pub(super) fn stepping(spec: &Spec, net: &Net) -> Stepping {
@@ -28,13 +28,13 @@ pub(super) fn stepping(spec: &Spec, net: &Net) -> Stepping {
         Optimizer::Adamw(_) | Optimizer::Adam(_) | Optimizer::Muon(_) => 0,
         Optimizer::Sgd(fields) => 8 * u64::from(fields.nesterov),
         Optimizer::Rmsprop(_) | Optimizer::Lion(_) => 8,
-        Optimizer::Adan(_) => 40,
+        Optimizer::Adan(_) => 30,
         // Norms of the weights and of their steps.
         Optimizer::Lamb(_) => 40 + 2 * NORM,
     };
     let (clip_norm, clip_value) = spec.optimizer.kind.clips();
     let beside = [
-        (extras.gradient_noise.is_some(), 750),
+        (extras.gradient_noise.is_some(), 800),
         (extras.sam.is_some(), 10 + NORM),
         (clip_norm.is_some(), 10 + NORM),
         (clip_value.is_some(), 5),
@@ -59,7 +59,7 @@ impl Stepping {
         let (short, long) = (rows.min(cols) as f64, rows.max(cols) as f64);
         let iterations = f64::from(muon.iterations);
         self.flops += iterations * 2.0 * (2.0 * short * short * long + short.powi(3));
-        self.numbers += (100 + NORM) as f64 * short * long + iterations * 4.0 * short * (short + long);
+        self.numbers += (115 + NORM) as f64 * short * long + iterations * 4.0 * short * (short + long);
         self.operations += 3.0 * iterations;
     }
 }

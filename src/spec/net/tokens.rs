@@ -99,7 +99,7 @@ impl Builder<'_> {
         self.products += (2 * count * count * width) as u64;
         self.keep(count * (3 * width + heads * count / 2));
         // Exponentials, and products of matrices as narrow as a head.
-        self.pass(40 * heads * count * count);
+        self.pass(14 * heads * count * count);
         Layer::Attention(AttentionLayer {
             project,
             project_bias,
