@@ -118,7 +118,7 @@ impl Builder<'_> {
         let pointwise = Pointwise::of(dense.activation);
         self.keep(count * (width * (2 + usize::from(norm.is_some())) + members.iter().len() * (inputs + width)));
         // Members' scales are operations of their own before and after the product.
-        self.pass(count * members.iter().len() * 10 * (inputs + width));
+        self.pass(count * members.iter().len() * 35 * (inputs + width));
         *stream = stream.with_width(width);
         let layer = |activation, dropout| {
             Layer::Dense(DenseLayer { weight, bias, norm, activation, dropout, inputs, width, members })
