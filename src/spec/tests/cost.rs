@@ -107,6 +107,30 @@ fn what_the_host_does_beside_the_training_is_counted_by_hand() {
 }
 
 #[test]
+fn what_the_optimizer_does_with_the_weights_is_counted_by_hand_however_small_the_batch_is() {
+    let of = |optimizer: &str| {
+        cost_of(&format!("optimizer: {optimizer}\ntraining: {{ epochs: 3, batch_rows: 64, patience: null }}"))
+    };
+    // 46 batches of 64 in 3000 rows, 3 epochs, 4 folds, 3 seeds; 16·8 + 8 + 8·4 + 4 weights.
+    let (steps, weights) = (46.0 * 3.0 * 12.0, 172.0);
+    let plain = of("{ adamw: {} }");
+    for (optimizer, numbers) in [
+        ("{ adam: {} }", 0.0),
+        ("{ adamw: { clip_norm: 1 } }", 75.0),
+        ("{ adamw: {}, gradient_noise: {} }", 800.0),
+        ("{ lamb: {} }", 170.0),
+        ("{ adan: {} }", 32.0),
+    ] {
+        let cost = of(optimizer);
+        assert!((cost.numbers - plain.numbers - numbers * weights * steps).abs() < 1.0, "{optimizer}");
+        assert!((cost.flops - plain.flops).abs() < 1.0, "{optimizer}");
+    }
+    // The hidden matrix is 16 by 8: two products of 8·8·16 and one of 8·8·8 multiplications an iteration.
+    let more = of("{ muon: { iterations: 12 } }").flops - of("{ muon: { iterations: 5 } }").flops;
+    assert!((more - 7.0 * 2.0 * (2.0 * 1024.0 + 512.0) * steps).abs() < 1.0, "{more}");
+}
+
+#[test]
 fn memory_of_the_host_counts_against_the_budget() {
     let text = "network: [{ dense: { width: 8 } }]\npost: { neutralize: { to: features } }\n";
     let spec = Spec::parse(text, "test").expect("valid");

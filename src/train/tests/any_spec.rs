@@ -1,4 +1,5 @@
-//! Whatever the language can say trains and predicts: random valid specs, and every example of the reference.
+//! Whatever the language can say trains, and predicts what is no constant (which `run` would end with): random valid specs, and
+//! every example of the reference.
 
 use std::sync::atomic::AtomicBool;
 
