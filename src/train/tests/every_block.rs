@@ -103,7 +103,7 @@ const NETS: &[(Kind, &str)] = &[
     ),
     (Plain, "[{ inputs: { sets: [late] } }, { dense: { width: 4, activation: softplus } }]"),
     (Plain, "[{ parallel: { branches: [[benchmark], [{ dense: { width: 3, activation: hardswish } }]] } }]"),
-    (Stops, "[stop_gradient, { dense: { width: 5, activation: tanh } }]"),
+    (Stops, "[{ activation: gelu }, stop_gradient, { dense: { width: 5, activation: tanh } }]"),
     (Plain, "[{ norm: layer }, { activation: prelu }]"),
     (Trains, "[{ norm: batch }, { activation: leaky_relu }]"),
     (Trains, "[{ dense: { width: 5, activation: tanh } }, { dropout: 0.25 }]"),
