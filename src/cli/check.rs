@@ -32,7 +32,9 @@ pub(super) struct Arguments {
 
 /// Print the spec's JSON Schema, or its reference.
 ///
-/// Prints the JSON Schema of model.yaml, for editors and structured output, or the reference for people.
+/// Prints the JSON Schema of model.yaml, for editors and structured output, or the reference for people. In a lab whose data
+/// is prepared the schema has the names of its feature sets and targets. It says what may stand where; rules between
+/// fields, such as what fits together in a net, only `check` knows.
 #[derive(Debug, clap::Args)]
 pub(super) struct SchemaArguments {
     /// Print the reference in Markdown instead.
@@ -175,10 +177,11 @@ fn device_rates(lab: &Lab, settings: WorkerSettings) -> Result<Option<Measured>>
     Ok(measured.ok())
 }
 
-pub(super) fn schema(_: &Context<'_>, arguments: &SchemaArguments) -> Result<()> {
+pub(super) fn schema(context: &Context<'_>, arguments: &SchemaArguments) -> Result<()> {
     if arguments.reference {
         out::print(&reference::markdown());
         return Ok(());
     }
-    out::json(&language::json())
+    let facts = Lab::open(context.lab).ok().and_then(|lab| prepared(&lab));
+    out::json(&language::json(facts.as_ref()))
 }

@@ -31,7 +31,10 @@ fn words(error: &Error) -> String {
         Error::AliasError { error, .. } => words(error),
         Error::MultipleDocuments { .. } => "a second YAML document begins here; a spec is one document".into(),
         Error::UnsupportedTag { tag, .. } => {
-            format!("the tag `{}`: a spec has none; leave it out, and a block's word is a key: `dense: {{ … }}`", short(tag))
+            format!(
+                "the tag `{}`: a spec has none; leave it out, and a block's word is a key: `dense: {{ … }}`",
+                short(tag)
+            )
         }
         Error::NullIntoString { .. } => "a key is missing before the `:`".into(),
         Error::Unexpected { .. } => "this cannot be a key; a key is a word".into(),

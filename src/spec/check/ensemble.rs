@@ -1,6 +1,6 @@
 //! Rules of ensembles.
 
-use super::network::{blocks, groups_features, has, member_faults, MAX_BLOCKS};
+use super::network::{MAX_BLOCKS, blocks, groups_features, has, member_faults};
 use super::{DataFacts, Refuse};
 use crate::spec::language::{Aggregate, Block, Constant, Curve, Diversity, Ensemble, Schedule, Spec};
 use crate::spec::members::{differ, member};

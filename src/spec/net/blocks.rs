@@ -21,7 +21,7 @@ impl Builder<'_> {
         let layer = self.any_block(block, path, stream);
         let numbers = stream.count().saturating_mul(stream.width());
         if numbers > MOST_NUMBERS {
-            self.refuse(path, format!("{numbers} numbers a row; at most {MOST_NUMBERS}"));
+            self.mismatch(path, format!("{numbers} numbers a row; at most {MOST_NUMBERS}"));
             // What follows is looked at as if it were narrow, so that nothing grows beyond bounds.
             *stream = Stream::Units(1);
         }
@@ -32,6 +32,7 @@ impl Builder<'_> {
         let here = format!("{path}.{}", block.word());
         if self.members.is_some() && !block.suits_members() {
             self.refuse(&here, "it cannot stand inside batch_ensemble".into());
+            self.lost = true;
             return Layer::Sequence(Vec::new());
         }
         match block {
@@ -55,11 +56,12 @@ impl Builder<'_> {
             Block::Autoencoder(autoencoder) => self.autoencoder(autoencoder, &here, stream),
             Block::Inputs(inputs) => self.inputs(inputs, &here, stream),
             Block::Benchmark(_) => {
+                self.lost = false;
                 *stream = Stream::Units(1);
                 Layer::Benchmark
             }
             Block::StopGradient(_) => {
-                if matches!(stream, Stream::Features(_)) {
+                if matches!(stream, Stream::Features(_)) && !self.lost {
                     self.refuse(&here, "no gradient goes back to the features; put it behind what learns".into());
                 }
                 self.pass(50 * stream.count() * stream.width());
@@ -154,7 +156,7 @@ impl Builder<'_> {
                 before.words(),
                 stream.words()
             );
-            self.refuse(path, message);
+            self.mismatch(path, message);
             return Layer::Sequence(Vec::new());
         }
         let projection = (before.width() != stream.width())
@@ -168,14 +170,16 @@ impl Builder<'_> {
         let mut streams = Vec::new();
         let mut branches = Vec::new();
         let (crossings, mut most) = (self.crossings, 0);
+        let (lost, mut any_lost) = (self.lost, false);
         for (index, branch) in parallel.branches.iter().enumerate() {
-            self.crossings = crossings;
+            (self.crossings, self.lost) = (crossings, lost);
             let mut own = stream.clone();
             branches.push(self.blocks(branch, &format!("{path}.branches[{index}]"), &mut own));
             streams.push(own.with_width(own.width()));
             most = most.max(self.crossings);
+            any_lost |= self.lost;
         }
-        self.crossings = most;
+        (self.crossings, self.lost) = (most, any_lost);
         let first = streams[0].clone();
         let total: usize = streams.iter().map(Stream::width).sum();
         let tokens: usize = streams.iter().map(Stream::count).sum();
@@ -196,7 +200,7 @@ impl Builder<'_> {
         let Some(joined) = joined else {
             let words: Vec<String> = streams.iter().map(Stream::words).collect();
             let message = format!("{} cannot take {}", parallel.combine.word(), words.join(" and "));
-            self.refuse(path, message);
+            self.mismatch(path, message);
             return Layer::Sequence(Vec::new());
         };
         self.keep(joined.count() * joined.width());
@@ -232,6 +236,7 @@ impl Builder<'_> {
 
     fn inputs(&mut self, inputs: &Inputs, path: &str, stream: &mut Stream) -> Layer {
         let features = self.inputs.features;
+        self.lost = false;
         let columns = match &inputs.sets {
             Names::All => (0..features).collect(),
             Names::Only(names) => {
@@ -245,6 +250,7 @@ impl Builder<'_> {
                             let message =
                                 format!("the net does not read the set `{name}`; it reads {}.{near}", known.join(", "));
                             self.refuse(&format!("{path}.sets"), message);
+                            self.lost = true;
                         }
                     }
                 }

@@ -22,8 +22,14 @@ fn facts() -> DataFacts {
 }
 
 fn check(text: &str) -> SpecErrors {
-    let budget =
-        Budget { params: 1 << 40, replica_bytes: 1 << 50, at_once: 1, flops: 1e30, seconds: f64::INFINITY, rates: None };
+    let budget = Budget {
+        params: 1 << 40,
+        replica_bytes: 1 << 50,
+        at_once: 1,
+        flops: 1e30,
+        seconds: f64::INFINITY,
+        rates: None,
+    };
     Spec::check(text, "model.yaml", &facts(), &budget).errors()
 }
 
@@ -55,14 +61,19 @@ fn what_hangs_on_a_mistake_is_not_said() {
         ("training: { epochs: lots }\nschedule: { constant: {}, warmup_epochs: 30 }", vec!["training.epochs"]),
         ("trainning: { epochs: 100 }\nschedule: { constant: {}, warmup_epochs: 30 }", vec!["trainning"]),
         ("loss: [{ output_l2: {} }, pearsn]", vec!["loss[1]"]),
-        ("targets: { weighting: lerned }\noptimizer: { adamw: {}, rates: { target_weights: 2 } }", vec!["targets.weighting"]),
+        (
+            "targets: { weighting: lerned }\noptimizer: { adamw: {}, rates: { target_weights: 2 } }",
+            vec!["targets.weighting"],
+        ),
         ("optimizer: { sgd: { momentum: much, nesterov: true } }", vec!["optimizer.sgd.momentum"]),
     ];
     for (rest, wanted) in cases {
         let found = check(&format!("network: [{{ dense: {{ width: 8 }} }}]\n{rest}\n"));
         assert_eq!(paths(&found), wanted, "{rest}\n{found}");
     }
-    for network in ["[tokenise, attention, { pool: mean }]", "[{ tokenize: { width: six } }, attention, { pool: mean }]"] {
+    for network in
+        ["[tokenise, attention, { pool: mean }]", "[{ tokenize: { width: six } }, attention, { pool: mean }]"]
+    {
         let found = check(&format!("network: {network}\n"));
         assert_eq!(found.errors.len(), 1, "{network}\n{found}");
     }
@@ -70,7 +81,8 @@ fn what_hangs_on_a_mistake_is_not_said() {
 
 /// The paths of all scalars, but for what tests break in other ways.
 fn scalars(value: &Value, path: &str, all: &mut Vec<String>) {
-    let others = ["version", "loss", "schedule", "training.epochs", "optimizer.ema", "optimizer.swa", "targets.weighting"];
+    let others =
+        ["version", "loss", "schedule", "training.epochs", "optimizer.ema", "optimizer.swa", "targets.weighting"];
     if others.contains(&path) || path.ends_with(".sets") || path.ends_with("train_on") {
         return;
     }
