@@ -4,22 +4,26 @@ use std::path::PathBuf;
 
 use prepare::{Harness, Protocol};
 
-use super::diff::spec_and_text;
+use super::diff::spec_text;
 use super::{Context, out};
 use crate::daemon::{budget, known_rates, measure_rates, worker_settings};
 use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::lab::config::Config;
 use crate::lab::measured::Measured;
+use crate::spec::cost::Cost;
 use crate::spec::rates::seconds;
-use crate::spec::{reference, schema as language};
+use crate::spec::{DataFacts, Spec, reference, schema as language};
 use crate::train::facts;
-use crate::worker::supervisor::Worker;
+use crate::worker::supervisor::{Worker, WorkerSettings};
 
 /// Validate a spec.
 ///
 /// Validates a spec: every mistake at once, each with line, path and what is allowed. In a lab whose data is prepared it
 /// also checks the names of feature sets and targets, and the estimated cost against the budget.
+///
+/// With --json, standard output says `valid`, and `errors`: a list of line, column, path and message, empty for a valid
+/// spec. The exit code is the same: 0, or 3 for a spec that is refused.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The spec's file, for example model.yaml.
@@ -28,7 +32,9 @@ pub(super) struct Arguments {
 
 /// Print the spec's JSON Schema, or its reference.
 ///
-/// Prints the JSON Schema of model.yaml, for editors and structured output, or the reference for people.
+/// Prints the JSON Schema of model.yaml, for editors and structured output, or the reference for people. In a lab whose data
+/// is prepared the schema has the names of its feature sets and targets. It says what may stand where; rules between
+/// fields, such as what fits together in a net, only `check` knows.
 #[derive(Debug, clap::Args)]
 pub(super) struct SchemaArguments {
     /// Print the reference in Markdown instead.
@@ -37,26 +43,71 @@ pub(super) struct SchemaArguments {
 }
 
 pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
-    let (spec, text) = spec_and_text(&arguments.spec)?;
-    let lab = Lab::open(context.lab).ok();
-    let harness = lab.as_ref().and_then(|lab| {
-        let protocol = Protocol::read(&lab.protocol()).ok()?;
-        Harness::open(&protocol, &lab.packed_data()).ok()
-    });
-    let mut estimated = None;
-    let mut measured = None;
-    if let (Some(lab), Some(harness)) = (&lab, &harness) {
-        let config = Config::read(lab)?;
-        measured = device_rates(lab, &config)?;
-        let rates = measured.as_ref().map(|measured| measured.rates);
-        let found = spec
-            .check_all(&facts(harness), &budget(&config, &worker_settings(lab, &config), rates))
-            .map_err(|errors| errors.located(&text, &arguments.spec.display().to_string()))?;
-        estimated = Some(found);
+    match examine(context, arguments) {
+        Ok(examined) => report(context, arguments, &examined),
+        Err(Error::Spec(errors)) if context.json => {
+            let each = errors.errors.iter().map(|error| {
+                serde_json::json!({ "line": error.line, "column": error.column, "path": error.path, "message": error.message })
+            });
+            out::json(&serde_json::json!({ "valid": false, "errors": each.collect::<Vec<_>>() }))?;
+            Err(Error::Spec(errors))
+        }
+        Err(error) => Err(error),
     }
+}
+
+/// A valid spec, and what is known of its cost.
+struct Examined {
+    spec: Spec,
+    cost: Option<Cost>,
+    measured: Option<Measured>,
+    folds: usize,
+}
+
+fn examine(context: &Context<'_>, arguments: &Arguments) -> Result<Examined> {
+    let text = spec_text(&arguments.spec)?;
+    let origin = arguments.spec.display().to_string();
+    let lab = Lab::open(context.lab).ok();
+    let Some((lab, facts)) = lab.as_ref().and_then(|lab| Some((lab, prepared(lab)?))) else {
+        let spec = Spec::parse(&text, &origin)?;
+        return Ok(Examined { spec, cost: None, measured: None, folds: 0 });
+    };
+    let config = Config::read(lab)?;
+    let settings = worker_settings(lab, &config);
+    let against = |measured: Option<&Measured>| {
+        let budget = budget(&config, &settings, measured.map(|measured| measured.rates));
+        Spec::check(&text, &origin, &facts, &budget).accepted()
+    };
+    let known = known_rates(lab, &settings);
+    let (mut spec, mut cost) = against(known.as_ref())?;
+    // Only a spec that is right so far is worth a measurement.
+    let measured = match known {
+        Some(known) => Some(known),
+        None => {
+            let measured = device_rates(lab, settings.clone())?;
+            if measured.is_some() {
+                (spec, cost) = against(measured.as_ref())?;
+            }
+            measured
+        }
+    };
+    Ok(Examined { spec, cost: Some(cost), measured, folds: facts.folds.len() })
+}
+
+/// What a lab's data offers a spec, where it is prepared.
+pub(super) fn prepared(lab: &Lab) -> Option<DataFacts> {
+    let protocol = Protocol::read(&lab.protocol()).ok()?;
+    Harness::open(&protocol, &lab.packed_data()).ok().map(|harness| facts(&harness))
+}
+
+fn report(context: &Context<'_>, arguments: &Arguments, examined: &Examined) -> Result<()> {
+    let Examined { spec, cost: estimated, measured, folds } = examined;
+    let estimated = *estimated;
     let trial_seconds = estimated.zip(measured.as_ref()).map(|(cost, measured)| seconds(&cost, &measured.rates));
     if context.json {
         return out::json(&serde_json::json!({
+            "valid": true,
+            "errors": [],
             "spec_hash": spec.hash(),
             "canonical": language::to_json(&spec.canonical()),
             "checked_against_data": estimated.is_some(),
@@ -86,7 +137,6 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
                 cost.flops
             ));
             if let (Some(seconds), Some(measured)) = (trial_seconds, &measured) {
-                let folds = harness.as_ref().map_or(0, |harness| harness.plan().folds.len());
                 out::line(&format!(
                     "about {} a trial on {}: {} nets ({folds} folds, every seed and member), all epochs",
                     duration(seconds),
@@ -109,12 +159,8 @@ fn duration(seconds: f64) -> String {
     if seconds < 120.0 { format!("{seconds:.1} s") } else { format!("{:.0} min", seconds / 60.0) }
 }
 
-/// How fast this lab's device trains, measured now if that is not known. A device that cannot be had is no fault of the spec.
-fn device_rates(lab: &Lab, config: &Config) -> Result<Option<Measured>> {
-    let settings = worker_settings(lab, config);
-    if let Some(known) = known_rates(lab, &settings) {
-        return Ok(Some(known));
-    }
+/// How fast this lab's device trains, measured now. A device that cannot be had is no fault of the spec.
+fn device_rates(lab: &Lab, settings: WorkerSettings) -> Result<Option<Measured>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -131,10 +177,11 @@ fn device_rates(lab: &Lab, config: &Config) -> Result<Option<Measured>> {
     Ok(measured.ok())
 }
 
-pub(super) fn schema(_: &Context<'_>, arguments: &SchemaArguments) -> Result<()> {
+pub(super) fn schema(context: &Context<'_>, arguments: &SchemaArguments) -> Result<()> {
     if arguments.reference {
         out::print(&reference::markdown());
         return Ok(());
     }
-    out::json(&language::json())
+    let facts = Lab::open(context.lab).ok().and_then(|lab| prepared(&lab));
+    out::json(&language::json(facts.as_ref()))
 }

@@ -6,7 +6,7 @@ use super::{Context, out, view};
 use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::research::trial::KnobChange;
-use crate::spec::{Spec, diff::changes};
+use crate::spec::{Spec, diff::changes, text_of};
 
 /// Compare two specs, knob by knob.
 ///
@@ -45,13 +45,15 @@ fn read(context: &Context<'_>, name: &str) -> Result<Spec> {
 }
 
 /// Reads and checks a spec's file.
-pub(super) fn spec_file(path: &Path) -> Result<Spec> {
-    Ok(spec_and_text(path)?.0)
+fn spec_file(path: &Path) -> Result<Spec> {
+    Ok(Spec::parse(&spec_text(path)?, &path.display().to_string())?)
 }
 
-/// The same with its text, for places of what is found out later.
-pub(super) fn spec_and_text(path: &Path) -> Result<(Spec, String)> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Error::File { path: path.display().to_string(), source })?;
-    Ok((Spec::parse(&text, &path.display().to_string())?, text))
+/// Reads the text of a spec's file.
+pub(super) fn spec_text(path: &Path) -> Result<String> {
+    let name = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(text_of(bytes, &name)?),
+        Err(source) => Err(Error::File { path: name, source }),
+    }
 }

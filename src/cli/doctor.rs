@@ -12,7 +12,7 @@ use crate::lab::config::Config;
 use crate::lab::{Lab, LabError, Notebook, lock};
 use crate::research::rules::Rules;
 use crate::researcher::{Researcher, Templates};
-use crate::spec::Spec;
+use crate::spec::{Spec, text_of};
 use crate::train::facts;
 use crate::worker::supervisor::Worker;
 
@@ -199,16 +199,14 @@ fn data(checks: &mut Vec<Check>, lab: &Lab, protocol: &Protocol) -> Option<Harne
 
 fn model(checks: &mut Vec<Check>, lab: &Lab, config: &Config, harness: Option<&Harness>) {
     let path = lab.model();
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::from(LabError::io("read it", &path, error)));
-    let spec = text.and_then(|text| {
-        let spec = Spec::parse(&text, "model.yaml")?;
-        if let Some(harness) = harness {
-            let settings = worker_settings(lab, config);
-            let rates = known_rates(lab, &settings).map(|measured| measured.rates);
-            spec.check_all(&facts(harness), &budget(config, &settings, rates))
-                .map_err(|errors| errors.located(&text, "model.yaml"))?;
-        }
-        Ok(spec)
+    let bytes = std::fs::read(&path).map_err(|error| Error::from(LabError::io("read it", &path, error)));
+    let spec = bytes.and_then(|bytes| {
+        let text = text_of(bytes, "model.yaml")?;
+        let Some(harness) = harness else { return Ok(Spec::parse(&text, "model.yaml")?) };
+        let settings = worker_settings(lab, config);
+        let rates = known_rates(lab, &settings).map(|measured| measured.rates);
+        let budget = budget(config, &settings, rates);
+        Ok(Spec::check(&text, "model.yaml", &facts(harness), &budget).accepted()?.0)
     });
     take(checks, "spec", spec, |spec| format!("valid, hash {}", spec.hash()));
 }

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use prepare::{Lock, Protocol};
 use serde::Serialize;
 
-use super::diff::spec_and_text;
+use super::check::prepared;
+use super::diff::spec_text;
 use super::screen::Screen;
 use super::{Context, logging, out};
-use crate::daemon::{Update, budget, known_or_measured_rates, worker_settings};
+use crate::daemon::{Update, budget, known_or_measured_rates, known_rates, worker_settings};
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
 use crate::report::text::evaluation_text;
 use crate::research::measurement::evaluate;
+use crate::spec::{DataFacts, Spec};
 use crate::worker::supervisor::{Worker, WorkerProgress};
 use crate::worker::wire::Request;
 
@@ -50,7 +52,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     logging::start(context.verbose, true);
     let config = Config::read(&lab)?;
     let protocol = Protocol::read(&lab.protocol())?;
-    let (spec, text) = spec_and_text(&arguments.spec)?;
+    let text = spec_text(&arguments.spec)?;
+    let origin = arguments.spec.display().to_string();
     let predictions = arguments.predictions.as_ref().map(std::path::absolute).transpose();
     let predictions = predictions.map_err(|source| Error::File { path: "--predictions".into(), source })?;
     if let Some(folder) = predictions.as_deref().and_then(std::path::Path::parent).filter(|folder| !folder.is_dir()) {
@@ -62,22 +65,28 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     if lab.protocol_lock().exists() {
         Lock::read(&lab.protocol_lock())?.check_protocol(&protocol)?;
     }
+    let settings = worker_settings(&lab, &config);
+    let checked = |facts: &DataFacts, rates| {
+        Spec::check(&text, &origin, facts, &budget(&config, &settings, rates)).accepted().map(|(spec, _)| spec)
+    };
+    // What is wrong is said before a worker starts.
+    match prepared(&lab) {
+        Some(facts) => checked(&facts, known_rates(&lab, &settings).map(|measured| measured.rates))?,
+        None => Spec::parse(&text, &origin)?,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::Internal(format!("the runtime did not start: {error}")))?;
     let started = Instant::now();
     let mut screen = Screen::new();
-    let (trained, greeting) = runtime.block_on(async {
-        let settings = worker_settings(&lab, &config);
+    let (spec, trained, greeting) = runtime.block_on(async {
         let worker = Worker::start(settings.clone()).await?;
         let greeting = worker.greeting().clone();
         let (mut worker, rates) =
             known_or_measured_rates(&lab, &settings, worker, &mut |note| out::note(&note)).await?;
-        let budget = budget(&config, &settings, rates.map(|measured| measured.rates));
-        spec.check_all(&greeting.facts, &budget)
-            .map_err(|errors| errors.located(&text, &arguments.spec.display().to_string()))?;
-        screen.show(&Update::Training { trial: 0, title: arguments.spec.display().to_string(), changes: Vec::new() });
+        let spec = checked(&greeting.facts, rates.map(|measured| measured.rates))?;
+        screen.show(&Update::Training { trial: 0, title: origin.clone(), changes: Vec::new() });
         let request = Request::Train { spec: spec.to_yaml(), seeds: protocol.seeds.clone(), predictions };
         let limit = config.budget.trial_seconds as f64;
         let deadline = Instant::now() + Duration::from_secs_f64(limit);
@@ -89,7 +98,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
             })
             .await;
         worker.kill().await;
-        Ok::<_, Error>((trained?, greeting))
+        Ok::<_, Error>((spec, trained?, greeting))
     })?;
     screen.clear();
     let facts = Facts {

@@ -47,20 +47,19 @@ pub(super) struct Against<'a> {
 /// Checks a proposal.
 ///
 /// # Errors
-/// The first check that it does not pass.
+/// The first check that it does not pass; of a spec that is invalid everything at once, its cost included.
 pub(super) fn check(mut proposal: Proposal, against: &Against<'_>) -> Result<Checked, Box<(Proposal, Refusal)>> {
     let refuse = |proposal: Proposal, verdict, reason, hash, changes| {
         Err(Box::new((proposal, Refusal { verdict, reason, hash, changes })))
     };
-    let spec = match Spec::parse(&proposal.spec, "spec") {
-        Ok(spec) => spec,
-        Err(errors) => return refuse(proposal, Verdict::Invalid, errors.to_string(), None, Vec::new()),
+    let findings = Spec::check(&proposal.spec, "spec", against.facts, against.budget);
+    let Some(spec) = findings.spec.clone() else {
+        return refuse(proposal, Verdict::Invalid, findings.errors().to_string(), None, Vec::new());
     };
     let hash = spec.hash();
     let changes = knob_changes(against.incumbent, &spec);
-    if let Err(errors) = spec.check_data(against.facts) {
-        let reason = errors.located(&proposal.spec, "spec").to_string();
-        return refuse(proposal, Verdict::Invalid, reason, Some(hash), changes);
+    if !findings.wrong.is_empty() {
+        return refuse(proposal, Verdict::Invalid, findings.errors().to_string(), Some(hash), changes);
     }
     if let Some(earlier) = earlier_trial(against, &hash) {
         let reason = format!("the same model as trial {earlier:06} (canonical hash {hash})");
@@ -70,9 +69,8 @@ pub(super) fn check(mut proposal: Proposal, against: &Against<'_>) -> Result<Che
         let reason = format!("do_not_retry.toml forbids it: {} ({})", rule.name, rule.reason);
         return refuse(proposal, Verdict::Blocked, reason, Some(hash), changes);
     }
-    if let Err(errors) = spec.check_cost(against.facts, against.budget) {
-        let reason = errors.located(&proposal.spec, "spec").to_string();
-        return refuse(proposal, Verdict::Invalid, reason, Some(hash), changes);
+    if !findings.over.is_empty() {
+        return refuse(proposal, Verdict::Invalid, findings.errors().to_string(), Some(hash), changes);
     }
     proposal.spec = spec.to_yaml();
     Ok(Checked { proposal, spec, hash, changes })

@@ -20,7 +20,7 @@ use crate::research::settings::{PhaseSettings, WhenConverged};
 use crate::research::trial::{TrialRecord, Verdict};
 use crate::researcher::Researcher;
 use crate::spec::cost::Budget;
-use crate::spec::{DataFacts, Spec, SpecErrors};
+use crate::spec::{DataFacts, Spec, text_of};
 use crate::worker::supervisor::{Worker, WorkerSettings};
 
 /// When a session ends by itself.
@@ -163,10 +163,11 @@ impl Session<'_> {
     /// Measures model.yaml as it stands if nothing comparable has been measured yet.
     async fn baseline(&mut self) -> Result<Flow<()>> {
         let path = self.lab.model();
-        let text = std::fs::read_to_string(&path).map_err(|error| crate::lab::LabError::io("read it", &path, error))?;
-        let spec = Spec::parse(&text, "model.yaml")?;
-        let located = |errors: SpecErrors| errors.located(&text, "model.yaml");
-        spec.check_data(&self.facts).map_err(located)?;
+        let bytes = std::fs::read(&path).map_err(|error| crate::lab::LabError::io("read it", &path, error))?;
+        let findings = Spec::check(&text_of(bytes, "model.yaml")?, "model.yaml", &self.facts, &self.budget);
+        let Some(spec) = findings.spec.clone().filter(|_| findings.wrong.is_empty()) else {
+            return Err(findings.errors().into());
+        };
         let hash = spec.hash();
         let stands = self.history.incumbent().is_some_and(|incumbent| {
             incumbent.spec_hash.as_deref() == Some(&hash)
@@ -177,7 +178,7 @@ impl Session<'_> {
             return Ok(Flow::On(()));
         }
         // What has been measured was within the budget of its time, and stays comparable under any other.
-        spec.check_all(&self.facts, &self.budget).map_err(located)?;
+        findings.accepted()?;
         let why = match self.history.incumbent() {
             None => "the first measurement",
             Some(incumbent) if incumbent.spec_hash.as_deref() != Some(&hash) => "model.yaml was changed by hand",

@@ -11,9 +11,11 @@ pub mod diff;
 mod error;
 mod examples;
 pub(crate) mod facts;
+mod findings;
 pub mod knobs;
 pub mod language;
 pub mod members;
+mod mend;
 mod names;
 pub mod net;
 mod node;
@@ -23,9 +25,11 @@ pub mod reference;
 pub mod schema;
 mod shape;
 mod value;
+mod yaml;
 
 pub use error::{SpecError, SpecErrors};
 pub use facts::{DataFacts, FoldFacts};
+pub use findings::Findings;
 pub use language::{
     Activation, Adam, AdamW, Adan, Aggregate, Augment, Batches, Block, Cosine, Curve, Dense, Diversity, Ema, Ensemble,
     EraWeighting, GradientNoise, Init, Lamb, Lion, Lookahead, LossTerm, Muon, MuonAdamW, MuonScale, Neutralizer, Norm,
@@ -35,6 +39,7 @@ pub use language::{
 pub use names::{Names, Weights};
 pub use piece::Beside;
 pub use value::Value;
+pub use yaml::text_of;
 
 use node::Node;
 use piece::Piece;
@@ -45,7 +50,7 @@ impl Spec {
     /// # Errors
     /// Everything that is wrong with it, at once, each with line, column, path and what is allowed.
     pub fn parse(text: &str, origin: &str) -> Result<Self, SpecErrors> {
-        Self::read_node(&Node::parse(text, origin)?, origin)
+        findings::read(&Node::parse(text, origin)?, origin)
     }
 
     /// Checks a spec that was built as a tree of values.
@@ -53,22 +58,7 @@ impl Spec {
     /// # Errors
     /// As [`Spec::parse`], without lines.
     pub fn from_value(value: &Value) -> Result<Self, SpecErrors> {
-        Self::read_node(&Node::from_value(value), "spec")
-    }
-
-    fn read_node(node: &Node, origin: &str) -> Result<Self, SpecErrors> {
-        let mut errors = Vec::new();
-        node.check_depth(origin)?;
-        let spec = <Self as Piece>::read(node, &(), "", &mut errors);
-        if let Some(spec) = &spec
-            && errors.is_empty()
-        {
-            spec.check_whole(node, &mut errors);
-        }
-        match spec {
-            Some(spec) if errors.is_empty() => Ok(spec),
-            _ => Err(SpecErrors { origin: origin.to_owned(), errors }),
-        }
+        findings::read(&Node::from_value(value), "spec")
     }
 
     /// The canonical form: every default filled, in the language's order.
@@ -104,29 +94,6 @@ impl Spec {
             origin: "spec".into(),
             errors: vec![SpecError { line: 0, column: 0, path: "network".into(), message }],
         })
-    }
-
-    /// Checks the spec against the data and the budget at once, for people: they hear everything, and the budget is theirs.
-    ///
-    /// # Errors
-    /// Those of [`Spec::check_data`] and of [`Spec::check_cost`] together.
-    pub fn check_all(&self, facts: &DataFacts, budget: &cost::Budget) -> Result<cost::Cost, SpecErrors> {
-        let cost = self.check_cost(facts, budget).map_err(|mut over| {
-            let way_out = "; make the model smaller, or raise `budget` in autoresearch.yaml";
-            over.errors.iter_mut().for_each(|error| error.message.push_str(way_out));
-            over
-        });
-        match (self.check_data(facts), cost) {
-            (Ok(()), cost) => cost,
-            (Err(data), Ok(_)) => Err(data),
-            (Err(mut data), Err(cost)) => {
-                // What cannot be laid out has no cost to speak of.
-                if cost::estimate(self, facts).flops.is_finite() {
-                    data.errors.extend(cost.errors);
-                }
-                Err(data)
-            }
-        }
     }
 }
 

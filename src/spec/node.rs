@@ -6,12 +6,14 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
 use super::error::{SpecError, SpecErrors};
+use super::piece::{join, refuse};
 use super::value::Value;
+use super::yaml::{refusal, strict};
 
 /// The largest spec that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
 /// The deepest nesting that is read.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// A value with its place in the text.
 #[derive(Clone, Debug)]
@@ -39,37 +41,54 @@ impl Node {
     /// Reads YAML text.
     ///
     /// # Errors
-    /// Text that is no YAML, too large, too deep, or has a key twice.
+    /// Text that is no YAML, or too large.
     pub(crate) fn parse(text: &str, origin: &str) -> Result<Self, SpecErrors> {
-        let refuse = |line: usize, column: usize, message: String| SpecErrors {
+        let fail = |line: usize, column: usize, message: String| SpecErrors {
             origin: origin.to_owned(),
             errors: vec![SpecError { line, column, path: String::new(), message }],
         };
         if text.len() > MAX_BYTES {
-            return Err(refuse(0, 0, format!("{} bytes; a spec has at most {MAX_BYTES}", text.len())));
+            return Err(fail(0, 0, format!("{} bytes; a spec has at most {MAX_BYTES}", text.len())));
         }
         if text.trim().is_empty() {
-            return Err(refuse(1, 1, "empty; a spec has at least `version: 1` and `network: […]`".into()));
+            return Err(fail(1, 1, "empty; a spec has at least `version: 1` and `network: […]`".into()));
         }
-        let tree: Spanned<Raw> = serde_yaml::from_str(text).map_err(|error| {
-            let place = error.location();
-            let line = place.as_ref().map_or(0, |at| at.line() as usize);
-            let column = place.as_ref().map_or(0, |at| at.column() as usize);
-            let words = error.without_snippet().to_string();
-            refuse(line, column, format!("not YAML that can be read: {}", words.lines().next().unwrap_or_default()))
+        let tree: Spanned<Raw> = serde_yaml::from_str_with_options(text, strict()).map_err(|error| {
+            let (line, column, message) = refusal(&error);
+            fail(line, column, message)
         })?;
         Ok(convert(tree))
     }
 
-    /// # Errors
-    /// Nested too deep. Specs that code built are held to it too, for they are written and read again.
-    pub(crate) fn check_depth(&self, origin: &str) -> Result<(), SpecErrors> {
-        if self.depth() <= MAX_DEPTH {
-            return Ok(());
+    /// Adds that it is nested too deep. Specs that code built are held to it too, for they are written and read again.
+    pub(crate) fn too_deep(&self, errors: &mut Vec<SpecError>) {
+        if self.depth() > MAX_DEPTH {
+            refuse(errors, self, "", format!("nested more than {MAX_DEPTH} deep"));
         }
-        let message = format!("nested more than {MAX_DEPTH} deep");
-        let error = SpecError { line: self.line, column: self.column, path: String::new(), message };
-        Err(SpecErrors { origin: origin.to_owned(), errors: vec![error] })
+    }
+
+    /// Adds every key that a map has twice.
+    pub(crate) fn keys_twice(&self, path: &str, errors: &mut Vec<SpecError>) {
+        match &self.kind {
+            Kind::Scalar(_) => {}
+            Kind::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    item.keys_twice(&format!("{path}[{index}]"), errors);
+                }
+            }
+            Kind::Map(entries) => {
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    let here = join(path, key.text().unwrap_or_default());
+                    match entries[..index].iter().find(|(before, _)| before.text() == key.text()) {
+                        Some((before, _)) => {
+                            let message = format!("it stands in line {} already; say it once", before.line);
+                            refuse(errors, key, &here, message);
+                        }
+                        None => value.keys_twice(&here, errors),
+                    }
+                }
+            }
+        }
     }
 
     /// A tree without places, for specs that were built by code.
@@ -103,7 +122,12 @@ impl Node {
 
     /// An empty map at this node's place.
     pub(crate) fn empty_map(&self) -> Self {
-        Self { line: self.line, column: self.column, kind: Kind::Map(Vec::new()) }
+        self.with(Kind::Map(Vec::new()))
+    }
+
+    /// Something else at this node's place.
+    pub(crate) fn with(&self, kind: Kind) -> Self {
+        Self { line: self.line, column: self.column, kind }
     }
 
     /// What it is, for error messages.

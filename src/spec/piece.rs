@@ -4,7 +4,7 @@
 use super::error::{SpecError, nearest};
 use super::node::{Kind, Node};
 use super::shape::{Field, Shape};
-use super::value::Value;
+use super::value::{Value, short_number};
 
 /// A type of the spec language.
 pub(crate) trait Piece: Sized {
@@ -128,7 +128,8 @@ impl Piece for f64 {
         match number {
             Some(number) if (rule.min..=rule.max).contains(&number) => Some(number + 0.0),
             Some(number) => {
-                refuse(errors, node, path, format!("{number} is out of range: {} to {}", rule.min, rule.max));
+                let message = format!("{} is out of range: {} to {}", short_number(number), rule.min, rule.max);
+                refuse(errors, node, path, message);
                 None
             }
             None => {
@@ -322,6 +323,10 @@ pub(crate) fn read_union<U: Union>(node: &Node, path: &str, beside: &[&str], err
         if !U::WORDS.contains(&word) {
             unknown(errors, key, word);
         } else if let Some((first, _)) = found {
+            // The same word twice is a key twice, which is said of any map.
+            if first.text() == Some(word) {
+                continue;
+            }
             let message = format!("`{}` and `{word}` stand together; choose one", first.text().unwrap_or_default());
             refuse(errors, key, path, message);
         } else {

@@ -4,16 +4,49 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::examples;
-use super::language::Spec;
+use super::facts::DataFacts;
+use super::language::{Activation, Norm, Spec};
 use super::names::{MAX_NAMES, MAX_WEIGHT};
 use super::node::Node;
 use super::piece::Piece;
 use super::shape::{Field, Shape};
 use super::value::Value;
 
-/// The schema of model.yaml.
-pub fn json() -> Json {
-    schema_of(&Spec::shape(&()))
+/// The schema of model.yaml. With facts, names of feature sets and targets are those that the data has.
+///
+/// It says what may stand where. What it cannot say are most rules between fields: what fits together in a net, what only does
+/// nothing beside something else, what the budget allows; `check` knows these.
+pub fn json(facts: Option<&DataFacts>) -> Json {
+    let mut schema = schema_of(&Spec::shape(&()));
+    if let Some(facts) = facts {
+        let sets = facts.feature_sets.iter().map(|(name, _)| name.clone()).collect();
+        fill_in(&mut schema, &[("feature set", sets), ("target", facts.targets.clone())]);
+    }
+    schema
+}
+
+/// Puts the data's names where a name may stand, as they are described.
+fn fill_in(schema: &mut Json, names: &[(&str, Vec<String>)]) {
+    match schema {
+        Json::Object(object) => {
+            let described = |of: Option<&Json>, as_what: &str| {
+                let said = of.and_then(|schema| schema.get("description")).and_then(Json::as_str);
+                names.iter().find(|(what, _)| said == Some(format!("{as_what} of a {what}").as_str()))
+            };
+            let insert = [
+                ("items", described(object.get("items"), "name")),
+                ("propertyNames", described(object.get("additionalProperties"), "weight")),
+            ];
+            for (keyword, found) in insert {
+                if let Some((_, names)) = found {
+                    object.insert(keyword.into(), json!({ "enum": names }));
+                }
+            }
+            object.values_mut().for_each(|value| fill_in(value, names));
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| fill_in(item, names)),
+        _ => {}
+    }
 }
 
 /// The schema of a record that does not contain itself.
@@ -49,9 +82,13 @@ fn shape_schema(shape: &Shape, definitions: &mut Map<String, Json>) -> Json {
                 "items": { "type": "string", "description": format!("name of a {what}") },
             },
         ] }),
-        Shape::Weights { .. } => json!({
+        Shape::Weights { what } => json!({
             "type": "object", "minProperties": 1, "maxProperties": MAX_NAMES,
-            "additionalProperties": { "type": "number", "minimum": 0, "maximum": MAX_WEIGHT },
+            "additionalProperties": {
+                "type": "number", "minimum": 0, "maximum": MAX_WEIGHT, "description": format!("weight of a {what}"),
+            },
+            // One of them is above 0.
+            "not": { "additionalProperties": { "maximum": 0 } },
         }),
         Shape::Optional(inner) => json!({ "oneOf": [shape_schema(inner, definitions), { "type": "null" }] }),
         Shape::List { item, min, max } => {
@@ -120,7 +157,12 @@ fn union_schema(name: &str, doc: &str, kinds: &[Field], beside: &[Field], defini
         }
         let (mut properties, beside) = properties(beside, definitions);
         let required = [vec![json!(kind.name)], beside].concat();
-        properties.insert(kind.name.into(), shape_schema(&kind.shape, definitions));
+        let mut payload = shape_schema(&kind.shape, definitions);
+        if let (Json::Object(payload), Some(word)) = (&mut payload, does_nothing(name, kind.name)) {
+            payload.insert("not".into(), json!({ "const": word }));
+        }
+        properties.insert(kind.name.into(), payload);
+        let apart = properties.contains_key("ema") && properties.contains_key("swa");
         let mut option = json!({
             "type": "object", "description": plain(kind.doc), "properties": properties,
             "required": required, "additionalProperties": false,
@@ -128,9 +170,23 @@ fn union_schema(name: &str, doc: &str, kinds: &[Field], beside: &[Field], defini
         if let (Json::Object(option), Some(example)) = (&mut option, example(name, kind.name)) {
             option.insert("examples".into(), json!([example]));
         }
+        if let (Json::Object(option), true) = (&mut option, apart) {
+            // Only one average can predict.
+            let both = json!({ "ema": { "not": { "type": "null" } }, "swa": { "not": { "type": "null" } } });
+            option.insert("not".into(), json!({ "required": ["ema", "swa"], "properties": both }));
+        }
         options.push(option);
     }
     json!({ "description": plain(doc), "oneOf": options })
+}
+
+/// The word of a choice that means nothing as a block of its own.
+fn does_nothing(union: &str, kind: &str) -> Option<&'static str> {
+    match (union, kind) {
+        ("Block", "norm") => Some(Norm::None.word()),
+        ("Block", "activation") => Some(Activation::Identity.word()),
+        _ => None,
+    }
 }
 
 /// A kind's example, where it is of the kind alone.

@@ -1,5 +1,6 @@
 //! The language as its users meet it: what is refused and how it is said, and what holds for every spec there is.
 
+mod at_once;
 mod cost;
 mod diff;
 mod errors;

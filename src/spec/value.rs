@@ -121,6 +121,16 @@ impl fmt::Display for Value {
     }
 }
 
+/// A number for messages: as many digits as it takes, and never hundreds of them.
+pub(crate) fn short_number(number: f64) -> String {
+    let size = number.abs();
+    if number.is_finite() && size != 0.0 && !(1e-7..1e15).contains(&size) {
+        format!("{number:e}")
+    } else {
+        number.to_string()
+    }
+}
+
 /// A number as people write it: `0.001`, `1.2e-4`, `8192.0`.
 fn number_text(number: f64) -> String {
     let size = number.abs();

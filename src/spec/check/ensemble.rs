@@ -1,14 +1,14 @@
 //! Rules of ensembles.
 
-use super::Refuse;
-use super::network::{groups_features, has};
+use super::network::{MAX_BLOCKS, blocks, groups_features, has, member_faults};
+use super::{DataFacts, Refuse};
 use crate::spec::language::{Aggregate, Block, Constant, Curve, Diversity, Ensemble, Schedule, Spec};
 use crate::spec::members::{differ, member};
 use crate::spec::names::Names;
 use crate::spec::piece::{Beside, standard};
 
 /// Between members and how they differ: every member must be a valid model.
-pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
+pub(super) fn rules(spec: &Spec, facts: Option<&DataFacts>, refuse: &mut Refuse<'_>) {
     let Ensemble { members, aggregate, diversity } = &spec.ensemble;
     aggregate_rules(aggregate, *members, refuse);
     if *members == 1 && *diversity != standard() {
@@ -27,7 +27,11 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
     // What is wrong with all of them is said at its own place.
     let alike =
         Ensemble { diversity: Diversity { features: diversity.features, ..standard() }, ..spec.ensemble.clone() };
-    if Spec::from_value(&Spec { ensemble: alike, ..spec.clone() }.canonical()).is_err() {
+    let alike = Spec { ensemble: alike, ..spec.clone() };
+    if blocks(spec) > MAX_BLOCKS
+        || Spec::from_value(&alike.canonical()).is_err()
+        || facts.is_some_and(|facts| !member_faults(&alike, facts).is_empty())
+    {
         return;
     }
     for (name, alone) in parts(diversity) {
@@ -38,17 +42,41 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
             refuse(&format!("ensemble.diversity.{name}"), message.into());
         }
     }
-    let first = (0..*members).find_map(|index| Some((index, member(spec, index).err()?)));
-    let Some((index, wrong)) = first else { return };
-    for error in wrong.errors {
-        let path = match diversity.schedules.len() {
-            schedules if schedules > 0 && error.path.starts_with("schedule") => {
-                format!("ensemble.diversity.schedules[{}]", index as usize % schedules)
+    let mut wrong: Vec<(String, String, Vec<u32>)> = Vec::new();
+    for index in 0..*members {
+        for (path, message) in member_errors(spec, index, facts) {
+            match wrong.iter_mut().find(|known| known.0 == path && known.1 == message) {
+                Some((.., indices)) => indices.push(index),
+                None => wrong.push((path, message, vec![index])),
             }
-            _ => "ensemble.diversity".into(),
-        };
-        refuse(&path, format!("member {index} would be invalid: {}: {}", error.path, error.message));
+        }
     }
+    for (path, message, indices) in wrong {
+        let who: Vec<String> = indices.iter().map(u32::to_string).collect();
+        let who = format!("member{} {}", if who.len() == 1 { "" } else { "s" }, who.join(", "));
+        refuse(&path, format!("{who} would be invalid: {message}"));
+    }
+}
+
+/// What would be wrong with one member, by the place in the diversity that makes it so.
+fn member_errors(spec: &Spec, index: u32, facts: Option<&DataFacts>) -> Vec<(String, String)> {
+    let schedules = spec.ensemble.diversity.schedules.len();
+    let errors = match member(spec, index) {
+        Err(wrong) => wrong.errors.into_iter().map(|error| (error.path, error.message)).collect(),
+        Ok(own) => {
+            let faults = facts.map(|facts| member_faults(&own, facts)).unwrap_or_default();
+            faults.into_iter().map(|fault| (fault.path, fault.message)).collect::<Vec<_>>()
+        }
+    };
+    let placed = errors.into_iter().map(|(path, message)| {
+        let place = if schedules > 0 && path.starts_with("schedule") {
+            format!("ensemble.diversity.schedules[{}]", index as usize % schedules)
+        } else {
+            "ensemble.diversity".to_owned()
+        };
+        (place, format!("{path}: {message}"))
+    });
+    placed.collect()
 }
 
 /// An aggregate is what it says of so many members, and not another.

@@ -2,12 +2,11 @@
 
 use super::{DataFacts, Refuse};
 use crate::spec::language::{Block, Combine, Norm, Spec, TokenPer};
-use crate::spec::members::{differ, member};
 use crate::spec::names::Names;
 use crate::spec::net::{Fault, Inputs, Net};
 
 /// The most blocks of a net, nested ones included and each repetition counted.
-const MAX_BLOCKS: usize = 128;
+pub(super) const MAX_BLOCKS: usize = 128;
 
 /// Features of each set, and targets, where a spec is checked without data.
 const NOMINAL: usize = 8;
@@ -18,9 +17,9 @@ const MAX_ATTEMPTS: usize = 16;
 /// The most sets, beside those that a spec names, that are tried as what the data has.
 const MAX_OTHERS: usize = 32;
 
-/// Between the blocks.
-pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
-    let blocks = count(&spec.network);
+/// Between the blocks, and between the net and the data.
+pub(super) fn rules(spec: &Spec, facts: Option<&DataFacts>, refuse: &mut Refuse<'_>) {
+    let blocks = blocks(spec);
     if blocks > MAX_BLOCKS {
         refuse("network", format!("{blocks} blocks; at most {MAX_BLOCKS}"));
         return;
@@ -29,48 +28,75 @@ pub(super) fn rules(spec: &Spec, refuse: &mut Refuse<'_>) {
     if has_batch_norm(&spec.network) && rows < 64 {
         refuse("training.batch_rows", format!("batch norm over {rows} rows is mostly noise; use 64 or more"));
     }
-    let faults = |features, others| Net::of(spec, &nominal(spec, features, others)).err().unwrap_or_default();
+    let on_data = facts.map(|facts| faults(spec, &facts.inputs(spec))).filter(|faults| !faults.is_empty());
+    for fault in on_data.unwrap_or_else(|| whatever_the_data(spec)) {
+        refuse(&fault.path, fault.message);
+    }
+}
+
+/// What a member's net cannot be laid out for on the data.
+pub(super) fn member_faults(own: &Spec, facts: &DataFacts) -> Vec<Fault> {
+    if blocks(own) > MAX_BLOCKS { Vec::new() } else { faults(own, &facts.inputs(own)) }
+}
+
+/// The blocks of its net, nested ones included and each repetition counted.
+pub(super) fn blocks(spec: &Spec) -> usize {
+    count(&spec.network)
+}
+
+fn faults(spec: &Spec, inputs: &Inputs) -> Vec<Fault> {
+    Net::of(spec, inputs).err().unwrap_or_default()
+}
+
+/// What is at fault whatever the data has.
+fn whatever_the_data(spec: &Spec) -> Vec<Fault> {
+    let faults = |features, others| faults(spec, &nominal(spec, features, others));
     let mut found: Vec<Fault> = faults(NOMINAL, 0);
     if found.is_empty() {
-        return;
+        return found;
     }
     // A branch that adds up with the features themselves must be as wide as they are many, and one that makes tokens of sets
     // has as many as there are sets, which the data knows. What is right for one of the widths in the spec, or for some number
-    // of sets, is left to `data_rules`.
+    // of sets, is left to the data.
     let mut widths = Vec::new();
     named_widths(&spec.network, false, &mut widths);
     widths.truncate(MAX_ATTEMPTS);
     let sets = nominal(spec, 1, 0).sets.len();
     let attempts = widths.iter().flat_map(|width| [*width, width / sets]).filter(|features| *features > 0);
     let most_others = if spec.network.iter().any(|block| has(block, &groups_features)) { MAX_OTHERS } else { 0 };
-    for features in attempts.chain([NOMINAL]) {
+    for features in attempts.chain([NOMINAL, NOMINAL + 1]) {
         for others in 0..=most_others {
             let faults = faults(features, others);
-            found.retain(|fault| faults.iter().any(|other| other.path == fault.path));
+            found.retain_mut(|fault| {
+                let Some(other) = faults.iter().find(|other| other.path == fault.path) else { return false };
+                fault.message = common_words(&fault.message, &other.message);
+                true
+            });
         }
     }
-    for fault in found {
-        refuse(&fault.path, fault.message);
-    }
+    found
 }
 
-/// Between the nets of all members and the data.
-pub(super) fn data_rules(spec: &Spec, facts: &DataFacts, refuse: &mut Refuse<'_>) {
-    let faults = Net::of(spec, &facts.inputs(spec)).err().unwrap_or_default();
-    let fit = faults.is_empty();
-    for fault in faults {
-        refuse(&fault.path, fault.message);
+/// The words that two messages share: a number that depends on the data is left out where the data is not known.
+fn common_words(one: &str, other: &str) -> String {
+    if one == other {
+        return one.to_owned();
     }
-    if !fit || !differ(&spec.ensemble.diversity) {
-        return;
-    }
-    for index in 0..spec.ensemble.members {
-        let Ok(own) = member(spec, index) else { continue };
-        for fault in Net::of(&own, &facts.inputs(&own)).err().into_iter().flatten() {
-            let message = format!("member {index} would be invalid: {}: {}", fault.path, fault.message);
-            refuse("ensemble.diversity", message);
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    // Numbers that were left out already are not there to be compared.
+    let words: Vec<&str> = other.split(' ').collect();
+    let mut at = 0;
+    let mut kept = Vec::new();
+    for word in one.split(' ') {
+        while words.get(at).is_some_and(|other| is_number(other) && *other != word) {
+            at += 1;
+        }
+        if words.get(at) == Some(&word) || !is_number(word) {
+            kept.push(word);
+            at += 1;
         }
     }
+    kept.join(" ")
 }
 
 /// Whether it is so of a block, or of one inside it.

@@ -23,8 +23,6 @@ pub use training::*;
 pub use wrappers::*;
 
 use super::declare::record;
-use super::error::SpecError;
-use super::node::Node;
 use super::piece::{Beside, int, list, standard};
 
 record! {
@@ -52,12 +50,5 @@ record! {
         ensemble: Ensemble = standard(), ();
         /// What happens to predictions before they are scored.
         post: Post = standard(), ();
-    }
-}
-
-impl Spec {
-    /// What no single field can say: the rules between fields.
-    pub(super) fn check_whole(&self, node: &Node, errors: &mut Vec<SpecError>) {
-        super::check::whole(self, node, errors);
     }
 }

@@ -27,7 +27,7 @@ impl Builder<'_> {
         let layer = self.any_block(block, path, stream);
         let numbers = stream.count().saturating_mul(stream.width());
         if numbers > MOST_NUMBERS {
-            self.refuse(path, format!("{numbers} numbers a row; at most {MOST_NUMBERS}"));
+            self.mismatch(path, format!("{numbers} numbers a row; at most {MOST_NUMBERS}"));
             // What follows is looked at as if it were narrow, so that nothing grows beyond bounds.
             *stream = Stream::Units(1);
         }
@@ -38,6 +38,7 @@ impl Builder<'_> {
         let here = format!("{path}.{}", block.word());
         if self.members.is_some() && !block.suits_members() {
             self.refuse(&here, "it cannot stand inside batch_ensemble".into());
+            self.lost = true;
             return Layer::Sequence(Vec::new());
         }
         match block {
@@ -63,12 +64,12 @@ impl Builder<'_> {
             Block::Autoencoder(autoencoder) => self.autoencoder(autoencoder, &here, stream),
             Block::Inputs(inputs) => self.inputs(inputs, &here, stream),
             Block::Benchmark(_) => {
-                self.growth = Growth::NONE;
+                (self.growth, self.lost) = (Growth::NONE, false);
                 *stream = Stream::Units(1);
                 Layer::Benchmark
             }
             Block::StopGradient(_) => {
-                if matches!(stream, Stream::Features(_)) {
+                if matches!(stream, Stream::Features(_)) && !self.lost {
                     self.refuse(&here, "no gradient goes back to the features; put it behind what learns".into());
                 }
                 self.pass(50 * stream.count() * stream.width());
@@ -165,7 +166,7 @@ impl Builder<'_> {
                 before.words(),
                 stream.words()
             );
-            self.refuse(path, message);
+            self.mismatch(path, message);
             return Layer::Sequence(Vec::new());
         }
         let projection = (before.width() != stream.width())
@@ -180,14 +181,17 @@ impl Builder<'_> {
         let mut branches = Vec::new();
         let before = self.growth;
         let mut each = Vec::new();
+        let (lost, mut any_lost) = (self.lost, false);
         for (index, branch) in parallel.branches.iter().enumerate() {
-            self.growth = before;
+            (self.growth, self.lost) = (before, lost);
             let mut own = stream.clone();
             branches.push(self.blocks(branch, &format!("{path}.branches[{index}]"), &mut own));
             streams.push(own.with_width(own.width()));
             each.push(self.growth);
+            any_lost |= self.lost;
         }
         self.growth = Growth::joined(&each, parallel.combine == Combine::Concat);
+        self.lost = any_lost;
         let first = streams[0].clone();
         let total: usize = streams.iter().map(Stream::width).sum();
         let tokens: usize = streams.iter().map(Stream::count).sum();
@@ -208,7 +212,7 @@ impl Builder<'_> {
         let Some(joined) = joined else {
             let words: Vec<String> = streams.iter().map(Stream::words).collect();
             let message = format!("{} cannot take {}", parallel.combine.word(), words.join(" and "));
-            self.refuse(path, message);
+            self.mismatch(path, message);
             return Layer::Sequence(Vec::new());
         };
         self.keep(joined.count() * joined.width());
@@ -245,6 +249,7 @@ impl Builder<'_> {
 
     fn inputs(&mut self, inputs: &Inputs, path: &str, stream: &mut Stream) -> Layer {
         let features = self.inputs.features;
+        self.lost = false;
         let columns = match &inputs.sets {
             Names::All => (0..features).collect(),
             Names::Only(names) => {
@@ -258,6 +263,7 @@ impl Builder<'_> {
                             let message =
                                 format!("the net does not read the set `{name}`; it reads {}.{near}", known.join(", "));
                             self.refuse(&format!("{path}.sets"), message);
+                            self.lost = true;
                         }
                     }
                 }

@@ -98,7 +98,9 @@ pub(super) struct Builder<'i> {
     pub(super) operations: u64,
     /// Members inside of which blocks are laid out; None outside, and whether a dense layer has been scaled yet.
     pub(super) members: Option<MembersSoFar>,
-    faults: Vec<Fault>,
+    /// Whether a block did not suit what came in, so that nobody knows what goes on from there.
+    pub(super) lost: bool,
+    pub(super) faults: Vec<Fault>,
 }
 
 /// The members of a batch ensemble whose blocks are laid out.
@@ -123,6 +125,7 @@ impl<'i> Builder<'i> {
             passed: 0,
             operations: 0,
             members: None,
+            lost: false,
             faults: Vec::new(),
         }
     }
@@ -145,6 +148,13 @@ impl<'i> Builder<'i> {
     /// A block cannot be laid out.
     pub(super) fn refuse(&mut self, path: &str, message: String) {
         self.faults.push(Fault { path: path.to_owned(), message });
+    }
+
+    /// A block does not suit what comes in. What comes in after another such block is unknown, and suits.
+    pub(super) fn mismatch(&mut self, path: &str, message: String) {
+        if !std::mem::replace(&mut self.lost, true) {
+            self.refuse(path, message);
+        }
     }
 
     /// A parameter.

@@ -70,7 +70,7 @@ impl Builder<'_> {
 
     pub(super) fn experts(&mut self, mixture: &MixtureOfExperts, path: &str, stream: &mut Stream) -> Layer {
         if !matches!(stream, Stream::Features(_) | Stream::Units(_)) {
-            self.refuse(path, format!("it takes units, and {} come in; add `pool` before it", stream.words()));
+            self.mismatch(path, format!("it takes units, and {} come in; add `pool` before it", stream.words()));
         }
         let count = mixture.experts as usize;
         let top_k = mixture.top_k.map(|most| most as usize);
@@ -83,19 +83,22 @@ impl Builder<'_> {
         let before = stream.clone();
         let mut experts = Vec::new();
         let (growth, params) = (self.growth, self.params.len());
+        let (lost, mut any_lost) = (self.lost, false);
         for _ in 0..count {
             *stream = before.clone();
-            self.growth = growth;
+            (self.growth, self.lost) = (growth, lost);
             experts.push(self.blocks(&mixture.expert, &format!("{path}.expert"), stream));
             self.keep(stream.count() * stream.width());
             self.pass(20 * stream.count() * stream.width());
+            any_lost |= self.lost;
         }
+        self.lost = any_lost;
         if self.params.len() == params {
             let message = "no weights inside, so all experts are the same; add a `dense`".into();
-            self.refuse(&format!("{path}.expert"), message);
+            self.mismatch(&format!("{path}.expert"), message);
         }
         if !matches!(stream, Stream::Features(_) | Stream::Units(_)) {
-            self.refuse(&format!("{path}.expert"), format!("an expert must end in units, not in {}", stream.words()));
+            self.mismatch(&format!("{path}.expert"), format!("an expert must end in units, not in {}", stream.words()));
         }
         *stream = stream.with_width(stream.width());
         self.keep(4 * count + stream.width());
@@ -111,14 +114,15 @@ impl Builder<'_> {
         last: bool,
     ) -> Layer {
         if !matches!(stream, Stream::Features(_) | Stream::Units(_)) {
-            self.refuse(path, format!("it takes units, and {} come in; add `pool` before it", stream.words()));
+            self.mismatch(path, format!("it takes units, and {} come in; add `pool` before it", stream.words()));
         }
         let members = ensemble.members as usize;
+        let faults = self.faults.len();
         let outer = self.members.replace(MembersSoFar { count: members, scaled: false });
         self.keep(members * stream.width());
         *stream = Stream::Members { count: members, width: stream.width() };
         let inner = self.blocks(&ensemble.blocks, &format!("{path}.blocks"), stream);
-        if self.members.is_some_and(|members| !members.scaled) {
+        if self.members.is_some_and(|members| !members.scaled) && self.faults.len() == faults {
             let message = "no `dense` layer inside, so all members are the same; add one".into();
             self.refuse(&format!("{path}.blocks"), message);
         }
@@ -133,7 +137,7 @@ impl Builder<'_> {
 
     pub(super) fn autoencoder(&mut self, autoencoder: &Autoencoder, path: &str, stream: &mut Stream) -> Layer {
         if !matches!(stream, Stream::Features(_) | Stream::Units(_)) {
-            self.refuse(path, format!("it takes units, and {} come in; add `pool` before it", stream.words()));
+            self.mismatch(path, format!("it takes units, and {} come in; add `pool` before it", stream.words()));
         }
         let (before, growth) = (stream.width(), self.growth);
         let encoder = self.blocks(&autoencoder.encoder, &format!("{path}.encoder"), stream);
@@ -149,7 +153,7 @@ impl Builder<'_> {
         let mut decoder = self.blocks(&autoencoder.decoder, &format!("{path}.decoder"), &mut way_back);
         for (end, name) in [(&code, "encoder"), (&way_back, "decoder")] {
             if !matches!(end, Stream::Features(_) | Stream::Units(_)) {
-                self.refuse(&format!("{path}.{name}"), format!("it must end in units, not in {}", end.words()));
+                self.mismatch(&format!("{path}.{name}"), format!("it must end in units, not in {}", end.words()));
             }
         }
         self.growth = growth;

@@ -95,7 +95,8 @@ impl Net {
         };
         if let Stream::Tokens { .. } = stream {
             let last = spec.network.len() - 1;
-            builder.refuse(&format!("network[{last}]"), "the net ends in tokens; add `pool` as its last block".into());
+            builder
+                .mismatch(&format!("network[{last}]"), "the net ends in tokens; add `pool` as its last block".into());
         }
         layers.push(builder.output(&stream, outputs));
         let target_logits = matches!(spec.targets.weighting, Weighting::Learned(_))

@@ -102,6 +102,31 @@ fn what_would_do_nothing_is_refused_and_what_looks_like_it_is_not() {
 }
 
 #[test]
+fn what_follows_from_a_fault_is_not_another() {
+    let cases = [
+        "[{ batch_ensemble: { blocks: [{ batch_ensemble: { blocks: [{ dense: { width: 4 } }] } }] } }]",
+        "[{ batch_ensemble: { blocks: [{ tokenize: {} }, { pool: mean }] } }]",
+        "[{ batch_ensemble: { blocks: [{ autoencoder: { encoder: [{ dense: { width: 4 } }] } }] } }]",
+        "[{ tokenize: {} }, { autoencoder: { encoder: [{ dense: { width: 4 } }] } }]",
+        "[{ dense: { width: 4 } }, { tokenize: {} }, attention, { pool: mean }]",
+        "[attention, attention, { pool: mean }, { residual: [{ pool: mean }] }]",
+    ];
+    for network in cases {
+        let faults = laid_out(network).expect_err(network);
+        assert_eq!(faults.len(), 1, "{network}: {faults:?}");
+    }
+    let apart =
+        "[{ parallel: { branches: [[attention], [{ pool: mean }], []] } }, attention, { inputs: {} }, attention]";
+    let faults = laid_out(apart).expect_err("three attentions and a pool");
+    let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    let branches = "network[0].parallel.branches";
+    assert_eq!(
+        paths,
+        [&format!("{branches}[0][0].attention"), &format!("{branches}[1][0].pool"), "network[3].attention"]
+    );
+}
+
+#[test]
 fn what_does_not_fit_together_is_refused_at_its_block() {
     let cases = [
         ("[{ tokenize: {} }]", "network[0]", "pool"),

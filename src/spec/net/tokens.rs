@@ -14,7 +14,7 @@ impl Builder<'_> {
         let Stream::Features(columns) = stream else {
             let message =
                 format!("it takes features as they come in, not {}; put it first, or after `inputs`", stream.words());
-            self.refuse(path, message);
+            self.mismatch(path, message);
             return Layer::Sequence(Vec::new());
         };
         let groups = match tokenize.per {
@@ -83,11 +83,11 @@ impl Builder<'_> {
 
     pub(super) fn attention(&mut self, attention: &Attention, path: &str, stream: &mut Stream) -> Layer {
         let Stream::Tokens { count, width } = *stream else {
-            self.refuse(path, format!("it takes tokens, and {} come in; put `tokenize` before it", stream.words()));
+            self.mismatch(path, format!("it takes tokens, and {} come in; put `tokenize` before it", stream.words()));
             return Layer::Sequence(Vec::new());
         };
         let heads = attention.heads as usize;
-        if !width.is_multiple_of(heads) {
+        if !width.is_multiple_of(heads) && !self.lost {
             self.refuse(&format!("{path}.heads"), format!("{heads} heads do not divide the tokens' width, {width}"));
         }
         self.growth.mixed = true;
@@ -114,10 +114,10 @@ impl Builder<'_> {
 
     pub(super) fn pool(&mut self, kind: Pool, path: &str, stream: &mut Stream) -> Layer {
         let Stream::Tokens { count, width } = *stream else {
-            self.refuse(path, format!("it takes tokens, and {} come in", stream.words()));
+            self.mismatch(path, format!("it takes tokens, and {} come in", stream.words()));
             return Layer::Sequence(Vec::new());
         };
-        if kind == Pool::First && !self.growth.mixed {
+        if kind == Pool::First && !self.growth.mixed && !self.lost {
             let knows = if self.growth.class_token { "no feature" } else { "one feature, or set, alone" };
             let message = format!(
                 "no block has mixed the tokens, so the first knows of {knows}; put `attention` before it, or take mean"
@@ -134,7 +134,7 @@ impl Builder<'_> {
 
     pub(super) fn tabnet(&mut self, tabnet: &TabNet, path: &str, stream: &mut Stream) -> Layer {
         if !matches!(stream, Stream::Features(_) | Stream::Units(_)) {
-            self.refuse(path, format!("it takes units, and {} come in; add `pool` before it", stream.words()));
+            self.mismatch(path, format!("it takes units, and {} come in; add `pool` before it", stream.words()));
         }
         if tabnet.shared + tabnet.independent == 0 {
             self.refuse(

@@ -57,7 +57,11 @@ fn a_budget_is_kept_to_the_number_but_for_seconds_which_are_estimated() {
     for (budget, words) in cases {
         let refused = spec.check_cost(&facts(), &budget).expect_err("over the budget").to_string();
         assert_eq!(refused, format!("spec: network: over the budget: {words}"));
-        let to_people = spec.check_all(&facts(), &budget).expect_err("over the budget").to_string();
+        let to_people = Spec::check(&spec.to_yaml(), "spec", &facts(), &budget)
+            .accepted()
+            .expect_err("over the budget")
+            .to_string();
+        let refused = refused.replace("spec: ", "spec:2:1: ");
         assert_eq!(to_people, format!("{refused}; make the model smaller, or raise `budget` in autoresearch.yaml"));
     }
 }
@@ -66,7 +70,9 @@ fn a_budget_is_kept_to_the_number_but_for_seconds_which_are_estimated() {
 fn what_cannot_be_laid_out_is_not_said_to_be_too_expensive_as_well() {
     let text = "network: [{ parallel: { combine: sum, branches: [[], [{ dense: { width: 9 } }]] } }]\n";
     let spec = Spec::parse(text, "test").expect("right for nine features");
-    let found = spec.check_all(&facts(), &just_enough(&a_spec().1)).expect_err("there are sixteen");
+    let found = Spec::check(&spec.to_yaml(), "spec", &facts(), &just_enough(&a_spec().1))
+        .accepted()
+        .expect_err("there are sixteen");
     assert_eq!(found.errors.len(), 1, "{found}");
 }
 

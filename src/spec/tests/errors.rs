@@ -61,10 +61,10 @@ fn unknown_words_come_with_what_is_allowed_and_the_nearest() {
     says(
         "network:\n  - dense: { widht: 8 }\n",
         &[
+            "model.yaml:2:12: network[0].dense.width: missing; it has no default",
             &format!(
                 "model.yaml:2:14: network[0].dense.widht: unknown field; allowed: {DENSE_FIELDS}. Did you mean `width`?"
             ),
-            "model.yaml:2:12: network[0].dense.width: missing; it has no default",
         ],
     );
     says(
@@ -259,10 +259,9 @@ fn what_is_too_expensive_is_said_at_the_network_beside_what_the_data_lacks() {
         seeds: 3,
     };
     let text = "features: { sets: [serenety] }\nnetwork: [{ dense: { width: 4096 } }]\n";
-    let spec = Spec::parse(text, "model.yaml").expect("valid by itself");
     let budget =
         Budget { params: 10, replica_bytes: 1 << 40, at_once: 1, flops: 1e30, seconds: f64::INFINITY, rates: None };
-    let found = spec.check_all(&facts, &budget).expect_err("two mistakes").located(text, "model.yaml").to_string();
+    let found = Spec::check(text, "model.yaml", &facts, &budget).errors().to_string();
     let lines: Vec<&str> = found.lines().collect();
     assert_eq!(lines.len(), 2, "{found}");
     assert!(

@@ -4,7 +4,7 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_oneof, 
 use proptest::sample::select;
 
 use super::{random, refused};
-use crate::spec::{Spec, SpecErrors, Value};
+use crate::spec::{Spec, SpecErrors, Value, text_of};
 
 const GOOD: &str = "network: [{ dense: { width: 8 } }]\n";
 
@@ -24,25 +24,59 @@ fn hostile_texts_are_refused_in_words() {
         (" \n\n".into(), "empty", "nothing but space"),
         (format!("{GOOD}# {}\n", "x".repeat(64 * 1024)), "65536", "too large"),
         (format!("network: {}", "[".repeat(30_000)), "", "unclosed and deep"),
-        (format!("network: {}{}", "[".repeat(30_000), "]".repeat(30_000)), "", "deep"),
+        (format!("network: {}{}", "[".repeat(200), "]".repeat(200)), "nested more than 32 deep", "deep"),
+        (format!("network: {}{}", "[".repeat(30_000), "]".repeat(30_000)), "", "very deep"),
         (format!("network: {}{}", "[".repeat(40), "]".repeat(40)), "32", "a little too deep"),
         (format!("network: {}1{}", "{a: ".repeat(9_000), "}".repeat(9_000)), "", "deep maps"),
         (bomb, "", "aliases of aliases of aliases"),
-        ("network: &a [*a]\n".into(), "", "an alias of itself"),
-        (format!("{GOOD}version: 1\nversion: 1\n"), "version", "a key twice"),
-        ("network: [{ dense: { width: 8, width: 9 } }]\n".into(), "width", "a key twice inside"),
-        (format!("{GOOD}training: {{ epochs: .nan }}\n"), "model.yaml:2:", "not a number where a whole one belongs"),
-        (format!("{GOOD}optimizer: {{ adamw: {{ lr: .nan }} }}\n"), "model.yaml:2:", "not a number"),
-        (format!("{GOOD}optimizer: {{ adamw: {{ lr: .inf }} }}\n"), "model.yaml:2:", "infinite"),
-        (format!("{GOOD}optimizer: {{ adamw: {{ lr: 1e999 }} }}\n"), "model.yaml:2:", "beyond any number"),
+        ("network: &a [*a]\n".into(), "an alias inside of what it stands for", "an alias of itself"),
+        (format!("{GOOD}version: 1\nversion: 1\n"), "3:1: version: it stands in line 2 already", "a key twice"),
+        (
+            "network: [{ dense: { width: 8, width: 9 } }]\n".into(),
+            "network[0].dense.width: it stands",
+            "a key twice inside",
+        ),
+        (
+            "network: [{ dense: { width: 8 }, dense: { width: 9 } }]\n".into(),
+            "network[0].dense: it stands",
+            "a kind twice",
+        ),
+        (
+            format!("{GOOD}training: {{ epochs: .nan }}\n"),
+            "training.epochs: found the number NaN",
+            "not a number where a whole one belongs",
+        ),
+        (
+            format!("{GOOD}optimizer: {{ adamw: {{ lr: .nan }} }}\n"),
+            "optimizer.adamw.lr: NaN is out of range",
+            "not a number",
+        ),
+        (
+            format!("{GOOD}optimizer: {{ adamw: {{ lr: .inf }} }}\n"),
+            "optimizer.adamw.lr: inf is out of range",
+            "infinite",
+        ),
+        (
+            format!("{GOOD}optimizer: {{ adamw: {{ lr: 1e999 }} }}\n"),
+            "optimizer.adamw.lr: inf is out of range",
+            "beyond any number",
+        ),
+        (
+            format!("{GOOD}optimizer: {{ adamw: {{ lr: 1.0e308 }} }}\n"),
+            "optimizer.adamw.lr: 1e308 is out of range",
+            "large",
+        ),
         (format!("{GOOD}training: {{ epochs: 99999999999999999999999 }}\n"), "training.epochs", "beyond 64 bits"),
         (format!("{GOOD}training: {{ epochs: -9223372036854775808 }}\n"), "training.epochs", "the least of 64 bits"),
         (format!("{GOOD}training: {{ epochs: 18446744073709551615 }}\n"), "training.epochs", "the most of 64 bits"),
-        (format!("{GOOD}---\nversion: 1\n"), "", "two documents"),
+        (format!("{GOOD}---\nversion: 1\n"), "a second YAML document begins here", "two documents"),
         (format!("{GOOD}...\n---\n{GOOD}"), "", "two documents with an end"),
         (format!("{GOOD}? [a, b]\n: 1\n"), "", "a key that is a list"),
         (format!("{GOOD}<<: {{ a: 1 }}\n"), "", "a merge key"),
-        ("network: !!python/object:os.system [rm]\n".into(), "network", "a tag"),
+        ("network: !!python/object:os.system [rm]\n".into(), "os.system`: a spec has none", "a tag"),
+        ("network: [!dense { width: 8 }]\n".into(), "the tag `!dense`", "a tag for a block"),
+        (format!("{GOOD}? ~\n: 1\n"), "key", "a key that is nothing"),
+        (format!("{GOOD}post: *nothing\n"), "an alias of nothing", "an unknown alias"),
         ("network: \u{0}\n".into(), "", "a null character"),
         ("\t\tnetwork: 1\n".into(), "", "tabs"),
         ("%YAML 9.9\n---\n[".into(), "", "a directive"),
@@ -53,8 +87,20 @@ fn hostile_texts_are_refused_in_words() {
         let said = errors.to_string();
         assert!(!errors.errors.is_empty() && said.starts_with("model.yaml"), "{what}: {said}");
         assert!(said.contains(wanted), "{what}: {said}");
+        let foreign = ["Policy", "Options", "budget", "Depth", "from_str", "weak", "Option<", "at line"];
+        assert!(foreign.iter().all(|word| !said.contains(word)), "{what}: the library's words: {said}");
         assert!(said.len() < 2_000, "{what}: the message itself is bounded, not {} bytes", said.len());
     }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_with_their_place() {
+    let said = |bytes: &[u8]| text_of(bytes.to_vec(), "model.yaml").expect_err("no UTF-8").to_string();
+    let latin = [b"network: []\n# na".as_slice(), &[0xEF], b"ve\n"].concat();
+    assert_eq!(said(&latin), "model.yaml:2:5: byte 16 (0xEF) is no UTF-8; save the file as UTF-8");
+    let utf16: Vec<u8> = "\u{feff}network".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(said(&utf16), "model.yaml:1:1: the file is UTF-16; save it as UTF-8");
+    assert_eq!(text_of(GOOD.into(), "x").as_deref(), Ok(GOOD));
 }
 
 #[test]

@@ -452,7 +452,7 @@ proptest! {
     fn small_specs_are_small_and_fit_the_data(spec in small_spec(&facts())) {
         let budget =
             Budget { params: 20_000_000, replica_bytes: 2 << 30, at_once: 1, flops: 1e15, seconds: f64::INFINITY, rates: None };
-        if let Err(errors) = spec.check_all(&facts(), &budget) {
+        if let Err(errors) = Spec::check(&spec.to_yaml(), "spec", &facts(), &budget).accepted() {
             prop_assert!(false, "{errors}\n{}", spec.to_yaml());
         }
         prop_assert!(spec.training.epochs <= 2 && spec.ensemble.members <= 5, "{}", spec.to_yaml());

@@ -7,9 +7,10 @@ use serde_json::{Value as Json, json};
 
 use super::examples::{each_type, examples};
 use super::random;
+use crate::spec::facts::{long_folds, side_by_side};
 use crate::spec::piece::Piece;
 use crate::spec::shape::Shape;
-use crate::spec::{Spec, reference, schema};
+use crate::spec::{DataFacts, Spec, reference, schema};
 
 /// Whether a document follows a schema, by the rules of draft 2020-12 for the keywords that our schema uses. A keyword
 /// that is not known here fails, so that this checker cannot fall behind.
@@ -22,6 +23,11 @@ pub(super) fn follows(document: &Json, schema: &Json, root: &Json) -> bool {
             follows(document, root.pointer(path).expect("it exists"), root)
         }
         "const" => document == rule,
+        "enum" => rule.as_array().expect("a list").contains(document),
+        "not" => !follows(document, rule, root),
+        "propertyNames" => {
+            document.as_object().is_none_or(|fields| fields.keys().all(|name| follows(&json!(name), rule, root)))
+        }
         "oneOf" => {
             let options = rule.as_array().expect("a list");
             options.iter().filter(|option| follows(document, option, root)).count() == 1
@@ -66,7 +72,7 @@ proptest! {
 
     #[test]
     fn every_spec_follows_the_schema_long_and_short(spec in random::spec()) {
-        let root = schema::json();
+        let root = schema::json(None);
         let long = schema::to_json(&spec.canonical());
         prop_assert!(follows(&long, &root, &root), "{long}");
         let short: Json = serde_yaml::from_str(&spec.to_yaml()).expect("YAML");
@@ -121,7 +127,7 @@ proptest! {
 
     #[test]
     fn what_the_schema_allows_the_reader_reads(spec in random::spec(), at in proptest::collection::vec(proptest::prelude::any::<proptest::sample::Index>(), 40)) {
-        let root = schema::json();
+        let root = schema::json(None);
         let mutants = spoilt(&schema::to_json(&spec.canonical()));
         for at in at {
             let mutant = at.get(&mutants);
@@ -140,7 +146,7 @@ proptest! {
 
 #[test]
 fn every_example_follows_the_schema() {
-    let root = schema::json();
+    let root = schema::json(None);
     for example in examples() {
         let document: Json = serde_yaml::from_str(&example.yaml).expect("YAML");
         assert!(follows(&document, &root, &root), "{}\n{document}", example.what);
@@ -149,7 +155,7 @@ fn every_example_follows_the_schema() {
 
 #[test]
 fn the_shipped_model_follows_the_schema_and_mistakes_do_not() {
-    let root = schema::json();
+    let root = schema::json(None);
     let read = |text: &str| -> Json { serde_yaml::from_str(text).expect("YAML") };
     assert!(follows(&read(include_str!("../../../model.yaml")), &root, &root));
     let mistakes = [
@@ -166,6 +172,10 @@ fn the_shipped_model_follows_the_schema_and_mistakes_do_not() {
         "network: [{ dense: { width: 8 } }]\nfeatures: { sets: none }",
         "network: [{ dense: { width: 8 } }]\nfeatures: { sets: [a, a] }",
         "network: [{ dense: { width: 8 } }]\ntraining: { patience: never }",
+        "network: [{ dense: { width: 8 } }, { norm: none }]",
+        "network: [{ dense: { width: 8 } }, { activation: identity }]",
+        "network: [{ dense: { width: 8 } }]\noptimizer: { adamw: {}, ema: {}, swa: {} }",
+        "network: [{ dense: { width: 8 } }]\ntargets: { weighting: { fixed: { a: 0, b: 0 } } }",
     ];
     for text in mistakes {
         assert!(!follows(&read(text), &root, &root), "{text}");
@@ -174,8 +184,36 @@ fn the_shipped_model_follows_the_schema_and_mistakes_do_not() {
 }
 
 #[test]
+fn on_data_the_schema_has_its_names() {
+    let facts = DataFacts {
+        feature_sets: side_by_side([("serenity", 3)]),
+        features: 3,
+        targets: vec!["ender".into(), "cyrus".into()],
+        rows: 1000,
+        eras: 60,
+        folds: long_folds(4),
+        seeds: 3,
+    };
+    let (root, anywhere) = (schema::json(Some(&facts)), schema::json(None));
+    let parts = [
+        ("features: { sets: [serenity] }", true),
+        ("features: { sets: [serenty] }", false),
+        ("targets: { train_on: [cyrus, ender] }", true),
+        ("targets: { train_on: [cyrus, endr] }", false),
+        ("targets: { weighting: { fixed: { cyrus: 1, ender: 2 } } }", true),
+        ("targets: { weighting: { fixed: { cyrus: 1, endr: 2 } } }", false),
+    ];
+    for (part, known) in parts {
+        let text = format!("network: [{{ dense: {{ width: 8 }} }}]\n{part}\n");
+        let document: Json = serde_yaml::from_str(&text).expect("YAML");
+        assert_eq!(follows(&document, &root, &root), known, "{part}");
+        assert!(follows(&document, &anywhere, &anywhere), "{part}");
+    }
+}
+
+#[test]
 fn every_word_of_the_language_is_in_the_schema_and_in_the_reference() {
-    let (schema, reference) = (schema::json().to_string(), reference::markdown());
+    let (schema, reference) = (schema::json(None).to_string(), reference::markdown());
     let mut words = BTreeSet::new();
     each_type(&Spec::shape(&()), &mut BTreeSet::new(), &mut |shape| match shape {
         Shape::Choice { words: own, .. } => words.extend(own.iter().map(|(word, _)| *word)),
