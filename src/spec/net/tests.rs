@@ -105,7 +105,7 @@ fn what_would_do_nothing_is_refused_and_what_looks_like_it_is_not() {
 fn what_follows_from_a_fault_is_not_another() {
     let cases = [
         "[{ batch_ensemble: { blocks: [{ batch_ensemble: { blocks: [{ dense: { width: 4 } }] } }] } }]",
-        "[{ batch_ensemble: { blocks: [{ tokenize: {} }, { pool: mean }] } }]",
+        "[{ batch_ensemble: { blocks: [{ tokenize: {} }] } }]",
         "[{ batch_ensemble: { blocks: [{ autoencoder: { encoder: [{ dense: { width: 4 } }] } }] } }]",
         "[{ tokenize: {} }, { autoencoder: { encoder: [{ dense: { width: 4 } }] } }]",
         "[{ dense: { width: 4 } }, { tokenize: {} }, attention, { pool: mean }]",
