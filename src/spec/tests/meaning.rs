@@ -44,8 +44,13 @@ proptest! {
         prop_assert_eq!(&disguise.hash(), &hash, "keys in another order, whole numbers with and without a point");
         prop_assert_eq!(&disguise, &spec);
 
-        // JSON is YAML too; here every default is written out, and keys come in alphabetical order.
-        let json = schema::to_json(&canonical).to_string();
+        // JSON is YAML too, but for characters that YAML wants escaped; here every default is written out, and keys come in
+        // alphabetical order.
+        let escaped = |letter: char| match letter {
+            '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => format!("\\u{:04x}", u32::from(letter)),
+            _ => letter.to_string(),
+        };
+        let json: String = schema::to_json(&canonical).to_string().chars().map(escaped).collect();
         let spelled_out = Spec::parse(&json, "json").expect("the same model");
         prop_assert_eq!(&spelled_out.hash(), &hash, "defaults written out, as JSON");
 

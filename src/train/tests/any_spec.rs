@@ -1,5 +1,4 @@
-//! Whatever the language can say trains, and predicts what is no constant (which `run` would end with): random valid specs, and
-//! every example of the reference.
+//! Whatever the language can say trains to finite numbers: random valid specs, and every example of the reference.
 
 use std::sync::atomic::AtomicBool;
 
@@ -19,11 +18,12 @@ use crate::train::{TrainError, facts};
 const SPECS: u64 = 260;
 
 /// Trains all members of a cell, each kind in a group of its own, and makes one prediction of theirs; then two nets of the first
-/// member together, and one of them alone. Two steps, or one an epoch where there are more epochs.
+/// member together, and one of them alone. Two steps, or one an epoch where there are more epochs. Whether the prediction tells
+/// rows apart.
 ///
 /// # Errors
 /// What was wrong.
-fn two_steps(spec: &Spec, market: &Market) -> Result<(), String> {
+fn two_steps(spec: &Spec, market: &Market) -> Result<bool, String> {
     let harness = market.harness();
     let stop = AtomicBool::new(false);
     let said = |error: TrainError| error.to_string();
@@ -50,22 +50,28 @@ fn two_steps(spec: &Spec, market: &Market) -> Result<(), String> {
     drop(feed);
     trial.contexts.iter_mut().for_each(|context| context.folds.truncate(1));
     let crew = Crew { threads: 1, helpers: 1, most: usize::MAX };
-    let cells = run::<Flex>(&trial, &[42], &Default::default(), crew, &|_| {}).map_err(said)?;
-    match cells.as_slice() {
-        [cell] if cell.predictions.iter().all(|value| value.is_finite()) => Ok(()),
-        [_] => Err("a prediction is not a number".into()),
-        cells => Err(format!("{} cells", cells.len())),
+    match run::<Flex>(&trial, &[42], &Default::default(), crew, &|_| {}).as_deref() {
+        Ok([cell]) if cell.predictions.iter().all(|value| value.is_finite()) => Ok(true),
+        Ok([_]) => Err("a prediction is not a number".into()),
+        Ok(cells) => Err(format!("{} cells", cells.len())),
+        Err(TrainError::Constant { .. }) => Ok(false),
+        Err(error) => Err(error.to_string()),
     }
 }
 
-fn all_train(specs: impl Iterator<Item = (String, Spec)>, market: &Market) {
-    let mut wrong = Vec::new();
+/// Trains each, and gives those whose predictions are constants.
+fn all_train(specs: impl Iterator<Item = (String, Spec)>, market: &Market) -> Vec<String> {
+    let (mut wrong, mut constant) = (Vec::new(), Vec::new());
     for (name, spec) in specs {
-        if let Err(why) = two_steps(&spec, market) {
-            wrong.push(format!("{name}: {why}\n{}", spec.to_yaml()));
+        let named = |why: &str| format!("{name}: {why}\n{}", spec.to_yaml());
+        match two_steps(&spec, market) {
+            Ok(true) => {}
+            Ok(false) => constant.push(named("predicts a constant")),
+            Err(why) => wrong.push(named(&why)),
         }
     }
     assert!(wrong.is_empty(), "{} specs do not train:\n{}", wrong.len(), wrong.join("\n"));
+    constant
 }
 
 #[test]
@@ -83,7 +89,11 @@ fn random_specs_train_two_steps_to_finite_numbers_and_alone_as_in_a_group() {
     };
     let drawn: Vec<_> = drawn.filter(|(_, spec)| light(spec)).collect();
     assert!(drawn.len() as u64 > SPECS * 3 / 4, "{} of {SPECS} could be drawn and are light", drawn.len());
-    all_train(drawn.into_iter(), &market);
+    let count = drawn.len();
+    let constant = all_train(drawn.into_iter(), &market);
+    // Units that start dead, a dozen narrow layers in a row, an era without the only input: chance draws them now and then, and
+    // a trial of them ends with an error that says so. More would be a fault of the language.
+    assert!(constant.len() * 50 <= count, "{} of {count}:\n{}", constant.len(), constant.join("\n"));
 }
 
 #[test]
@@ -95,5 +105,6 @@ fn every_example_of_the_reference_trains() {
         spec.training.patience = None;
         (example.what, spec)
     });
-    all_train(specs, &market);
+    let constant = all_train(specs, &market);
+    assert!(constant.is_empty(), "{}", constant.join("\n"));
 }
