@@ -24,16 +24,9 @@ REPORTED = labs.SEEDS[:5]
 def main() -> None:
     given = arguments(__doc__, ("families", {"nargs": "*", "help": "only these, by the names of their files"}))
     names = given.families or [path.stem for path in sorted(SPECS.glob("*.yaml"))]
-    lab = labs.make(given.binary, given.work, "demo", seeds=CHOOSING)
     show_machine(given.binary)
-    chosen = {}
-    for name in names:
-        payouts = {}
-        for rate in RATES:
-            facts = trained(given.binary, lab, at_rate(name, rate, given.work))[0]
-            payouts[rate] = facts["payout"]
-            note(f"{name} at {rate:g}: {facts['payout']:.4f}")
-        chosen[name] = max(payouts, key=lambda rate: payouts[rate])
+    at_rates = compared(names, given.binary, given.work)
+    chosen = {name: max(payouts, key=lambda rate: payouts[rate]) for name, payouts in at_rates.items()}
     lab = labs.make(given.binary, given.work, "demo", seeds=REPORTED)
     rows = []
     for name in names:
@@ -43,15 +36,32 @@ def main() -> None:
     rows.sort(key=lambda row: -row[1]["payout"])
     show(f"Demo market, 60 features, 4 targets. Payout: mean ± standard error over {len(REPORTED)} seeds, 4 folds each. The")
     show(f"learning rate is the best of {', '.join(f'{rate:g}' for rate in RATES)} on {len(CHOOSING)} other seeds. Seconds and peak memory are of")
-    show(f"the whole trial, {4 * len(REPORTED)} nets.")
+    show(f"the whole trial, {4 * len(REPORTED)} nets; \"at\" is the payout of a rate on the other seeds.")
     show()
-    show(f"{'family':<16}{'parameters':>11}{'rate':>8}{'payout':>20}{'CORR':>9}{'BMC':>9}{'seconds':>9}{'MiB':>7}")
+    of_rates = "".join(f"{f'at {rate:g}':>11}" for rate in RATES)
+    show(f"{'family':<16}{'parameters':>11}{of_rates}{'payout':>20}{'CORR':>9}{'BMC':>9}{'seconds':>9}{'MiB':>7}")
     for name, facts, seconds, memory in rows:
         payouts = [seed["payout"] for seed in facts["seeds"]]
         error = statistics.stdev(payouts) / math.sqrt(len(payouts))
         payout = f"{facts['payout']:.4f} ± {error:.4f}"
         corr, bmc = facts["corr"]["mean"], facts["bmc"]["mean"]
-        show(f"{name:<16}{facts['params']:>11,}{chosen[name]:>8g}{payout:>20}{corr:>9.4f}{bmc:>9.4f}{seconds:>9.1f}{memory:>7.0f}")
+        of_rates = "".join(f"{payout:>11.4f}" for payout in at_rates[name].values())
+        show(f"{name:<16}{facts['params']:>11,}{of_rates}{payout:>20}{corr:>9.4f}{bmc:>9.4f}{seconds:>9.1f}{memory:>7.0f}")
+
+
+def compared(names: list[str], binary: Path, work: Path) -> dict[str, dict[float, float]]:
+    """Payouts by family and rate. What is in the work folder is not trained again: it takes longer than all that follows."""
+    lab = labs.make(binary, work, "demo", seeds=CHOOSING)
+    path = work / "families-rates.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for name in names:
+        for rate in RATES:
+            if f"{rate:g}" not in known.setdefault(name, {}):
+                payout = trained(binary, lab, at_rate(name, rate, work))[0]["payout"]
+                note(f"{name} at {rate:g}: {payout:.4f}")
+                known[name][f"{rate:g}"] = payout
+                path.write_text(json.dumps(known))
+    return {name: {rate: known[name][f"{rate:g}"] for rate in RATES} for name in names}
 
 
 def at_rate(name: str, rate: float, work: Path) -> Path:
