@@ -117,12 +117,17 @@ fn what_follows_from_a_fault_is_not_another() {
     }
     let apart =
         "[{ parallel: { branches: [[attention], [{ pool: mean }], []] } }, attention, { inputs: {} }, attention]";
-    let faults = laid_out(apart).expect_err("three attentions and a pool");
+    let faults = laid_out(apart).expect_err("what comes before the inputs is thrown away, and known again after them");
     let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
     let branches = "network[0].parallel.branches";
     assert_eq!(
         paths,
-        [&format!("{branches}[0][0].attention"), &format!("{branches}[1][0].pool"), "network[3].attention"]
+        [
+            &format!("{branches}[0][0].attention"),
+            &format!("{branches}[1][0].pool"),
+            "network[2].inputs",
+            "network[3].attention"
+        ]
     );
 }
 
