@@ -38,8 +38,9 @@ OTHERS = {
     "members32": {"network": [{"batch_ensemble": {"members": 32, "blocks": [{"dense": {"width": 32}}]}}]},
     "periodic-flat": {"network": [{"tokenize": {"width": 8, "embedding": {"periodic": {}}}}, {"pool": "flatten"}]},
 }
-# Of those and of families; an estimate is linear in epochs.
-EPOCHS = 2
+# An estimate is linear in epochs, so what would take more than so many seconds trains for so few of them.
+LONG = 8.0
+FEW = 2
 RUNS = 2
 CLOSE = 2.0
 
@@ -50,8 +51,8 @@ def main() -> None:
     # Measured anew, by this program on this machine.
     (lab / ".autoresearch" / "rates.json").unlink(missing_ok=True)
     show_machine(given.binary)
-    show(f"Demo market, 60 features, 4 targets, 3 seeds, 4 folds; all epochs of examples, {EPOCHS} of families and others. Seconds")
-    show("of `check` and of `trial`.")
+    show(f"Demo market, 60 features, 4 targets, 3 seeds, 4 folds; all epochs, or {FEW} where they take more than")
+    show(f"{LONG:g} s. Seconds of `check` and of `trial`.")
     show()
     show(f"{'what':<40}{'estimate':>10}{'trial':>10}{'ratio':>8}")
     ratios = {}
@@ -60,7 +61,10 @@ def main() -> None:
             continue
         path = given.work / f"cost-{name}.yaml"
         path.write_text(yaml.safe_dump(spec, sort_keys=False))
-        estimate = json_of([given.binary, "--lab", lab, "--json", "check", path])["seconds"]
+        estimate = foreseen(given.binary, lab, path)
+        if estimate > LONG and spec["training"].get("epochs", 20) > FEW:
+            path.write_text(yaml.safe_dump(training(spec, epochs=FEW), sort_keys=False))
+            estimate = foreseen(given.binary, lab, path)
         seconds = min(trial(given.binary, lab, path)["wall_seconds"] for _ in range(RUNS))
         ratios[name] = estimate / seconds
         note(f"{name}: {estimate:.1f} s estimated, {seconds:.1f} s")
@@ -79,9 +83,14 @@ def specs() -> dict[str, dict[str, Any]]:
     entry = re.compile(r'\(\s*"(\w+)",\s*"(\w+)",\s*"((?:[^"\\]|\\.)*)",?\s*\)')
     for owner, word, text in entry.findall(EXAMPLES.read_text()):
         found[f"{owner}.{word}"] = SMALL | placed(owner, text)
-    families = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FAMILIES.glob("*.yaml"))}
-    found |= {name: training(spec, epochs=EPOCHS) for name, spec in (families | OTHERS).items()}
+    found |= {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FAMILIES.glob("*.yaml"))}
+    found |= OTHERS
     return {name: training(spec, patience=None) for name, spec in found.items()}
+
+
+def foreseen(binary: Path, lab: Path, path: Path) -> float:
+    """The seconds that `check` says."""
+    return json_of([binary, "--lab", lab, "--json", "check", path])["seconds"]
 
 
 def training(spec: dict[str, Any], **fields: Any) -> dict[str, Any]:

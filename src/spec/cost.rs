@@ -181,7 +181,7 @@ const PREDICTED: u64 = 4096;
 const WATCHED: f64 = 0.15;
 
 /// What a column of the inputs costs, as so many numbers: it is gathered from anywhere in memory, and becomes a float.
-const READ_A_COLUMN: u64 = 1;
+const READ_A_COLUMN: u64 = 4;
 
 /// Element-wise work of the loss on a row of so many columns and outputs. Terms that no kernel fuses are chains of operations
 /// over what they look at, each of which goes through memory; their lengths are measured (benchmarks/cost.sh).

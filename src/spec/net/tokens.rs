@@ -35,10 +35,10 @@ impl Builder<'_> {
         // An embedding that is no product alone is a chain of operations over all of its numbers.
         let chain = match tokenize.embedding {
             Embedding::Linear(_) => 0,
-            Embedding::PiecewiseLinear(_) => 25,
-            Embedding::Periodic(_) => 20,
+            Embedding::PiecewiseLinear(_) => 5,
+            Embedding::Periodic(_) => 8,
         };
-        self.pass(7 * count * width + chain * members * each);
+        self.pass(4 * count * width + chain * members * each);
         if matches!(tokenize.embedding, Embedding::PiecewiseLinear(_)) {
             self.hold(4 * members * each);
         }
