@@ -6,7 +6,7 @@ mod optimizer;
 pub(crate) use host::neutralizing;
 
 use super::facts::DataFacts;
-use super::language::{Augment, LossTerm, Spec};
+use super::language::{Augment, Batches, LossTerm, Spec};
 use super::members;
 use super::net::Net;
 use super::rates::{CLOSE, DeviceRates, seconds};
@@ -102,7 +102,7 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
     let activations = net.activations + compared(spec) * (inputs.targets * net.members) as u64;
     let folds = facts.folds.len().max(1) as f64;
     let train_rows = facts.rows as f64 * (folds - 1.0).max(1.0) / folds;
-    let batch = f64::from(spec.training.batch_rows).min(train_rows).max(1.0);
+    let batch = batch_rows(spec, facts).min(train_rows).max(1.0);
     let weight_bytes = 4 * copies(spec) * net.size();
     // Buffers of the training stay while its rows are predicted.
     let training = batch as u64 * (net.columns as u64 + 2 * activations);
@@ -133,6 +133,17 @@ fn net(spec: &Spec, facts: &DataFacts) -> Cost {
     }
 }
 
+/// Rows of a batch: no more than the eras have that make it.
+fn batch_rows(spec: &Spec, facts: &DataFacts) -> f64 {
+    let most = f64::from(spec.training.batch_rows);
+    let of_era = facts.rows as f64 / facts.eras.max(1) as f64;
+    match &spec.training.batches {
+        Batches::Rows(_) => most,
+        Batches::Era(_) => most.min(of_era),
+        Batches::Eras(eras) => most.min(of_era * f64::from(eras.count)),
+    }
+}
+
 /// The work of one step of one net.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StepCost {
@@ -154,7 +165,7 @@ pub(crate) fn of_step(spec: &Spec, net: &Net, targets: usize, batch: f64) -> Ste
     let columns = net.columns as u64;
     let around = loss_numbers(spec, columns, outputs) + augment_numbers(spec, columns);
     let stepping = stepping(spec, net);
-    let a_row = columns * READ_A_COLUMN + net.passed + around;
+    let a_row = READ_A_ROW + columns * READ_A_COLUMN + net.passed + around;
     StepCost {
         // Forward 2, backward 4 operations a weight and row; 2 where nothing before it learns.
         flops: passes(spec) * batch * (6 * net.products - 2 * net.first_products) as f64,
@@ -180,8 +191,11 @@ const PREDICTED: u64 = 4096;
 /// The share of the training rows that early stopping watches.
 const WATCHED: f64 = 0.15;
 
-/// What a column of the inputs costs, as so many numbers: it is gathered from anywhere in memory, and becomes a float.
-const READ_A_COLUMN: u64 = 4;
+/// What a row of the inputs costs, as so many numbers, which is gathered from anywhere in memory.
+const READ_A_ROW: u64 = 200;
+
+/// What each of its columns costs, which becomes a float.
+const READ_A_COLUMN: u64 = 3;
 
 /// Element-wise work of the loss on a row of so many columns and outputs. Terms that no kernel fuses are chains of operations
 /// over what they look at, each of which goes through memory; their lengths are measured (benchmarks/cost.sh).

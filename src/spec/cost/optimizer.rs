@@ -19,7 +19,7 @@ pub(super) struct Stepping {
 }
 
 /// What the norm of a tensor costs a number of it: it is a sum over rows and one over columns.
-const NORM: u64 = 65;
+const NORM: u64 = 50;
 
 /// One step.
 pub(super) fn stepping(spec: &Spec, net: &Net) -> Stepping {
@@ -34,7 +34,7 @@ pub(super) fn stepping(spec: &Spec, net: &Net) -> Stepping {
     };
     let (clip_norm, clip_value) = spec.optimizer.kind.clips();
     let beside = [
-        (extras.gradient_noise.is_some(), 800),
+        (extras.gradient_noise.is_some(), 500),
         (extras.sam.is_some(), 10 + NORM),
         (clip_norm.is_some(), 10 + NORM),
         (clip_value.is_some(), 5),

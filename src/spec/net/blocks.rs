@@ -72,7 +72,7 @@ impl Builder<'_> {
                 if matches!(stream, Stream::Features(_)) && !self.lost {
                     self.refuse(&here, "no gradient goes back to the features; put it behind what learns".into());
                 }
-                self.pass(50 * stream.count() * stream.width());
+                self.pass(10 * stream.count() * stream.width());
                 Layer::StopGradient
             }
             Block::Norm(Norm::None) => {
@@ -119,7 +119,7 @@ impl Builder<'_> {
         let pointwise = Pointwise::of(dense.activation);
         self.keep(count * (width * (2 + usize::from(norm.is_some())) + members.iter().len() * (inputs + width)));
         // Members' scales are operations of their own before and after the product.
-        self.pass(count * members.iter().len() * 35 * (inputs + width));
+        self.pass(count * members.iter().len() * 28 * (inputs + width));
         *stream = stream.with_width(width);
         let layer = |activation, dropout| {
             Layer::Dense(DenseLayer { weight, bias, norm, activation, dropout, inputs, width, members })

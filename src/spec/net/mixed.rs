@@ -159,7 +159,7 @@ impl Builder<'_> {
         self.growth = growth;
         decoder.push(self.linear(way_back.width(), before, Init::XavierUniform, 1));
         self.keep(3 * before);
-        self.pass(70 * before);
+        self.pass(40 * before);
         self.has_auxiliary = true;
         *stream = Stream::Units(match autoencoder.output {
             CodeOutput::Code => code.width(),
