@@ -19,10 +19,14 @@ mod tests {
 
     #[test]
     fn sees_memory_that_was_touched() {
-        let before = private_memory(std::process::id()).expect("this process exists");
-        let block = vec![1_u8; 64 << 20];
-        let after = private_memory(std::process::id()).expect("this process exists");
-        assert!(after - before > 60 << 20, "{before} -> {after} with {} bytes touched", block.len());
+        let own = || private_memory(std::process::id()).expect("this process exists");
+        // Other tests of this process let go of memory meanwhile, but not every time.
+        let sees_it = || {
+            let before = own();
+            let block = std::hint::black_box(vec![1_u8; 64 << 20]);
+            own() > before + (60 << 20) && block.len() == 64 << 20
+        };
+        assert!((0..20).any(|_| sees_it()), "64 MiB touched twenty times, and never seen");
         assert_eq!(private_memory(u32::MAX), None, "no such process");
     }
 }

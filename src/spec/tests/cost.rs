@@ -122,9 +122,9 @@ fn what_the_optimizer_does_with_the_weights_is_counted_by_hand_however_small_the
     let plain = of("{ adamw: {} }");
     for (optimizer, numbers) in [
         ("{ adam: {} }", 0.0),
-        ("{ adamw: { clip_norm: 1 } }", 75.0),
-        ("{ adamw: {}, gradient_noise: {} }", 800.0),
-        ("{ lamb: {} }", 170.0),
+        ("{ adamw: { clip_norm: 1 } }", 60.0),
+        ("{ adamw: {}, gradient_noise: {} }", 500.0),
+        ("{ lamb: {} }", 140.0),
         ("{ adan: {} }", 32.0),
     ] {
         let cost = of(optimizer);
