@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::LabError;
 use super::layout::Lab;
-use crate::research::settings::{GateSettings, PhaseSettings, WhenConverged};
+use crate::research::gate::settings::GateSettings;
+use crate::research::settings::{PhaseSettings, WhenConverged};
 use crate::researcher::settings::ResearcherSettings;
 pub(super) use check::is_tag;
 use locate::Places;

@@ -170,19 +170,51 @@ pub struct Measurement {
     pub device: String,
 }
 
+/// How a judgement came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgementKind {
+    /// Proven better: the reason for most keeps.
+    #[default]
+    Better,
+    /// Smaller, and as good within the margin: a keep of its own kind.
+    Simpler,
+    /// Ahead at the most seeds, and not proven: the best kind of near miss.
+    Undecided,
+    /// Not better, or with too little hope of being proven so.
+    NotBetter,
+    /// Proven better, and a constraint is broken.
+    Constrained,
+}
+
 /// How the gate judged a candidate against the incumbent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// Whether it is kept.
     pub keep: bool,
-    /// Mean paired difference in payout, candidate minus incumbent, over the common seeds and eras.
+    /// How it was decided.
+    #[serde(default)]
+    pub kind: JudgementKind,
+    /// Mean difference in payout, candidate minus incumbent, era by era, over the seeds that each has.
     pub delta: f64,
-    /// Standard error of `delta`.
+    /// Standard error of `delta`: noise of seeds and of eras.
     pub standard_error: f64,
-    /// One-sided p-value of `delta` > 0.
+    /// One-sided p-value of `delta` > 0, of this look alone.
     pub p_value: f64,
-    /// How many seeds were compared.
+    /// How many whole seeds of the candidate were compared; 0 where it fell in its first.
     pub seeds: usize,
+    /// The level of the whole trial: its share of the night's error.
+    #[serde(default)]
+    pub level: Option<f64>,
+    /// The part of the standard error that seeds contribute, as a standard error.
+    #[serde(default)]
+    pub between_seeds: Option<f64>,
+    /// The part that eras contribute.
+    #[serde(default)]
+    pub between_eras: Option<f64>,
+    /// Degrees of freedom of Student's t; None where there is no noise, or where it was not recorded.
+    #[serde(default)]
+    pub degrees_of_freedom: Option<f64>,
     /// One sentence: why.
     pub reason: String,
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{Entry, Ledger, line};
 use crate::lab::error::LabError;
 use crate::research::event::Event;
+use crate::research::remeasure::Remeasurement;
 use crate::research::trial::TrialRecord;
 
 impl Ledger {
@@ -20,12 +21,13 @@ impl Ledger {
     pub fn rebuild(
         &mut self,
         records: &[TrialRecord],
+        remeasured: &[Remeasurement],
         archive: &Path,
         now: Timestamp,
     ) -> Result<Option<PathBuf>, LabError> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut text = String::new();
-        for (time, event) in retell(records, now) {
+        for (time, event) in retell(records, remeasured, now) {
             let entry = Entry { seq: entries.len() as u64, time, event };
             let line =
                 line::write(&entry).map_err(|message| LabError::EventRefused { path: self.path.clone(), message })?;
@@ -59,7 +61,7 @@ impl Ledger {
 }
 
 /// The events that records tell of. They are dated as the trials were.
-fn retell(records: &[TrialRecord], now: Timestamp) -> Vec<(Timestamp, Event)> {
+fn retell(records: &[TrialRecord], remeasured: &[Remeasurement], now: Timestamp) -> Vec<(Timestamp, Event)> {
     let mut events = Vec::new();
     let mut phase: Option<&str> = None;
     for record in records {
@@ -72,6 +74,11 @@ fn retell(records: &[TrialRecord], now: Timestamp) -> Vec<(Timestamp, Event)> {
         }
         events.push((ended, Event::TrialEnded { record: Box::new(record.clone()) }));
         events.push((ended, Event::TrialCommitted { trial: record.trial }));
+        for found in remeasured.iter().filter(|found| found.after_trial == record.trial) {
+            let when = found.ended.parse().unwrap_or(ended);
+            events.push((when, Event::Remeasured { found: Box::new(found.clone()) }));
+            events.push((when, Event::RemeasurementCommitted { trial: found.trial }));
+        }
     }
     events
 }

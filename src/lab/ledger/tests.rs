@@ -208,7 +208,7 @@ fn rebuilding_retells_the_records_and_keeps_the_old_file() {
     second.phase = "combine".into();
     let records = [sample(0, Verdict::Keep), second];
     let archive = folder.path().join("state/ledger-old.jsonl");
-    let archived = ledger.rebuild(&records, &archive, now()).expect("rebuilt").expect("an archive");
+    let archived = ledger.rebuild(&records, &[], &archive, now()).expect("rebuilt").expect("an archive");
     assert_eq!(archived, archive);
     assert_eq!(fs::read(&archive).expect("read"), bytes);
     ledger.append(now(), Event::TrialCommitted { trial: 5 }).expect("appended to the new file");
@@ -227,7 +227,7 @@ fn rebuilding_retells_the_records_and_keeps_the_old_file() {
         ]
     );
     // A second archive does not overwrite the first.
-    let other = ledger.rebuild(&[], &archive, now()).expect("rebuilt").expect("an archive");
+    let other = ledger.rebuild(&[], &[], &archive, now()).expect("rebuilt").expect("an archive");
     assert!(other.ends_with("state/ledger-old-2.jsonl"), "{}", other.display());
     assert_eq!(fs::read(&archive).expect("read"), bytes);
 }

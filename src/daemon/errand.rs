@@ -1,0 +1,194 @@
+//! What a person asks of the lab beside the loop: it takes a session's way to the data, the worker and the notebook, does
+//! one thing, and ends.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::race::{Finish, refused};
+use super::session::{Flow, Session};
+use super::train::Training;
+use crate::error::{Error, Result};
+use crate::research::audit::{AuditReport, AuditRow};
+use crate::research::calibration::{NoiseFloor, Terms, noise_floor};
+use crate::research::event::{Event, SeedPurpose};
+use crate::research::gate::race::looks;
+use crate::research::gate::{GateError, level, mean, pool};
+use crate::research::remeasure::Remeasurement;
+use crate::stats::interval::clopper_pearson;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Errand {
+    /// Measure the noise floor on so many further seeds of the incumbent.
+    Calibrate {
+        /// Further seeds.
+        seeds: usize,
+    },
+    /// Put the gate to the test with proposals that change nothing, and with planted gains.
+    Audit {
+        /// Proposals of each size.
+        proposals: u32,
+        /// Planted gains, in payout; 0 is the null.
+        planted: Vec<f64>,
+    },
+    /// Measure the incumbent again, on fresh seeds.
+    Remeasure,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The noise floor.
+    Floor(NoiseFloor),
+    /// The gate's record.
+    Audit(AuditReport),
+    /// Whether the incumbent stands.
+    Remeasured(Remeasurement),
+    /// It was given up, for this reason; what had been done is in the ledger.
+    GivenUp(String),
+}
+
+/// Where the seeds of audits begin: no incumbent is ever measured under one of them.
+const AUDIT: u64 = 2_000_001;
+
+impl Session<'_> {
+    /// Does one thing, measuring the baseline first where there is no incumbent yet, and ends the session.
+    ///
+    /// # Errors
+    /// What makes it impossible; the ledger and the notebook are whole then, too.
+    pub async fn carry_out(mut self, errand: &Errand) -> Result<Outcome> {
+        let done = self.errand(errand).await;
+        let reason = match (&done, errand) {
+            (Err(error), _) => format!("error: {error}"),
+            (Ok(Outcome::GivenUp(reason)), _) => reason.clone(),
+            (Ok(_), Errand::Calibrate { .. }) => "calibrated".into(),
+            (Ok(_), Errand::Audit { .. }) => "audited".into(),
+            (Ok(_), Errand::Remeasure) => "measured again".into(),
+        };
+        self.end(reason).await.and(done)
+    }
+
+    async fn errand(&mut self, errand: &Errand) -> Result<Outcome> {
+        let ended = |flow: Flow<()>| match flow {
+            Flow::End(reason) => Some(Outcome::GivenUp(reason)),
+            Flow::On(()) => None,
+        };
+        if let Some(given_up) = ended(self.baseline().await?) {
+            return Ok(given_up);
+        }
+        if let Some(given_up) = ended(self.settle_incumbent().await?) {
+            return Ok(given_up);
+        }
+        let flow = match errand {
+            Errand::Calibrate { seeds } => self.calibrate(*seeds).await?,
+            Errand::Audit { proposals, planted } => self.audit(*proposals, planted).await?,
+            Errand::Remeasure => match self.remeasure().await? {
+                Flow::End(reason) => Flow::End(reason),
+                Flow::On(Some(found)) => Flow::On(Outcome::Remeasured(found)),
+                Flow::On(None) => return Err(Error::Training("the incumbent could not be measured again".into())),
+            },
+        };
+        Ok(match flow {
+            Flow::On(outcome) => outcome,
+            Flow::End(reason) => Outcome::GivenUp(reason),
+        })
+    }
+
+    /// Trains the incumbent under further seeds and says how much luck moves its score.
+    async fn calibrate(&mut self, seeds: usize) -> Result<Flow<Outcome>> {
+        let trial = self.incumbent()?.0.trial;
+        let further = self.further_seeds(trial, seeds);
+        match self.measure_seeds(trial, &further, SeedPurpose::Calibration).await? {
+            Flow::End(reason) => return Ok(Flow::End(reason)),
+            Flow::On(Err((_, why))) => return Err(Error::Training(format!("the incumbent could not be trained: {why}"))),
+            Flow::On(Ok(_)) => {}
+        }
+        let scores = self.history.scores(trial).unwrap_or_default();
+        let settings = &self.config.gate;
+        let prior = pool::noise_between_seeds(&self.history).map_err(GateError::from).map_err(refused)?;
+        let terms = Terms {
+            folds: &self.folds,
+            overlap: self.overlap,
+            prior,
+            most_seeds: self.most_seeds(),
+            incumbent_seeds: scores.seeds.len().max(2 * self.most_seeds()),
+            level: level::next_level(&self.history, settings).map_err(GateError::from).map_err(refused)?,
+            power: settings.power,
+        };
+        let mut floor = noise_floor(&scores, &terms).map_err(refused)?;
+        floor.trial = trial;
+        floor.protocol_hash = self.protocol.hash();
+        floor.data_hash.clone_from(&self.data_hash);
+        self.record(Event::Calibrated { floor: floor.clone() })?;
+        Ok(Flow::On(Outcome::Floor(floor)))
+    }
+
+    /// Sends proposals through the whole gate that are the incumbent itself under other seeds, with `planted` added to
+    /// every payout. Nothing is kept, whatever the gate says; neither does a proposal spend any of the night's error.
+    async fn audit(&mut self, proposals: u32, planted: &[f64]) -> Result<Flow<Outcome>> {
+        let clock = Instant::now();
+        let (record, spec) = self.incumbent()?;
+        let trial = record.trial;
+        let most = self.most_seeds();
+        let mut rows = Vec::new();
+        let mut level = 0.0;
+        for (size, gain) in planted.iter().enumerate() {
+            let mut row =
+                AuditRow { planted: *gain, proposals: 0, keeps: 0, interval: (0.0, 1.0), seeds: 0.0, plain_keeps: 0 };
+            let mut trained = 0.0;
+            for number in 0..proposals {
+                // Never a seed twice: each proposal is luck of its own.
+                let first = AUDIT + ((size as u64 * u64::from(proposals)) + u64::from(number)) * most as u64;
+                let mut design = self.design(&spec, (first..).take(most).collect())?;
+                design.simplify = None;
+                level = design.level;
+                let required = design.required;
+                let of = planted.len() as u32 * proposals;
+                self.auditing(size as u32 * proposals + number + 1, of, *gain);
+                let finish = match self.race(Training::new(spec.clone(), false), design, *gain).await? {
+                    Flow::End(reason) => return Ok(Flow::End(reason)),
+                    Flow::On(Err((_, why))) => return Err(Error::Training(format!("proposal {number}: {why}"))),
+                    Flow::On(Ok(finish)) => finish,
+                };
+                let Finish { training, ruling } = finish;
+                row.proposals += 1;
+                row.keeps += u32::from(ruling.kind.keep());
+                trained += training.cells.len() as f64 / self.folds.len() as f64;
+                row.plain_keeps += u32::from(self.plainly_better(trial, &training, required, *gain));
+            }
+            row.seeds = trained / f64::from(row.proposals.max(1));
+            row.interval = clopper_pearson(u64::from(row.keeps), u64::from(row.proposals), 0.95)
+                .map_err(GateError::from)
+                .map_err(refused)?;
+            rows.push(row);
+        }
+        let report = AuditReport {
+            trial,
+            level,
+            rows,
+            wall_seconds: clock.elapsed().as_secs_f64(),
+            ended: Timestamp::now().to_string(),
+        };
+        self.record(Event::Audited { report: report.clone() })?;
+        Ok(Flow::On(Outcome::Audit(report)))
+    }
+
+    /// What the plain rule says: the mean over the first seeds that were trained, up to the required ones, is above the
+    /// incumbent's over the protocol's.
+    fn plainly_better(&self, trial: u32, training: &Training, required: usize, gain: f64) -> bool {
+        let Some(theirs) = self.history.trial(trial).and_then(|record| record.measurement.as_ref()) else {
+            return false;
+        };
+        let mut seeds: Vec<u64> = training.cells.iter().map(|cell| cell.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        seeds.truncate(required);
+        let of = |cell: &&prepare::evaluate::CellScore| seeds.contains(&cell.seed);
+        let own: Vec<f64> =
+            training.cells.iter().filter(of).flat_map(|cell| cell.eras.iter().map(|era| era.payout + gain)).collect();
+        let tested = |era: &&prepare::EraScore| training.cells.iter().any(|cell| cell.eras.iter().any(|own| own.era == era.era));
+        let against: Vec<f64> = theirs.evaluation.eras.iter().filter(tested).map(|era| era.payout).collect();
+        mean(&own) > mean(&against)
+    }
+}
