@@ -25,6 +25,20 @@ pub struct EraScore {
     pub payout: f64,
 }
 
+/// Which cell: a fold under a seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CellId {
+    /// Number of the fold.
+    pub fold: usize,
+    /// Seed that the cell is trained with.
+    pub seed: u64,
+}
+
+/// Every cell of some folds, counted from 0, under some seeds: seed by seed, so that the first seed is whole first.
+pub fn all_cells(folds: usize, seeds: &[u64]) -> Vec<CellId> {
+    seeds.iter().flat_map(|seed| (0..folds).map(|fold| CellId { fold, seed: *seed })).collect()
+}
+
 /// Scores of one (fold, seed) cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellScore {

@@ -27,7 +27,7 @@ mod synthetic;
 pub use build::{DataPaths, Progress, build};
 pub use data::{EraSpan, Harness, TrainingSet};
 pub use error::{Error, Result};
-pub use evaluate::{CellScore, EraScore, Evaluation, FoldScore, SeedScore};
+pub use evaluate::{CellId, CellScore, EraScore, Evaluation, FoldScore, SeedScore, all_cells};
 pub use folds::{Fold, FoldPlan, plan, purge};
 pub use lock::{Lock, harness_hash};
 pub use manifest::{AchievableScore, EraRows, FileHash, Manifest, MissingCounts, PackedPart};

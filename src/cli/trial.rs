@@ -87,7 +87,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
             known_or_measured_rates(&lab, &settings, worker, &mut |note| out::note(&note)).await?;
         let spec = checked(&greeting.facts, rates.map(|measured| measured.rates))?;
         screen.show(&Update::Training { trial: 0, title: origin.clone(), changes: Vec::new() });
-        let request = Request::Train { spec: spec.to_yaml(), seeds: protocol.seeds.clone(), predictions };
+        let cells = prepare::all_cells(greeting.facts.folds.len(), &protocol.seeds);
+        let request = Request::Train { spec: spec.to_yaml(), cells, predictions };
         let limit = config.budget.trial_seconds as f64;
         let deadline = Instant::now() + Duration::from_secs_f64(limit);
         let trained = worker

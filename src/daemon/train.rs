@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use prepare::evaluate::CellScore;
+use prepare::evaluate::{CellScore, all_cells};
 
 use super::check::{Checked, knob_changes};
 use super::propose::stopped;
@@ -225,7 +225,8 @@ impl Session<'_> {
             Some(worker) => worker,
             None => self.restarted().await?,
         };
-        let request = Request::Train { spec: spec.to_yaml(), seeds: seeds.to_vec(), predictions: None };
+        let cells = all_cells(self.facts.folds.len(), seeds);
+        let request = Request::Train { spec: spec.to_yaml(), cells, predictions: None };
         let (say, live, notify) = (&mut self.say, &mut self.live, &mut self.notify);
         let report = |progress: WorkerProgress| {
             notify.progress();

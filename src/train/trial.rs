@@ -1,4 +1,4 @@
-//! A trial: every fold and seed that is asked for, cell by cell.
+//! A trial: the cells that are asked for, one after another.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use burn::backend::Flex;
 use prepare::data::Harness;
-use prepare::evaluate::CellScore;
+use prepare::evaluate::{CellId, CellScore};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
 use super::aggregate::{combine_members, combine_targets};
 use super::backend::{Device, DeviceError, DeviceSettings, Precision};
 use super::batches::Columns;
+use super::cells::check_cells;
 use super::feed::Feed;
 use super::group::{Context, Prediction, layout_error, train_group};
 use super::kernels::Kernels;
@@ -104,24 +105,26 @@ impl Trainer {
         Ok(most)
     }
 
-    /// Trains every fold under each of `seeds`. Cells come out in no particular order; each is reported once.
+    /// Trains exactly these cells, in this order as far as they do not train side by side. They come out in no particular
+    /// order; each is reported once, and its numbers do not depend on which others are asked for.
     ///
     /// # Errors
-    /// The first that occurs: divergence, data that does not fit the spec, `stop` set.
+    /// The first that occurs: cells that are not there, divergence, data that does not fit the spec, `stop` set.
     pub fn train(
         &self,
         spec: &Spec,
-        seeds: &[u64],
+        cells: &[CellId],
         stop: &AtomicBool,
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
+        check_cells(cells, self.harness.plan().folds.len())?;
         let kinds = Kinds::of(spec)?;
         let trial = |precision| Trial::of(spec, &kinds, &self.harness, precision, stop);
         match self.device {
             Device::Cpu { threads } => {
                 // Matrix products of a replica must not spread over the cores that other replicas use.
                 let crew = Crew { threads, helpers: 1, most: 1 };
-                run::<Flex>(&trial(Precision::Fp32)?, seeds, &Default::default(), crew, report)
+                run::<Flex>(&trial(Precision::Fp32)?, cells, &Default::default(), crew, report)
             }
             #[cfg(feature = "cuda")]
             Device::Cuda { precision, memory } => {
@@ -129,7 +132,7 @@ impl Trainer {
                 let most = usize::try_from(memory / bytes.max(1)).unwrap_or(usize::MAX);
                 // One thread feeds the GPU; the host's share of the work (orders, scores) is spread over all cores.
                 let crew = Crew { threads: 1, helpers: 0, most };
-                run::<burn::backend::Cuda<f32, i32>>(&trial(precision)?, seeds, &Default::default(), crew, report)
+                run::<burn::backend::Cuda<f32, i32>>(&trial(precision)?, cells, &Default::default(), crew, report)
             }
         }
     }
@@ -213,8 +216,7 @@ impl Kinds {
     }
 }
 
-/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first seed's cells are whole
-/// first. Each group is its kind and its replicas' places.
+/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first cells are whole first. Each group is its kind and its replicas' places.
 fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Vec<usize>)> {
     let kinds = kind_of.iter().max().map_or(0, |most| most + 1);
     let mut groups: Vec<(usize, Vec<usize>)> = (0..kinds)
@@ -232,7 +234,7 @@ fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Ve
 /// Trains a trial's replicas in groups.
 pub(super) fn run<B: Kernels>(
     trial: &Trial<'_>,
-    seeds: &[u64],
+    cells: &[CellId],
     device: &B::Device,
     crew: Crew,
     report: &(dyn Fn(Progress<'_>) + Sync),
@@ -241,13 +243,10 @@ where
     B::Device: Sync,
 {
     let members = trial.spec.ensemble.members;
-    let folds = trial.contexts[0].folds.len();
-    // Seed by seed, so that the first seed's cells are whole first.
-    let replicas: Vec<Replica> = seeds
+    // Cell by cell, so that the first cells are whole first.
+    let replicas: Vec<Replica> = cells
         .iter()
-        .flat_map(|seed| {
-            (0..folds).flat_map(move |fold| (0..members).map(move |member| Replica { fold, seed: *seed, member }))
-        })
+        .flat_map(|CellId { fold, seed }| (0..members).map(|member| Replica { fold: *fold, seed: *seed, member }))
         .collect();
     let groups = groups(&replicas, &trial.kind_of, crew);
     let shared = Shared {

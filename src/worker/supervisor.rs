@@ -183,7 +183,7 @@ impl Worker {
         &self.greeting
     }
 
-    /// Trains a spec under some seeds. After an error other than [`WorkerError::Failed`] the worker is dead.
+    /// Trains some cells of a spec. After an error other than [`WorkerError::Failed`] the worker is dead.
     ///
     /// # Errors
     /// See [`WorkerError`]. `limit_seconds` is what the message of a time-out names; `deadline` is what counts.
