@@ -131,7 +131,7 @@ def warm_starts(binary: Path, lab: Path, spec: Path) -> list[float]:
     if ready["event"] != "ready":
         raise SystemExit("the worker did not start")
     cells = [{"fold": fold, "seed": seed} for seed in SEEDS for fold in range(len(ready["facts"]["folds"]))]
-    request = {"request": "train", "spec": spec.read_text(), "cells": cells, "predictions": None}
+    request = {"request": "train", "spec": spec.read_text(), "cells": cells, "predictions": None, "exposure": False}
     extra = []
     for _ in range(7):
         started, trained = time.perf_counter(), 0.0

@@ -157,6 +157,13 @@ impl Evaluation {
     }
 }
 
+impl Evaluation {
+    /// The payout over eras: its drawdown and its share of positive eras among the rest. The mean is [`Evaluation::payout`].
+    pub fn payout_summary(&self) -> Summary {
+        Summary::of(&self.eras.iter().map(|era| era.payout).collect::<Vec<_>>())
+    }
+}
+
 fn check(cells: &[CellScore]) -> Result<()> {
     if cells.iter().all(|cell| cell.eras.is_empty()) {
         return Err(Error::score("a trial", "no cell has been evaluated"));
@@ -230,6 +237,9 @@ mod tests {
         assert_eq!(evaluation.seeds[0].seed, 42);
         assert!(close(evaluation.seeds[0].corr, 0.3));
         assert!(close(evaluation.folds[1].payout, 0.3 + 0.4));
+        let payout = evaluation.payout_summary();
+        assert!(close(payout.mean, evaluation.payout) && close(payout.positive_share, 1.0));
+        assert!(close(payout.max_drawdown, 0.0), "every era paid");
         let json = serde_json::to_value(&evaluation).expect("JSON");
         assert_eq!(
             json.as_object().expect("object").keys().map(String::as_str).collect::<BTreeSet<_>>(),

@@ -226,7 +226,7 @@ impl Session<'_> {
             None => self.restarted().await?,
         };
         let cells = all_cells(self.facts.folds.len(), seeds);
-        let request = Request::Train { spec: spec.to_yaml(), cells, predictions: None };
+        let request = Request::Train { spec: spec.to_yaml(), cells, predictions: None, exposure: false };
         let (say, live, notify) = (&mut self.say, &mut self.live, &mut self.notify);
         let report = |progress: WorkerProgress| {
             notify.progress();

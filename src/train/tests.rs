@@ -91,7 +91,7 @@ impl Market {
     fn train(&self, spec: &Spec, seeds: &[u64], threads: usize) -> Result<Vec<CellResult>, TrainError> {
         let trainer = Trainer::new(self.harness(), &on_cpu(threads)).expect("a CPU");
         let wanted = all_cells(self.protocol.folds.count, seeds);
-        let mut cells = trainer.train(spec, &wanted, &AtomicBool::new(false), &|_| {})?;
+        let mut cells = trainer.train(spec, &wanted, false, &AtomicBool::new(false), &|_| {})?;
         cells.sort_by_key(|cell| (cell.score.seed, cell.score.fold));
         Ok(cells)
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use burn::backend::Flex;
 use prepare::data::Harness;
 use prepare::evaluate::{CellId, CellScore};
+use prepare::exposure::Exposure;
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
@@ -33,6 +34,8 @@ pub struct CellResult {
     pub score: CellScore,
     /// One prediction a test row, in the harness's order.
     pub predictions: Vec<f32>,
+    /// What they lean on, where that was asked for.
+    pub exposure: Option<Exposure>,
     /// Rows that gradients were taken of, over all members.
     pub rows_trained: u64,
     /// Seconds since the call began.
@@ -106,7 +109,8 @@ impl Trainer {
     }
 
     /// Trains exactly these cells, in this order as far as they do not train side by side. They come out in no particular
-    /// order; each is reported once, and its numbers do not depend on which others are asked for.
+    /// order; each is reported once, and its numbers do not depend on which others are asked for. `exposure`: whether each
+    /// comes with its feature exposure.
     ///
     /// # Errors
     /// The first that occurs: cells that are not there, divergence, data that does not fit the spec, `stop` set.
@@ -114,12 +118,15 @@ impl Trainer {
         &self,
         spec: &Spec,
         cells: &[CellId],
+        exposure: bool,
         stop: &AtomicBool,
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
         check_cells(cells, self.harness.plan().folds.len())?;
         let kinds = Kinds::of(spec)?;
-        let trial = |precision| Trial::of(spec, &kinds, &self.harness, precision, stop);
+        let trial = |precision| {
+            Trial::of(spec, &kinds, &self.harness, precision, stop).map(|trial| Trial { exposure, ..trial })
+        };
         match self.device {
             Device::Cpu { threads } => {
                 // Matrix products of a replica must not spread over the cores that other replicas use.
@@ -165,6 +172,8 @@ pub(super) struct Trial<'h> {
     /// Which of them each member is.
     kind_of: Vec<usize>,
     post: PostProcessing<'h>,
+    /// Whether cells come with their feature exposure.
+    exposure: bool,
 }
 
 impl<'h> Trial<'h> {
@@ -183,7 +192,13 @@ impl<'h> Trial<'h> {
         for (member, spec) in &kinds.firsts {
             contexts.push(Context::of_member(spec, harness, precision, stop, *member, contexts.first())?);
         }
-        Ok(Self { spec, contexts, kind_of: kinds.of.clone(), post: PostProcessing::of(spec, harness)? })
+        Ok(Self {
+            spec,
+            contexts,
+            kind_of: kinds.of.clone(),
+            post: PostProcessing::of(spec, harness)?,
+            exposure: false,
+        })
     }
 }
 
@@ -368,10 +383,13 @@ impl Shared<'_, '_> {
         self.refuse_constants(replica, &predictions, eras, what)?;
         self.trial.post.process(replica.fold, &mut predictions);
         self.refuse_constants(replica, &predictions, eras, "post-processing leaves a constant")?;
-        let score = self.trial.contexts[0].harness.score_cell(replica.fold, replica.seed, &predictions)?;
+        let harness = self.trial.contexts[0].harness;
+        let score = harness.score_cell(replica.fold, replica.seed, &predictions)?;
+        let exposure = self.trial.exposure.then(|| harness.exposure(replica.fold, &predictions)).transpose()?;
         Ok(CellResult {
             score,
             predictions,
+            exposure,
             rows_trained: nets.iter().map(|net| net.rows_trained).sum(),
             seconds: self.started.elapsed().as_secs_f64(),
         })

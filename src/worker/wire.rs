@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use prepare::evaluate::{CellId, CellScore};
+use prepare::exposure::Exposure;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::DataFacts;
@@ -23,6 +24,8 @@ pub enum Request {
         cells: Vec<CellId>,
         /// Where to write the out-of-fold predictions, if anywhere.
         predictions: Option<PathBuf>,
+        /// Whether each cell comes with its feature exposure.
+        exposure: bool,
     },
     /// Measure how fast the device trains.
     Rates,
@@ -58,6 +61,8 @@ pub enum Reply {
     Cell {
         /// Its scores.
         score: CellScore,
+        /// How much it leans on single features, where that was asked for.
+        exposure: Option<Exposure>,
         /// Rows that gradients were taken of.
         rows_trained: u64,
         /// Seconds since the request.

@@ -95,7 +95,8 @@ fn a_cell_trained_alone_is_the_same_cell_of_a_whole_trial() {
     let spec = spec(EVERYTHING);
     let whole = market.train(&spec, &[42, 17], 2).expect("it trains");
     let trainer = super::Trainer::new(market.harness(), &super::on_cpu(1)).expect("a CPU");
-    let train = |cells: &[CellId]| trainer.train(&spec, cells, &AtomicBool::new(false), &|_| {}).expect("it trains");
+    let train =
+        |cells: &[CellId]| trainer.train(&spec, cells, false, &AtomicBool::new(false), &|_| {}).expect("it trains");
     for cell in &whole {
         let id = CellId { fold: cell.score.fold, seed: cell.score.seed };
         let alone = train(&[id]);
@@ -107,7 +108,7 @@ fn a_cell_trained_alone_is_the_same_cell_of_a_whole_trial() {
     let came: Vec<CellId> =
         train(&asked).iter().map(|cell| CellId { fold: cell.score.fold, seed: cell.score.seed }).collect();
     assert_eq!(came, asked);
-    let refused = trainer.train(&spec, &[CellId { fold: 3, seed: 42 }], &AtomicBool::new(false), &|_| {});
+    let refused = trainer.train(&spec, &[CellId { fold: 3, seed: 42 }], false, &AtomicBool::new(false), &|_| {});
     assert!(matches!(refused, Err(TrainError::Cells(_))));
 }
 
@@ -199,6 +200,6 @@ fn a_request_to_stop_ends_a_training() {
     let market = Market::small();
     let trainer = super::Trainer::new(market.harness(), &super::on_cpu(2)).expect("a CPU");
     let stop = AtomicBool::new(true);
-    let ended = trainer.train(&spec(EVERYTHING), &all_cells(3, &[42]), &stop, &|_| {});
+    let ended = trainer.train(&spec(EVERYTHING), &all_cells(3, &[42]), false, &stop, &|_| {});
     assert!(matches!(ended, Err(TrainError::Stopped)));
 }
