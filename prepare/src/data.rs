@@ -200,25 +200,8 @@ impl Harness {
     /// [`Error::Score`] when the count is wrong or a prediction is not finite. Constant predictions give NaN.
     pub fn score_cell(&self, fold: usize, seed: u64, predictions: &[f32]) -> Result<CellScore> {
         let what = format!("fold {fold}, seed {seed}");
-        let Some(eras) = self.plan.folds.get(fold).map(|fold| &fold.test) else {
-            return Err(Error::score(what, format!("there are {} folds", self.plan.folds.len())));
-        };
-        let spans: Vec<&EraSpan> = self.spans(eras).collect();
-        let rows: usize = spans.iter().map(|span| span.rows.len()).sum();
-        if rows != predictions.len() {
-            return Err(Error::score(what, format!("{} predictions for {rows} test rows", predictions.len())));
-        }
-        let mut start = 0;
-        let jobs: Vec<(&EraSpan, &[f32])> = spans
-            .into_iter()
-            .map(|span| {
-                let end = start + span.rows.len();
-                let part = &predictions[start..end];
-                start = end;
-                (span, part)
-            })
-            .collect();
-        let scores: Vec<(EraScore, f64)> = jobs
+        let scores: Vec<(EraScore, f64)> = self
+            .tested(&what, fold, predictions)?
             .into_par_iter()
             .map(|(span, predictions)| {
                 self.score_era(span, predictions)
@@ -227,6 +210,30 @@ impl Harness {
             .collect::<Result<_>>()?;
         let (eras, corr_with_benchmark) = scores.into_iter().unzip();
         Ok(CellScore { fold, seed, eras, corr_with_benchmark })
+    }
+
+    /// A fold's test eras, each with its part of the predictions, which are one for each test row.
+    pub(crate) fn tested<'a>(
+        &'a self,
+        what: &str,
+        fold: usize,
+        predictions: &'a [f32],
+    ) -> Result<Vec<(&'a EraSpan, &'a [f32])>> {
+        let Some(eras) = self.plan.folds.get(fold).map(|fold| &fold.test) else {
+            return Err(Error::score(what, format!("there are {} folds", self.plan.folds.len())));
+        };
+        let spans: Vec<&EraSpan> = self.spans(eras).collect();
+        let rows: usize = spans.iter().map(|span| span.rows.len()).sum();
+        if rows != predictions.len() {
+            return Err(Error::score(what, format!("{} predictions for {rows} test rows", predictions.len())));
+        }
+        let mut rest = predictions;
+        let parts = spans.into_iter().map(|span| {
+            let (part, after) = rest.split_at(span.rows.len());
+            rest = after;
+            (span, part)
+        });
+        Ok(parts.collect())
     }
 
     fn score_era(&self, span: &EraSpan, predictions: &[f32]) -> Result<(EraScore, f64), String> {

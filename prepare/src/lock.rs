@@ -114,11 +114,12 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!($name))),*] };
 }
 
-const SOURCES: [(&str, &str); 25] = sources![
+const SOURCES: [(&str, &str); 26] = sources![
     "build.rs",
     "data.rs",
     "error.rs",
     "evaluate.rs",
+    "exposure.rs",
     "folds.rs",
     "lib.rs",
     "lock.rs",

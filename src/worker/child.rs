@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use prepare::data::Harness;
+use prepare::evaluate::CellId;
 use prepare::protocol::Protocol;
 
 use super::wire::{FailureKind, Reply, Request, VERSION};
@@ -42,8 +43,8 @@ pub fn serve(protocol: &Path, packed: &Path, device: &DeviceSettings) -> std::io
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let reply = match serde_json::from_str::<Request>(&line) {
-            Ok(Request::Train { spec, seeds, predictions }) => {
-                train(&trainer, &spec, &seeds, predictions.as_deref(), &out)
+            Ok(Request::Train { spec, cells, predictions, exposure }) => {
+                train(&trainer, &spec, (&cells, exposure), predictions.as_deref(), &out)
             }
             Ok(Request::Rates) => Reply::Rates { rates: trainer.rates() },
             Err(error) => Reply::Failed { kind: FailureKind::Lab, message: format!("a request that is none: {error}") },
@@ -62,7 +63,7 @@ fn open(protocol: &Path, packed: &Path, device: &DeviceSettings) -> Result<Train
 fn train(
     trainer: &Trainer,
     spec: &str,
-    seeds: &[u64],
+    (cells, exposure): (&[CellId], bool),
     predictions: Option<&Path>,
     out: &Mutex<std::io::Stdout>,
 ) -> Reply {
@@ -89,7 +90,7 @@ fn train(
     };
     let stop = AtomicBool::new(false);
     let trained = trainer.params(&spec).and_then(|params| {
-        let cells = trainer.train(&spec, seeds, &stop, &report)?;
+        let cells = trainer.train(&spec, cells, exposure, &stop, &report)?;
         if let Some(path) = predictions {
             let mut all: Vec<(usize, u64, Vec<f32>)> =
                 cells.into_iter().map(|cell| (cell.score.fold, cell.score.seed, cell.predictions)).collect();
@@ -101,14 +102,23 @@ fn train(
     match trained {
         Ok(params) => Reply::Done { params, seconds: started.elapsed().as_secs_f64() },
         Err(error) => {
-            let kind = if matches!(error, TrainError::Data(_)) { FailureKind::Data } else { FailureKind::Training };
+            let kind = match error {
+                TrainError::Data(_) => FailureKind::Data,
+                TrainError::Cells(_) => FailureKind::Lab,
+                _ => FailureKind::Training,
+            };
             Reply::Failed { kind, message: error.to_string() }
         }
     }
 }
 
 fn cell_reply(cell: &CellResult) -> Reply {
-    Reply::Cell { score: cell.score.clone(), rows_trained: cell.rows_trained, seconds: cell.seconds }
+    Reply::Cell {
+        score: cell.score.clone(),
+        exposure: cell.exposure,
+        rows_trained: cell.rows_trained,
+        seconds: cell.seconds,
+    }
 }
 
 fn say(out: &Mutex<std::io::Stdout>, reply: &Reply) -> std::io::Result<()> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use prepare::evaluate::CellScore;
+use prepare::exposure::Exposure;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -50,6 +51,8 @@ pub struct Greeting {
 pub struct Trained {
     /// Every cell.
     pub cells: Vec<CellScore>,
+    /// Each cell's feature exposure, in the order of `cells`; empty where it was not asked for.
+    pub exposures: Vec<Exposure>,
     /// Rows that gradients were taken of.
     pub rows_trained: u64,
     /// Trainable parameters of one net.
@@ -183,7 +186,7 @@ impl Worker {
         &self.greeting
     }
 
-    /// Trains a spec under some seeds. After an error other than [`WorkerError::Failed`] the worker is dead.
+    /// Trains some cells of a spec. After an error other than [`WorkerError::Failed`] the worker is dead.
     ///
     /// # Errors
     /// See [`WorkerError`]. `limit_seconds` is what the message of a time-out names; `deadline` is what counts.
@@ -195,18 +198,21 @@ impl Worker {
         mut report: impl FnMut(WorkerProgress),
     ) -> Result<Trained, WorkerError> {
         self.ask(request).await?;
-        let (mut cells, mut rows_trained) = (Vec::new(), 0);
+        let (mut cells, mut exposures, mut rows_trained) = (Vec::new(), Vec::new(), 0);
         loop {
             match self.next(deadline, limit_seconds).await? {
                 Reply::Replica { done, total } => report(WorkerProgress::Replica { done, total }),
                 Reply::Epoch => report(WorkerProgress::Epoch),
-                Reply::Cell { score, rows_trained: rows, .. } => {
+                Reply::Cell { score, exposure, rows_trained: rows, .. } => {
                     let payout = score.eras.iter().map(|era| era.payout).sum::<f64>() / score.eras.len().max(1) as f64;
                     report(WorkerProgress::Cell { fold: score.fold, seed: score.seed, payout });
                     rows_trained += rows;
                     cells.push(score);
+                    exposures.extend(exposure);
                 }
-                Reply::Done { params, seconds } => return Ok(Trained { cells, rows_trained, params, seconds }),
+                Reply::Done { params, seconds } => {
+                    return Ok(Trained { cells, exposures, rows_trained, params, seconds });
+                }
                 Reply::Failed { kind, message } => return Err(WorkerError::Failed { kind, message }),
                 Reply::Ready { .. } | Reply::Rates { .. } => return Err(self.died().await),
             }

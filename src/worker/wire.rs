@@ -2,27 +2,30 @@
 
 use std::path::PathBuf;
 
-use prepare::evaluate::CellScore;
+use prepare::evaluate::{CellId, CellScore};
+use prepare::exposure::Exposure;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::DataFacts;
 use crate::spec::rates::DeviceRates;
 
 /// The version of these messages; both sides are the same program, and a mismatch is refused.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// To the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
-    /// Train a spec under these seeds, every fold of each.
+    /// Train exactly these cells of a spec, in this order. Each comes out as it does among any others.
     Train {
         /// The spec, as YAML.
         spec: String,
-        /// The seeds.
-        seeds: Vec<u64>,
+        /// The cells: at least one, none twice.
+        cells: Vec<CellId>,
         /// Where to write the out-of-fold predictions, if anywhere.
         predictions: Option<PathBuf>,
+        /// Whether each cell comes with its feature exposure.
+        exposure: bool,
     },
     /// Measure how fast the device trains.
     Rates,
@@ -58,6 +61,8 @@ pub enum Reply {
     Cell {
         /// Its scores.
         score: CellScore,
+        /// How much it leans on single features, where that was asked for.
+        exposure: Option<Exposure>,
         /// Rows that gradients were taken of.
         rows_trained: u64,
         /// Seconds since the request.
