@@ -12,5 +12,6 @@ pub mod research;
 pub mod researcher;
 pub mod service;
 pub mod spec;
+pub mod stats;
 pub mod train;
 pub mod worker;

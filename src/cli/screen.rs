@@ -83,6 +83,16 @@ impl Screen {
                 // Last, so that the bar is not drawn with numbers of what was before.
                 self.bar.set_style(style("{spinner} {msg} {bar:20} {pos}/{len} nets{prefix}"));
             }
+            Update::Measuring { trial, seeds, why } => {
+                self.what = format!("{trial:06} under {seeds} more seeds, for {why}");
+                let what = self.what.clone();
+                self.wait(&what);
+            }
+            Update::Auditing { number, of, planted } => {
+                self.what = format!("proposal {number} of {of}, planted {planted:+.4}");
+                let what = self.what.clone();
+                self.wait(&what);
+            }
             Update::Ended(record) => self.ended(record),
             Update::Finished { reason } => self.line(&format!("       session over: {}", one_line(reason, 300))),
         }

@@ -1,10 +1,12 @@
 //! Reading a lab without holding it: what `status`, `log` and `show` look at. Changes nothing.
 
 use jiff::Timestamp;
+use prepare::Protocol;
 
+use crate::daemon::overlap;
 use crate::error::Result;
 use crate::lab::config::Config;
-use crate::lab::ledger::Entry;
+use crate::lab::ledger::{Entry, retell};
 use crate::lab::{Lab, Ledger, Notebook, live, lock};
 use crate::report::status::{Found, Status, status as derive};
 use crate::research::event::Event;
@@ -17,10 +19,14 @@ pub(super) fn history(lab: &Lab) -> Result<(Vec<Entry>, History)> {
         let history = History::from_events(entries.iter().map(|entry| &entry.event));
         return Ok((entries, history));
     }
-    let records = Notebook::view(lab)?.head_records()?;
-    let events: Vec<Event> = records.into_iter().map(|record| Event::TrialEnded { record: Box::new(record) }).collect();
+    let notebook = Notebook::view(lab)?;
+    let events = retell(&notebook.head_records()?, &notebook.head_remeasurements()?, Timestamp::now());
+    let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
     Ok((entries, History::from_events(&events)))
 }
+
+/// Era numbers that a target of an unreadable protocol is taken to span: sixty days.
+const LONGEST: u32 = 12;
 
 /// The lab's status.
 pub(super) fn status(lab: &Lab) -> Result<Status> {
@@ -50,6 +56,7 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
         live: live::read(lab),
         branch,
         plateau,
+        overlap: Protocol::read(&lab.protocol()).map_or(LONGEST, |protocol| overlap(&protocol.targets.score_on)),
         warnings,
         now: Timestamp::now(),
     }))

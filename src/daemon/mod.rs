@@ -24,7 +24,7 @@ pub mod update;
 
 pub use errand::{Errand, Outcome};
 pub use open::{Options, open};
-pub(crate) use open::{budget, prompt_overrides, worker_settings};
+pub(crate) use open::{budget, overlap, prompt_overrides, worker_settings};
 pub(crate) use rates::{known as known_rates, known_or_measured as known_or_measured_rates, measure as measure_rates};
 pub use session::{Ending, Session};
 pub use update::Update;

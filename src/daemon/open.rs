@@ -110,6 +110,7 @@ pub async fn open<'s>(
         researcher: researcher.name().into(),
         trials: limits.trials,
     });
+    let overlap = overlap(&protocol.targets.score_on);
     let mut session = Session {
         live: Writer::new(&lab, live),
         budget: budget(&config, &worker_settings, rates.map(|measured| measured.rates)),
@@ -129,8 +130,8 @@ pub async fn open<'s>(
         facts: greeting.facts,
         device: greeting.device,
         cpu_threads: greeting.cpu_threads,
-        folds,
-        overlap: overlap(&protocol_targets),
+        folds: greeting.test_eras,
+        overlap,
         limits,
         options: options.clone(),
         rules,
@@ -146,6 +147,13 @@ pub async fn open<'s>(
     };
     session.live.write();
     Ok(session)
+}
+
+/// Era numbers that a target spans, by its name: an era is a week of five trading days. A name that does not say is taken
+/// for the longest there is, sixty days.
+pub(crate) fn overlap(target: &str) -> u32 {
+    let days = target.rsplit('_').next().and_then(|days| days.parse::<u32>().ok()).filter(|days| *days > 0);
+    days.unwrap_or(60).div_ceil(5)
 }
 
 /// When the session ends by itself: the nearer of what the person asked for and what the configuration allows.

@@ -9,7 +9,7 @@ use super::train::{Failure, Stage, Training};
 use crate::error::{Error, Result};
 use crate::research::calibration::min_effect;
 use crate::research::event::SeedPurpose;
-use crate::research::gate::{self, Design, GateError, Ground, Kind, Race, Ruling, Step, constraints};
+use crate::research::gate::{self, Design, GateError, Ground, Race, Ruling, Step, constraints};
 use crate::research::settings::PhaseSettings;
 use crate::research::trial::{JudgementKind, Measurement, RECORD_VERSION, TrialRecord, Verdict};
 use crate::spec::{Spec, cost};
@@ -198,9 +198,4 @@ fn words(cells: &[(usize, u64)]) -> String {
     seeds.dedup();
     let listed = seeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     format!("seed{} {listed}", if seeds.len() == 1 { "" } else { "s" })
-}
-
-/// Whether a race ended with a keep.
-pub(super) fn kept(ruling: &Ruling) -> bool {
-    matches!(ruling.kind, Kind::Better | Kind::Simpler)
 }

@@ -9,6 +9,7 @@ use crate::lab::live::Live;
 use crate::research::event::Event;
 use crate::research::foreign::one_line;
 use crate::research::gate;
+use crate::research::gate::pool::noise_between_seeds;
 use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
 use crate::research::trial::{TrialRecord, Verdict};
@@ -151,6 +152,8 @@ pub struct Found<'a> {
     pub branch: Option<String>,
     /// The configured plateau.
     pub plateau: u32,
+    /// Era numbers that a scored target spans.
+    pub overlap: u32,
     /// What was wrong with finding out.
     pub warnings: Vec<String>,
     /// The time.
@@ -164,7 +167,7 @@ const SILENT_SECONDS: f64 = 600.0;
 
 /// Derives the status.
 pub fn status(found: Found<'_>) -> Status {
-    let Found { entries, history, holder, live, branch, plateau, mut warnings, now } = found;
+    let Found { entries, history, holder, live, branch, plateau, overlap, mut warnings, now } = found;
     let state = match &holder {
         Some(holder) if holder.alive => State::Running,
         Some(_) => State::Stale,
@@ -207,7 +210,7 @@ pub fn status(found: Found<'_>) -> Status {
         keep_rate: (trained > 0).then(|| f64::from(keeps) / f64::from(trained)),
         discards_in_a_row: history.discards_in_a_row(),
         plateau,
-        incumbent: history.incumbent().and_then(incumbent),
+        incumbent: history.incumbent().and_then(|record| incumbent(record, history, overlap)),
         baseline: history.baseline().and_then(TrialRecord::payout).map(|payout| Baseline { payout }),
         trials_per_hour: trials_per_hour(entries),
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
@@ -220,13 +223,13 @@ pub fn status(found: Found<'_>) -> Status {
     }
 }
 
-fn incumbent(record: &TrialRecord) -> Option<Incumbent> {
+fn incumbent(record: &TrialRecord, history: &History, overlap: u32) -> Option<Incumbent> {
     let measured = record.measurement.as_ref()?;
     Some(Incumbent {
         trial: record.trial,
         title: record.proposal.title.clone(),
         payout: measured.evaluation.payout,
-        standard_error: gate::standard_error(&measured.scores).ok(),
+        standard_error: gate::standard_error(&measured.scores, overlap, noise_between_seeds(history).ok().flatten()).ok(),
     })
 }
 

@@ -62,7 +62,7 @@ pub fn standard_error(scores: &Scores, overlap: u32, prior: Option<Prior>) -> Re
 }
 
 /// The mean; NaN of nothing.
-pub(crate) fn mean(values: &[f64]) -> f64 {
+pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 

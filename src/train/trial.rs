@@ -77,6 +77,15 @@ impl Trainer {
         self.device.words()
     }
 
+    /// Threads that train nets side by side; None on a GPU.
+    pub fn cpu_threads(&self) -> Option<usize> {
+        match self.device {
+            Device::Cpu { threads } => Some(threads),
+            #[cfg(feature = "cuda")]
+            Device::Cuda { .. } => None,
+        }
+    }
+
     /// How fast the device trains, measured now, in about half a second; longer on a GPU, which compiles its kernels first.
     pub fn rates(&self) -> DeviceRates {
         match self.device {

@@ -35,7 +35,9 @@ pub fn serve(protocol: &Path, packed: &Path, device: &DeviceSettings) -> std::io
         &Reply::Ready {
             version: VERSION,
             device: trainer.device(),
+            cpu_threads: trainer.cpu_threads(),
             facts: crate::train::facts(harness),
+            test_eras: harness.plan().folds.iter().map(|fold| fold.test.clone()).collect(),
             protocol_hash: harness.protocol().hash(),
             data_hash: harness.data_hash().to_owned(),
         },

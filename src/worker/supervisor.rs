@@ -38,8 +38,12 @@ pub struct WorkerSettings {
 pub struct Greeting {
     /// The device in words.
     pub device: String,
+    /// Threads that train nets side by side; None on a GPU.
+    pub cpu_threads: Option<usize>,
     /// What the data offers a spec.
     pub facts: DataFacts,
+    /// Test eras of each fold.
+    pub test_eras: Vec<Vec<u32>>,
     /// The protocol's hash.
     pub protocol_hash: String,
     /// The data's hash.
@@ -161,7 +165,9 @@ impl Worker {
         };
         let nobody = Greeting {
             device: String::new(),
+            cpu_threads: None,
             facts: no_facts(),
+            test_eras: Vec::new(),
             protocol_hash: String::new(),
             data_hash: String::new(),
         };
@@ -172,8 +178,8 @@ impl Worker {
             Reply::Ready { version, .. } if version != VERSION => {
                 Err(WorkerError::Start("the program was replaced while it ran; restart it".into()))
             }
-            Reply::Ready { device, facts, protocol_hash, data_hash, .. } => {
-                worker.greeting = Greeting { device, facts, protocol_hash, data_hash };
+            Reply::Ready { device, cpu_threads, facts, test_eras, protocol_hash, data_hash, .. } => {
+                worker.greeting = Greeting { device, cpu_threads, facts, test_eras, protocol_hash, data_hash };
                 Ok(worker)
             }
             Reply::Failed { kind, message } => Err(WorkerError::Failed { kind, message }),

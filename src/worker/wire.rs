@@ -41,8 +41,12 @@ pub enum Reply {
         version: u32,
         /// The device in words.
         device: String,
+        /// Threads that train nets side by side; None on a GPU.
+        cpu_threads: Option<usize>,
         /// What the data offers a spec.
         facts: DataFacts,
+        /// Test eras of each fold.
+        test_eras: Vec<Vec<u32>>,
         /// The protocol's hash.
         protocol_hash: String,
         /// The data's hash.

@@ -61,7 +61,7 @@ impl Ledger {
 }
 
 /// The events that records tell of. They are dated as the trials were.
-fn retell(records: &[TrialRecord], remeasured: &[Remeasurement], now: Timestamp) -> Vec<(Timestamp, Event)> {
+pub(crate) fn retell(records: &[TrialRecord], remeasured: &[Remeasurement], now: Timestamp) -> Vec<(Timestamp, Event)> {
     let mut events = Vec::new();
     let mut phase: Option<&str> = None;
     for record in records {

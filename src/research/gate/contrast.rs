@@ -171,7 +171,7 @@ impl Contrast {
         let theirs: Vec<f64> = incumbent.seeds.iter().map(|seed| mean(&seed.payout)).collect();
         let prior = match ground.prior {
             Some(prior) => prior,
-            None => Prior { variance: variance(&theirs), freedom: theirs.len() as f64 - 1.0 },
+            None => Prior::of(variance(&theirs), theirs.len() as f64 - 1.0),
         };
         let moderated = |values: &[f64]| match values.len() {
             0 | 1 => Ok((prior.variance, prior.freedom)),
@@ -377,19 +377,19 @@ fn rest_long_run(incumbent: &Scores, overlap: u32) -> Result<f64, GateError> {
 }
 
 /// Mean over seeds of each era.
-pub(super) fn era_means(scores: &Scores) -> Vec<f64> {
+pub(in crate::research) fn era_means(scores: &Scores) -> Vec<f64> {
     let count = scores.seeds.len() as f64;
     (0..scores.eras.len()).map(|era| scores.seeds.iter().map(|seed| seed.payout[era]).sum::<f64>() / count).collect()
 }
 
 /// Sample variance, ddof 1, of at least two values.
-pub(super) fn variance(values: &[f64]) -> f64 {
+pub(in crate::research) fn variance(values: &[f64]) -> f64 {
     let centre = mean(values);
     values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)
 }
 
 /// Refuses malformed scores by name.
-pub(super) fn check(scores: &Scores, side: Side) -> Result<(), GateError> {
+pub(in crate::research) fn check(scores: &Scores, side: Side) -> Result<(), GateError> {
     if let Some(pair) = scores.eras.windows(2).find(|pair| pair[0] >= pair[1]) {
         return Err(GateError::UnorderedEras { side, era: pair[1] });
     }
