@@ -259,7 +259,7 @@ pub fn compare(candidate: &Scores, incumbent: &Scores) -> Result<Comparison, Gat
         .iter()
         .map(|(ours, theirs)| ours.payout.iter().zip(&theirs.payout).map(|(ours, theirs)| ours - theirs).collect())
         .collect();
-    let delta = noise::mean(&noise::era_means(&differences));
+    let delta = noise::mean(&noise::era_means(&differences)).ok_or(GateError::Overflow)?;
     let noise = Noise::of(&differences, &candidate.eras).ok_or(GateError::Overflow)?;
     let p_value = noise.p_value(delta).ok_or(GateError::Overflow)?;
     Ok(Comparison { delta, noise, p_value, seeds: differences.len(), eras: candidate.eras.len() })

@@ -21,6 +21,8 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use crate::stats::long_run;
+
 /// Era numbers that the longest target spans: 60 trading days are 12 weeks, and an era is a week.
 pub const LONGEST_TARGET: u32 = 12;
 
@@ -44,12 +46,12 @@ impl Noise {
     /// the values are so large that their squares overflow.
     pub(super) fn of(values: &[Vec<f64>], eras: &[u32]) -> Option<Self> {
         let lag = lag(eras);
-        let era_part = long_run_variance(&era_means(values), lag) / eras.len() as f64;
-        let seed_means: Vec<f64> = values.iter().map(|row| mean(row)).collect();
+        let era_part = long_run::long_run_variance(&era_means(values), lag).ok()? / eras.len() as f64;
+        let seed_means: Vec<f64> = values.iter().map(|row| mean(row)).collect::<Option<_>>()?;
         let seed_count = seed_means.len() as f64;
-        let seed_part = if seed_means.len() > 1 { variance(&seed_means) / seed_count } else { 0.0 };
+        let seed_part = if seed_means.len() > 1 { long_run::variance(&seed_means).ok()? / seed_count } else { 0.0 };
         let total = era_part + seed_part;
-        let era_freedom = equivalent_freedom(eras.len(), lag);
+        let era_freedom = long_run::equivalent_freedom(eras.len(), lag);
         let degrees_of_freedom = if seed_part <= 0.0 {
             era_freedom
         } else {
@@ -88,13 +90,7 @@ impl Noise {
 
 /// The lag of the era part, in retained eras: see the module's documentation.
 pub fn lag(eras: &[u32]) -> usize {
-    let count = eras.len();
-    let automatic = (4.0 * (count as f64 / 100.0).powf(2.0 / 9.0)).floor() as usize;
-    let overlapping = (0..count)
-        .map(|start| eras[start + 1..].iter().take_while(|later| **later - eras[start] < LONGEST_TARGET).count())
-        .max()
-        .unwrap_or(0);
-    automatic.max(overlapping).min(count / 4)
+    long_run::lag(eras, LONGEST_TARGET)
 }
 
 /// Mean over seeds of each era.
@@ -103,36 +99,7 @@ pub(super) fn era_means(values: &[Vec<f64>]) -> Vec<f64> {
     (0..eras).map(|era| values.iter().map(|row| row[era]).sum::<f64>() / values.len() as f64).collect()
 }
 
-/// The mean; NaN of nothing.
-pub(super) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// Sample variance, ddof 1, of at least two values.
-fn variance(values: &[f64]) -> f64 {
-    let centre = mean(values);
-    values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)
-}
-
-/// Newey and West's long-run variance with Bartlett weights and the correction T/(T−1). Never negative.
-fn long_run_variance(series: &[f64], lag: usize) -> f64 {
-    let count = series.len() as f64;
-    let centre = mean(series);
-    let centred: Vec<f64> = series.iter().map(|value| value - centre).collect();
-    let covariance = |shift: usize| -> f64 {
-        centred.iter().skip(shift).zip(&centred).map(|(later, earlier)| later * earlier).sum::<f64>() / count
-    };
-    let weighted: f64 = (1..=lag).map(|shift| 2.0 * bartlett(shift, lag) * covariance(shift)).sum();
-    // The Bartlett kernel gives no negative variance; rounding might.
-    (covariance(0) + weighted).max(0.0) * count / (count - 1.0)
-}
-
-/// Equivalent degrees of freedom of the era part.
-fn equivalent_freedom(count: usize, lag: usize) -> f64 {
-    let squares: f64 = 1.0 + (1..=lag).map(|shift| 2.0 * bartlett(shift, lag).powi(2)).sum::<f64>();
-    count as f64 / squares - 1.0
-}
-
-fn bartlett(shift: usize, lag: usize) -> f64 {
-    1.0 - shift as f64 / (lag as f64 + 1.0)
+/// The mean; None of nothing, and where it overflows.
+pub(super) fn mean(values: &[f64]) -> Option<f64> {
+    long_run::mean(values).ok()
 }
