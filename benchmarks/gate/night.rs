@@ -4,7 +4,7 @@ use autoresearch::research::gate::level::level;
 use autoresearch::research::gate::order::of_folds;
 use autoresearch::research::gate::pool::of_seeds;
 use autoresearch::research::gate::settings::{Claim, GateSettings, MinEffect};
-use autoresearch::research::gate::{Design, Ground, Kind, Race, Step, mean};
+use autoresearch::research::gate::{Design, Ground, KnownEras, Kind, Race, Step, mean};
 use autoresearch::research::trial::Scores;
 use autoresearch::stats::moderated::{Prior, prior};
 
@@ -52,6 +52,7 @@ pub struct Night<'a> {
     market: &'a Market,
     rules: &'a Rules,
     folds: Vec<Vec<u32>>,
+    eras: KnownEras,
     /// The incumbent.
     pub incumbent: Model,
     scores: Scores,
@@ -75,6 +76,7 @@ impl<'a> Night<'a> {
             market,
             rules,
             folds: market.fold_eras(),
+            eras: KnownEras::new(OVERLAP),
             incumbent,
             scores,
             plain,
@@ -122,7 +124,7 @@ impl<'a> Night<'a> {
         let mut incumbent = 0;
         let ruling = loop {
             let prior = self.prior();
-            let ground = Ground { folds: &self.folds, overlap: OVERLAP, prior, claim: gate.claim };
+            let ground = Ground { folds: &self.folds, eras: &self.eras, prior, claim: gate.claim };
             match race.step(&self.scores, &ground).expect("comparable") {
                 Step::Done(ruling) => break ruling,
                 Step::Incumbent(seeds) => incumbent += self.measure(seeds, luck),

@@ -108,7 +108,7 @@ impl Session<'_> {
         let prior = pool::noise_between_seeds(&self.history).map_err(GateError::from).map_err(refused)?;
         let terms = Terms {
             folds: &self.folds,
-            overlap: self.overlap,
+            eras: &self.known_eras,
             prior,
             most_seeds: self.most_seeds(),
             incumbent_seeds: scores.seeds.len().max(2 * self.most_seeds()),

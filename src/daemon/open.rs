@@ -16,6 +16,7 @@ use crate::lab::config::{Config, Device, Precision as Wanted};
 use crate::lab::live::{Live, Writer};
 use crate::lab::{Lab, LabLock, Ledger, Notebook, recover};
 use crate::research::event::Event;
+use crate::research::gate::KnownEras;
 use crate::research::history::History;
 use crate::researcher::settings::Kind;
 use crate::researcher::{Researcher, Templates};
@@ -131,7 +132,7 @@ pub async fn open<'s>(
         device: greeting.device,
         cpu_threads: greeting.cpu_threads,
         folds: greeting.test_eras,
-        overlap,
+        known_eras: KnownEras::new(overlap),
         limits,
         options: options.clone(),
         rules,

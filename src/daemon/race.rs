@@ -139,7 +139,7 @@ impl Session<'_> {
         let mut race = Race::new(design).map_err(refused)?;
         loop {
             let prior = gate::pool::noise_between_seeds(&self.history).map_err(GateError::from).map_err(refused)?;
-            let ground = Ground { folds: &folds, overlap: self.overlap, prior, claim: self.config.gate.claim };
+            let ground = Ground { folds: &folds, eras: &self.known_eras, prior, claim: self.config.gate.claim };
             let scores = self.history.scores(incumbent).unwrap_or_default();
             match race.step(&scores, &ground).map_err(refused)? {
                 Step::Done(ruling) => return Ok(Flow::On(Ok(Finish { training, ruling }))),

@@ -63,7 +63,7 @@ impl Session<'_> {
         let fresh = found.first().ok_or_else(|| Error::Internal("nothing was measured again".into()))?;
         let prior = pool::noise_between_seeds(&self.history).map_err(GateError::from).map_err(refused)?;
         let ground =
-            Ground { folds: &self.folds, overlap: self.overlap, prior, claim: self.config.gate.claim };
+            Ground { folds: &self.folds, eras: &self.known_eras, prior, claim: self.config.gate.claim };
         let evidence = Evidence {
             trial,
             after_trial: self.history.next_trial().saturating_sub(1),

@@ -13,6 +13,7 @@ use crate::lab::config::Config;
 use crate::lab::live::Writer;
 use crate::lab::{Lab, LabLock, Ledger, Notebook};
 use crate::research::event::Event;
+use crate::research::gate::KnownEras;
 use crate::research::history::History;
 use crate::research::phases::{PhaseMove, next_phase};
 use crate::research::rules::Rules;
@@ -74,8 +75,8 @@ pub struct Session<'s> {
     pub(super) cpu_threads: Option<usize>,
     /// Test eras of each fold.
     pub(super) folds: Vec<Vec<u32>>,
-    /// Era numbers that a scored target spans.
-    pub(super) overlap: u32,
+    /// What is known of means over eras.
+    pub(super) known_eras: KnownEras,
     pub(super) budget: Budget,
     pub(super) limits: Limits,
     pub(super) trained: u32,

@@ -8,7 +8,7 @@ use crate::lab::ledger::Entry;
 use crate::lab::live::Live;
 use crate::research::event::Event;
 use crate::research::foreign::one_line;
-use crate::research::gate;
+use crate::research::gate::{self, KnownEras};
 use crate::research::gate::pool::noise_between_seeds;
 use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
@@ -210,7 +210,7 @@ pub fn status(found: Found<'_>) -> Status {
         keep_rate: (trained > 0).then(|| f64::from(keeps) / f64::from(trained)),
         discards_in_a_row: history.discards_in_a_row(),
         plateau,
-        incumbent: history.incumbent().and_then(|record| incumbent(record, history, overlap)),
+        incumbent: history.incumbent().and_then(|record| incumbent(record, history, &KnownEras::new(overlap))),
         baseline: history.baseline().and_then(TrialRecord::payout).map(|payout| Baseline { payout }),
         trials_per_hour: trials_per_hour(entries),
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
@@ -223,13 +223,13 @@ pub fn status(found: Found<'_>) -> Status {
     }
 }
 
-fn incumbent(record: &TrialRecord, history: &History, overlap: u32) -> Option<Incumbent> {
+fn incumbent(record: &TrialRecord, history: &History, eras: &KnownEras) -> Option<Incumbent> {
     let measured = record.measurement.as_ref()?;
     Some(Incumbent {
         trial: record.trial,
         title: record.proposal.title.clone(),
         payout: measured.evaluation.payout,
-        standard_error: gate::standard_error(&measured.scores, overlap, noise_between_seeds(history).ok().flatten()).ok(),
+        standard_error: gate::standard_error(&measured.scores, eras, noise_between_seeds(history).ok().flatten()).ok(),
     })
 }
 

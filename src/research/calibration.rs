@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::gate::contrast::{era_means, variance};
 use super::gate::error::{GateError, Side};
 use super::gate::settings::{Claim, GateSettings, MinEffect};
-use super::gate::{FEWEST_ERAS, contrast, mean};
+use super::gate::{FEWEST_ERAS, KnownEras, contrast, mean};
 use super::trial::Scores;
-use crate::stats::long_run::of_mean;
 use crate::stats::moderated::Prior;
 
 /// What `calibrate` found.
@@ -53,8 +52,8 @@ pub struct NoiseFloor {
 pub struct Terms<'a> {
     /// Test eras of each fold.
     pub folds: &'a [Vec<u32>],
-    /// Era numbers that a scored target spans.
-    pub overlap: u32,
+    /// What is known of means over eras.
+    pub eras: &'a KnownEras,
     /// Noise between seeds of the ledger's trials.
     pub prior: Option<Prior>,
     /// The most seeds of a candidate.
@@ -101,7 +100,7 @@ pub fn noise_floor(scores: &Scores, terms: &Terms<'_>) -> Result<NoiseFloor, Gat
         .collect();
     let folds: Vec<f64> = cells.iter().map(|of_fold| mean(of_fold)).collect();
     let of_cells = mean(&cells.iter().map(|of_fold| variance(of_fold)).collect::<Vec<_>>());
-    let era_error = of_mean(&eras, &scores.eras, terms.overlap)?.standard_error;
+    let era_error = terms.eras.of(&scores.eras)?.error_of_mean(&eras)?.standard_error;
     let comparison = (moderated * (1.0 / terms.most_seeds as f64 + 1.0 / terms.incumbent_seeds as f64)).sqrt();
     Ok(NoiseFloor {
         trial: 0,

@@ -16,6 +16,7 @@
 
 pub mod constraints;
 pub mod contrast;
+pub mod eras;
 pub mod error;
 pub mod level;
 pub mod order;
@@ -25,12 +26,12 @@ pub mod ruling;
 pub mod settings;
 
 pub use contrast::{Cells, Contrast, Ground};
+pub use eras::KnownEras;
 pub use error::{GateError, Side};
 pub use race::{Design, Race, Step};
 pub use ruling::{Kind, Ruling};
 
 use super::trial::Scores;
-use crate::stats::long_run::of_mean;
 use crate::stats::moderated::Prior;
 
 /// The fewest eras that an autocorrelated standard error is estimated from.
@@ -40,13 +41,13 @@ pub const FEWEST_ERAS: usize = 8;
 ///
 /// # Errors
 /// When the scores are malformed, or too few: see [`GateError`].
-pub fn standard_error(scores: &Scores, overlap: u32, prior: Option<Prior>) -> Result<f64, GateError> {
+pub fn standard_error(scores: &Scores, eras: &KnownEras, prior: Option<Prior>) -> Result<f64, GateError> {
     contrast::check(scores, Side::Incumbent)?;
     let means: Vec<f64> = scores.seeds.iter().map(|seed| mean(&seed.payout)).collect();
     if means.is_empty() {
         return Err(GateError::TooFewSeeds { found: 0, needed: 1 });
     }
-    let eras = of_mean(&contrast::era_means(scores), &scores.eras, overlap)?.standard_error.powi(2);
+    let eras = eras.of(&scores.eras)?.error_of_mean(&contrast::era_means(scores))?.standard_error.powi(2);
     let own = (means.len() > 1).then(|| contrast::variance(&means));
     let of_a_seed = match (prior, own) {
         (Some(prior), Some(own)) => prior.moderate(own, means.len() as f64 - 1.0)?.0,

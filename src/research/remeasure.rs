@@ -72,7 +72,7 @@ pub fn remeasure(evidence: &Evidence<'_>, ground: &Ground<'_>) -> Result<Remeasu
         seeds: fresh.seeds.iter().map(|seed| seed.seed).collect(),
         selected: *selected,
         fresh: mean(&payouts),
-        standard_error: standard_error(fresh, ground.overlap, ground.prior)?,
+        standard_error: standard_error(fresh, ground.eras, ground.prior)?,
         predecessor: predecessor.map(|(trial, _)| trial),
         gain: None,
         gain_error: None,

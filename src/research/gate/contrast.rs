@@ -27,11 +27,11 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::eras::KnownEras;
 use super::error::{GateError, Side};
 use super::settings::Claim;
 use super::{FEWEST_ERAS, mean};
 use crate::research::trial::Scores;
-use crate::stats::long_run::of_mean;
 use crate::stats::moderated::Prior;
 
 /// The cells of a candidate: payouts by fold and seed, folds in the protocol's order.
@@ -89,8 +89,8 @@ impl Cells {
 pub struct Ground<'a> {
     /// Test eras of each fold, ascending in each; every era in one fold.
     pub folds: &'a [Vec<u32>],
-    /// Era numbers that a scored target spans: eras closer than that share some of their luck.
-    pub overlap: u32,
+    /// What is known of means over eras, from the eras alone.
+    pub eras: &'a KnownEras,
     /// What is known of the noise between seeds from the other trials.
     pub prior: Option<Prior>,
     /// Which claim is tested.
@@ -185,8 +185,8 @@ impl Contrast {
         let (count, all) = (eras.len() as f64, ground.folds.iter().map(Vec::len).sum::<usize>() as f64);
         let (mut era_long_run, mut era_freedom, mut lag) = (0.0, f64::INFINITY, 0);
         if ground.claim == Claim::NewEras {
-            let error = of_mean(&differences, &eras, ground.overlap)?;
-            let rest = rest_long_run(incumbent, ground.overlap)? * (1.0 / candidate_seeds + 1.0 / incumbent_seeds);
+            let error = ground.eras.of(&eras)?.error_of_mean(&differences)?;
+            let rest = rest_long_run(incumbent, ground.eras)? * (1.0 / candidate_seeds + 1.0 / incumbent_seeds);
             // What the cells do at random in single eras, in a part of the folds, weighs as that part's share.
             era_long_run = (error.standard_error.powi(2) * count - rest * count / all).max(0.0);
             (era_freedom, lag) = (error.degrees_of_freedom, error.lag);
@@ -365,13 +365,14 @@ fn places(incumbent: &Scores, ground: &Ground<'_>) -> Result<Vec<Vec<usize>>, Ga
 }
 
 /// The long-run variance of what a seed does in single eras beyond its mean and the eras': of the incumbent's seeds.
-fn rest_long_run(incumbent: &Scores, overlap: u32) -> Result<f64, GateError> {
+fn rest_long_run(incumbent: &Scores, eras: &KnownEras) -> Result<f64, GateError> {
     let means = era_means(incumbent);
     let seeds = incumbent.seeds.len() as f64;
+    let known = eras.of(&incumbent.eras)?;
     let mut sum = 0.0;
     for own in &incumbent.seeds {
         let rest: Vec<f64> = own.payout.iter().zip(&means).map(|(payout, mean)| payout - mean).collect();
-        sum += of_mean(&rest, &incumbent.eras, overlap)?.standard_error.powi(2) * rest.len() as f64;
+        sum += known.error_of_mean(&rest)?.standard_error.powi(2) * rest.len() as f64;
     }
     Ok(sum / (seeds - 1.0))
 }

@@ -138,10 +138,8 @@ impl Race {
         if self.cells.count() == 0 {
             return Ok(Step::Train(self.batch()));
         }
-        let tested: usize =
-            self.cells.folds.iter().zip(&self.design.folds).filter(|(own, _)| !own.is_empty()).map(|(_, e)| e.len()).sum();
-        let partly = self.cells.count() < whole * self.design.folds.len() || whole == 0;
-        if partly && tested < super::FEWEST_ERAS {
+        // A part of the first seed may be too little to estimate any noise from.
+        if whole == 0 && ground.eras.of(&self.tested()).is_err() {
             return Ok(Step::Train(self.batch()));
         }
         let contrast = Contrast::of(&self.cells, incumbent, ground)?;
@@ -195,6 +193,14 @@ impl Race {
             self.design.order.iter().map(move |fold| (*fold, *seed)).filter(|(fold, seed)| !self.cells.has(*fold, *seed))
         });
         missing.take(self.design.cells_at_once.max(1)).collect()
+    }
+
+    /// The eras of which there is a cell, ascending.
+    fn tested(&self) -> Vec<u32> {
+        let folds = self.cells.folds.iter().zip(&self.design.folds);
+        let mut eras: Vec<u32> = folds.filter(|(own, _)| !own.is_empty()).flat_map(|(_, eras)| eras.clone()).collect();
+        eras.sort_unstable();
+        eras
     }
 
     /// The bounds of all looks, as far as things are known now, and the chance of passing the last.
