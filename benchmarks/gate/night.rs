@@ -33,7 +33,7 @@ impl Rules {
 }
 
 /// How a trial ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Ended {
     /// How the race ended.
     pub kind: Kind,
@@ -43,6 +43,7 @@ pub struct Ended {
     pub incumbent: usize,
     /// The candidate's mean over the protocol's three seeds is above the incumbent's: the plain rule.
     pub plain: bool,
+    pub ruling: autoresearch::research::gate::Ruling,
     /// Its true gain over the incumbent of then.
     pub gain: f64,
 }
@@ -146,6 +147,7 @@ impl<'a> Night<'a> {
             kind: ruling.kind,
             seeds: race.cells().count() as f64 / self.folds.len() as f64,
             incumbent,
+            ruling: (*ruling).clone(),
             plain,
             gain,
         };

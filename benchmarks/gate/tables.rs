@@ -12,7 +12,7 @@ const TRIALS: usize = 100;
 /// A table: its name, and what prints it.
 type Table = (&'static str, fn(usize));
 
-pub const ALL: &[Table] = &[("nulls", nulls), ("power", power)];
+pub const ALL: &[Table] = &[("nulls", nulls), ("power", power), ("debug", debug)];
 
 fn share(count: usize, of: usize) -> String {
     let (p, n) = (count as f64 / of as f64, of as f64);
@@ -67,7 +67,7 @@ fn nulls(nights: usize) {
 /// How often a true gain is kept.
 fn power(nights: usize) {
     println!("\nPower: the share of trials that are kept, by true gain in repeat-noise standard deviations (0.0048)");
-    for (futility, seeds) in [(0.2, 12), (0.5, 24), (0.05, 96), (0.0, 96)] {
+    for (futility, seeds) in [(0.2, 12), (0.05, 96), (0.01, 96)] {
         for eras in [0.0, 0.01] {
             let market = Market { eras, ..Market::WRITE_UP };
             let rules = Rules::standard().with(|gate| {
@@ -82,7 +82,7 @@ fn power(nights: usize) {
                         let mut luck = Luck::new(seed + 1_000_000);
                         let mut night = Night::new(&market, &rules, &mut luck);
                         // Twenty trials that teach the pool, then the one that counts.
-                        for _ in 0..20 {
+                        for _ in 0..12 {
                             let mut model = Model::new(-0.0048, &market, &mut luck);
                             if eras == 0.0 {
                                 model.eras.clone_from(&night.incumbent.eras);
@@ -101,6 +101,25 @@ fn power(nights: usize) {
                 line += &format!("  {gain}: {:.1} % {cost:.2}", 100.0 * kept as f64 / trials.len() as f64);
             }
             println!("{line}");
+        }
+    }
+}
+
+/// debug
+fn debug(nights: usize) {
+    let market = Market::WRITE_UP;
+    let rules = Rules::standard().with(|gate| {
+        gate.futility = 0.05;
+        gate.incumbent_seeds = 96;
+    });
+    for seed in 0..nights as u64 {
+        let mut luck = Luck::new(seed + 1_000_000);
+        let mut night = Night::new(&market, &rules, &mut luck);
+        let mut model = Model::new(night.incumbent.payout + 3.0 * market.seeds, &market, &mut luck);
+        model.eras.clone_from(&night.incumbent.eras);
+        let ended = night.trial(&model, &mut luck);
+        if !ended.kind.keep() {
+            println!("{:?}", ended);
         }
     }
 }

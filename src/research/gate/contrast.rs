@@ -4,18 +4,21 @@
 //!
 //! `payout[s][t] = model + era[t] + run[s] + rest[s][t]`
 //!
-//! where `run[s]` is the luck of an initialization and of an order of batches, which shifts all eras of a run together,
+//! where `run[s]` is the luck of an initialization and of an order of batches, which shifts all eras of a net together,
 //! and `rest[s][t]` is what a run does in one era beyond that. The difference is taken era by era, of the means over
 //! the seeds that each side has: `a[t] = mean_s c[s][t] − mean_s i[s][t]`, and `delta` is the mean of `a`. Its variance is
 //!
-//! `V = max(0, Λ(a) − Λ(rest)·(1/Sc + 1/Si)) / T  +  σ²c/Sc + σ²i/Si`
+//! `V = max(0, Σ_f (T_f/T)² · (Λ_f(a) − Λ_f(rest)·(1/Sc + 1/Si)) / T_f)  +  σ²c/Sc + σ²i/Si`
 //!
-//! - `Λ(a)/T` is the long-run variance of the era differences ([`crate::stats::long_run`]: Newey and West 1987), which
-//!   holds what eras do to the difference of the two models, and `rest`;
+//! - `Λ_f(a)/T_f` is the long-run variance of the era differences of fold f, about their own mean
+//!   ([`crate::stats::long_run`]: Newey and West 1987): what eras do to the difference of the two models, and `rest`. Each
+//!   fold has nets of its own, whose luck shifts its eras together; about a common mean that luck would be taken for eras
+//!   that resemble each other. What lasts longer than a fold is therefore not seen as noise. (Where folds are too short
+//!   for an estimate of their own, all eras are one series.)
 //! - `σ²c`, `σ²i` are the variances of a seed's mean payout, moderated by those of the other trials ([`super::pool`]),
 //!   because three seeds alone say almost nothing; they hold `run`, and `rest` a second time;
 //! - so `rest`, counted twice, is taken off once, as in the two-way clustered variance of Cameron, Gelbach and Miller
-//!   (2011, *Robust Inference With Multiway Clustering*); `Λ(rest)` is estimated from the incumbent's seeds.
+//!   (2011, *Robust Inference With Multiway Clustering*); `Λ_f(rest)` is estimated from the incumbent's seeds.
 //!
 //! The seeds of the two sides are taken for independent, although the same numbers may be among them: a candidate that
 //! shares its luck with the incumbent is only more certain than is said.
@@ -134,35 +137,19 @@ impl Contrast {
         }
         let place = places(incumbent, ground)?;
         let incumbent_means = era_means(incumbent);
-        let mut series: Vec<(u32, f64)> = Vec::new();
+        let mut differences: Vec<Vec<f64>> = Vec::new();
         for (fold, (own, eras)) in cells.folds.iter().zip(ground.folds).enumerate() {
-            for (seed, payout) in own {
-                if payout.len() != eras.len() {
-                    return Err(GateError::StrayCell { fold, seed: *seed, what: "has not the fold's eras" });
-                }
-                if let Some((era, value)) = eras.iter().zip(payout).find(|(_, value)| !value.is_finite()) {
-                    return Err(GateError::NotFinite {
-                        side: Side::Candidate,
-                        seed: *seed,
-                        era: *era,
-                        value: *value,
-                    });
-                }
-            }
-            if own.is_empty() {
-                continue;
-            }
-            for (at, era) in eras.iter().enumerate() {
-                let candidate = own.iter().map(|(_, payout)| payout[at]).sum::<f64>() / own.len() as f64;
-                series.push((*era, candidate - incumbent_means[place[fold][at]]));
-            }
+            check_cells(fold, own, eras)?;
+            let mean_of = |at: usize| own.iter().map(|(_, payout)| payout[at]).sum::<f64>() / own.len() as f64;
+            let of_fold = (0..if own.is_empty() { 0 } else { eras.len() })
+                .map(|at| mean_of(at) - incumbent_means[place[fold][at]]);
+            differences.push(of_fold.collect());
         }
-        series.sort_by_key(|(era, _)| *era);
-        if series.len() < FEWEST_ERAS {
-            return Err(GateError::TooFewEras { found: series.len() });
+        let count = differences.iter().map(Vec::len).sum::<usize>();
+        if count < FEWEST_ERAS {
+            return Err(GateError::TooFewEras { found: count });
         }
-        let (eras, differences): (Vec<u32>, Vec<f64>) = series.into_iter().unzip();
-        let delta = mean(&differences);
+        let delta = differences.iter().flatten().sum::<f64>() / count as f64;
         let shares = Shares::of(cells, ground);
         let incumbent_seeds = incumbent.seeds.len() as f64 / shares.whole;
         let candidate_seeds = 1.0 / shares.cells;
@@ -182,26 +169,22 @@ impl Contrast {
         let (incumbent_variance, incumbent_freedom) =
             if ground.prior.is_none() { (prior.variance, prior.freedom) } else { moderated(&theirs)? };
 
-        let (count, all) = (eras.len() as f64, ground.folds.iter().map(Vec::len).sum::<usize>() as f64);
-        let (mut era_long_run, mut era_freedom, mut lag) = (0.0, f64::INFINITY, 0);
-        if ground.claim == Claim::NewEras {
-            let error = ground.eras.of(&eras)?.error_of_mean(&differences)?;
-            let rest = rest_long_run(incumbent, ground.eras)? * (1.0 / candidate_seeds + 1.0 / incumbent_seeds);
-            // What the cells do at random in single eras, in a part of the folds, weighs as that part's share.
-            era_long_run = (error.standard_error.powi(2) * count - rest * count / all).max(0.0);
-            (era_freedom, lag) = (error.degrees_of_freedom, error.lag);
-        }
+        let all = ground.folds.iter().map(Vec::len).sum::<usize>() as f64;
+        let of_eras = match ground.claim {
+            Claim::NewEras => EraNoise::of(&differences, cells, incumbent, ground)?,
+            Claim::TheseEras => EraNoise::default(),
+        };
         let found = Self {
             delta,
-            era_variance: era_long_run / all,
-            era_variance_now: era_long_run / count,
+            era_variance: of_eras.variance * count as f64 / all,
+            era_variance_now: of_eras.variance,
             candidate_variance,
             incumbent_variance,
             candidate_seeds,
             incumbent_seeds,
-            freedoms: [era_freedom, candidate_freedom, incumbent_freedom],
-            lag,
-            eras: eras.len(),
+            freedoms: [of_eras.freedom, candidate_freedom, incumbent_freedom],
+            lag: of_eras.lag,
+            eras: count,
         };
         if !(delta.is_finite() && found.variance().is_finite()) {
             return Err(GateError::Plan("payouts are too large to be compared: their squares overflow".into()));
@@ -364,17 +347,83 @@ fn places(incumbent: &Scores, ground: &Ground<'_>) -> Result<Vec<Vec<usize>>, Ga
     Ok(found)
 }
 
-/// The long-run variance of what a seed does in single eras beyond its mean and the eras': of the incumbent's seeds.
-fn rest_long_run(incumbent: &Scores, eras: &KnownEras) -> Result<f64, GateError> {
-    let means = era_means(incumbent);
-    let seeds = incumbent.seeds.len() as f64;
-    let known = eras.of(&incumbent.eras)?;
-    let mut sum = 0.0;
-    for own in &incumbent.seeds {
-        let rest: Vec<f64> = own.payout.iter().zip(&means).map(|(payout, mean)| payout - mean).collect();
-        sum += known.error_of_mean(&rest)?.standard_error.powi(2) * rest.len() as f64;
+/// Refuses cells that do not fit their fold.
+fn check_cells(fold: usize, cells: &[(u64, Vec<f64>)], eras: &[u32]) -> Result<(), GateError> {
+    for (seed, payout) in cells {
+        if payout.len() != eras.len() {
+            return Err(GateError::StrayCell { fold, seed: *seed, what: "has not the fold's eras" });
+        }
+        if let Some((era, value)) = eras.iter().zip(payout).find(|(_, value)| !value.is_finite()) {
+            return Err(GateError::NotFinite { side: Side::Candidate, seed: *seed, era: *era, value: *value });
+        }
     }
-    Ok(sum / (seeds - 1.0))
+    Ok(())
+}
+
+/// What eras add to the variance of a mean difference.
+struct EraNoise {
+    variance: f64,
+    freedom: f64,
+    lag: usize,
+}
+
+impl Default for EraNoise {
+    /// None.
+    fn default() -> Self {
+        Self { variance: 0.0, freedom: f64::INFINITY, lag: 0 }
+    }
+}
+
+impl EraNoise {
+    /// Of differences by fold (empty for a fold without cells).
+    fn of(
+        differences: &[Vec<f64>],
+        cells: &Cells,
+        incumbent: &Scores,
+        ground: &Ground<'_>,
+    ) -> Result<Self, GateError> {
+        let means = era_means(incumbent);
+        let total = differences.iter().map(Vec::len).sum::<usize>() as f64;
+        let (mut variance, mut rest, mut squares, mut lag) = (0.0, 0.0, 0.0, 0);
+        let seeds = incumbent.seeds.len() as f64;
+        // The part of a single seed's `rest` that is in the differences: all cells have about as many seeds.
+        let used = cells.folds.iter().filter(|own| !own.is_empty());
+        let of_candidate = mean(&used.map(|own| 1.0 / own.len() as f64).collect::<Vec<_>>());
+        for (eras, of_group) in groups(differences, ground) {
+            let known = ground.eras.of(&eras)?;
+            let share = (eras.len() as f64 / total).powi(2);
+            let error = known.error_of_mean(&of_group)?;
+            let own = share * error.standard_error.powi(2);
+            variance += own;
+            squares += own * own / error.degrees_of_freedom;
+            lag = lag.max(error.lag);
+            let places: Vec<usize> = eras.iter().filter_map(|era| incumbent.eras.binary_search(era).ok()).collect();
+            for seed in &incumbent.seeds {
+                let series: Vec<f64> = places.iter().map(|place| seed.payout[*place] - means[*place]).collect();
+                rest += share * known.error_of_mean(&series)?.standard_error.powi(2);
+            }
+        }
+        let freedom = if squares > 0.0 { variance * variance / squares } else { f64::INFINITY };
+        let rest = rest / (seeds - 1.0) * (of_candidate + 1.0 / seeds);
+        Ok(Self { variance: (variance - rest).max(0.0), freedom, lag })
+    }
+}
+
+/// The series that noise of eras is estimated from: each fold's, or all as one where a fold is too short by itself.
+fn groups(differences: &[Vec<f64>], ground: &Ground<'_>) -> Vec<(Vec<u32>, Vec<f64>)> {
+    let used: Vec<(Vec<u32>, Vec<f64>)> = differences
+        .iter()
+        .zip(ground.folds)
+        .filter(|(values, _)| !values.is_empty())
+        .map(|(values, eras)| (eras.clone(), values.clone()))
+        .collect();
+    if used.iter().all(|(eras, _)| ground.eras.of(eras).is_ok()) {
+        return used;
+    }
+    let mut together: Vec<(u32, f64)> =
+        used.into_iter().flat_map(|(eras, values)| eras.into_iter().zip(values)).collect();
+    together.sort_by_key(|(era, _)| *era);
+    vec![together.into_iter().unzip()]
 }
 
 /// Mean over seeds of each era.

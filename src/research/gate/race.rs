@@ -139,7 +139,7 @@ impl Race {
             return Ok(Step::Train(self.batch()));
         }
         // A part of the first seed may be too little to estimate any noise from.
-        if whole == 0 && ground.eras.of(&self.tested()).is_err() {
+        if whole == 0 && !self.estimable(ground) {
             return Ok(Step::Train(self.batch()));
         }
         let contrast = Contrast::of(&self.cells, incumbent, ground)?;
@@ -195,12 +195,12 @@ impl Race {
         missing.take(self.design.cells_at_once.max(1)).collect()
     }
 
-    /// The eras of which there is a cell, ascending.
-    fn tested(&self) -> Vec<u32> {
-        let folds = self.cells.folds.iter().zip(&self.design.folds);
-        let mut eras: Vec<u32> = folds.filter(|(own, _)| !own.is_empty()).flat_map(|(_, eras)| eras.clone()).collect();
+    /// Whether the cells are enough to estimate noise from.
+    fn estimable(&self, ground: &Ground<'_>) -> bool {
+        let folds = || self.cells.folds.iter().zip(&self.design.folds).filter(|(own, _)| !own.is_empty());
+        let mut eras: Vec<u32> = folds().flat_map(|(_, eras)| eras.clone()).collect();
         eras.sort_unstable();
-        eras
+        folds().all(|(_, eras)| ground.eras.of(eras).is_ok()) || ground.eras.of(&eras).is_ok()
     }
 
     /// The bounds of all looks, as far as things are known now, and the chance of passing the last.
