@@ -5,13 +5,21 @@
 //! is wrong, never a NaN and never a panic. Deliberately absent: any word of the loop (trial, seed, incumbent), any file,
 //! and any generator that is not seeded by the caller.
 
+pub mod bootstrap;
+pub mod deflated;
 mod error;
+pub mod interval;
 pub mod long_run;
 pub mod moderated;
 mod normal;
 pub mod online;
+pub mod overfitting;
+pub mod shrinkage;
 pub mod spending;
 
+pub use deflated::Deflated;
 pub use error::{Result, StatsError};
+pub use interval::Interval;
 pub use long_run::{MeanError, Overlap};
 pub use moderated::Prior;
+pub use overfitting::Overfitting;

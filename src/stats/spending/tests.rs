@@ -72,6 +72,17 @@ fn looks_that_are_hardly_apart_are_strict() {
     assert!(near[2] >= without[1] - 1e-9 && near[2] < without[1] + 0.01, "{near:?} {without:?}");
 }
 
+/// The last step is so short that the bound of its tail alone lies far outside of where anybody can come from: found by a
+/// random test. scipy's number, by the same recursion as the fixture.
+#[test]
+fn a_short_last_step_is_found() {
+    let fractions = [0.209_252_205_353_773_98, 0.571_366_290_730_969_7, 0.989_852_132_447_227_1, 1.0];
+    let found = bounds(0.030_302_680_542_041_16, &fractions).expect("valid");
+    for (found, wanted) in found.iter().zip([4.592_721_052, 2.638_743_335, 1.908_673_455, 1.979_650_541]) {
+        assert!((found - wanted).abs() < 2e-7, "{found} for {wanted}");
+    }
+}
+
 #[test]
 fn wrong_input_has_a_name() {
     assert!(matches!(spent(0.0, 0.5), Err(StatsError::OutOfRange { what: "alpha", .. })));
