@@ -4,8 +4,10 @@ use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::lab::config::Config;
+use crate::lab::holdout;
 use crate::lab::ledger::Entry;
 use crate::lab::{Lab, Ledger, Notebook, live, lock};
+use crate::report::holdout::HoldoutFacts;
 use crate::report::status::{Found, Status, status as derive};
 use crate::research::event::Event;
 use crate::research::history::History;
@@ -33,16 +35,20 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
             None
         }
     };
-    let plateau = match Config::read(lab) {
+    let (plateau, budget) = match Config::read(lab) {
         Ok(config) => {
             let own = config.phases.iter().find(|phase| history.phase() == Some(phase.name.as_str()));
-            own.and_then(|phase| phase.plateau).unwrap_or(config.plateau)
+            (own.and_then(|phase| phase.plateau).unwrap_or(config.plateau), config.holdout.budget)
         }
         Err(error) => {
             warnings.push(error.to_string());
-            0
+            (0, 0)
         }
     };
+    let answers = holdout::read(lab).unwrap_or_else(|error| {
+        warnings.push(error.to_string());
+        Vec::new()
+    });
     Ok(derive(Found {
         entries: &entries,
         history: &history,
@@ -50,6 +56,7 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
         live: live::read(lab),
         branch,
         plateau,
+        holdout: HoldoutFacts::of(&answers, entries.iter().map(|entry| &entry.event), budget),
         warnings,
         now: Timestamp::now(),
     }))

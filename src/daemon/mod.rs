@@ -7,6 +7,7 @@
 mod brief;
 mod check;
 mod conclude;
+pub(crate) mod holdout;
 mod learn;
 mod notify;
 mod open;

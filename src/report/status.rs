@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::holdout::HoldoutFacts;
 use crate::lab::Holder;
 use crate::lab::ledger::Entry;
 use crate::lab::live::Live;
@@ -127,6 +128,8 @@ pub struct Status {
     pub cost_usd: f64,
     /// The closest discards against the incumbent.
     pub best_near_misses: Vec<Near>,
+    /// What was asked of the holdout.
+    pub holdout: HoldoutFacts,
     /// The last trials, oldest first.
     pub last_trials: Vec<Line>,
     /// What the running session is doing.
@@ -151,6 +154,8 @@ pub struct Found<'a> {
     pub branch: Option<String>,
     /// The configured plateau.
     pub plateau: u32,
+    /// What was asked of the holdout.
+    pub holdout: HoldoutFacts,
     /// What was wrong with finding out.
     pub warnings: Vec<String>,
     /// The time.
@@ -164,7 +169,7 @@ const SILENT_SECONDS: f64 = 600.0;
 
 /// Derives the status.
 pub fn status(found: Found<'_>) -> Status {
-    let Found { entries, history, holder, live, branch, plateau, mut warnings, now } = found;
+    let Found { entries, history, holder, live, branch, plateau, holdout, mut warnings, now } = found;
     let state = match &holder {
         Some(holder) if holder.alive => State::Running,
         Some(_) => State::Stale,
@@ -213,6 +218,7 @@ pub fn status(found: Found<'_>) -> Status {
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
         cost_usd: usage.cost_usd,
         best_near_misses: near_misses(history, 3).into_iter().map(near).collect(),
+        holdout,
         last_trials: history.trials().iter().rev().take(LAST).rev().map(line).collect(),
         live,
         last_ending: last_ending(entries),

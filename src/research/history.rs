@@ -44,6 +44,7 @@ impl History {
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::SessionStarted { .. } | Event::PersonEdited { .. } | Event::TrialCommitted { .. } => {}
+            Event::HoldoutQueried { .. } => {}
             // Recovery and a session's end are both past the point where a trial could still come to its verdict.
             Event::SessionEnded { .. } | Event::Recovered { .. } => self.in_flight = None,
             Event::PhaseEntered { phase, .. } => self.enter(phase),
