@@ -6,13 +6,14 @@ use serde::Serialize;
 
 use super::screen::Screen;
 use super::{Context, logging, out};
-use crate::daemon::holdout::{Question, Told, estimates, score};
+use crate::daemon::holdout::{Question, estimates, score};
 use crate::daemon::{Update, worker_settings};
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
 use crate::lab::holdout::{Answer, Estimates};
 use crate::lab::{Lab, LabLock, Ledger, Notebook};
 use crate::report::holdout::scores_text;
+use crate::research::event::Event;
 use crate::research::foreign::one_line;
 use crate::research::history::History;
 use crate::research::trial::TrialRecord;
@@ -64,23 +65,20 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let record = chosen(&history, arguments.trial)?;
     let question = Question::new(&lab, (&protocol, &manifest.data_hash), &config, record, ledger.events())?;
     let before = question.queries();
-    let told = match question.known()? {
-        Some(answer) => Told { answer, event: None },
-        None => {
-            // Refused before a worker starts.
-            question.next_query()?;
-            ask(&lab, &config, &question)?
+    let asked_now = question.known()?.is_none();
+    if asked_now {
+        // Refused before a worker starts.
+        question.next_query()?;
+        if let Some(event) = ask(&lab, &config, &question)? {
+            ledger.append(Timestamp::now(), event)?;
         }
-    };
-    let asked_now = told.event.is_some();
-    if let Some(event) = told.event {
-        ledger.append(Timestamp::now(), event)?;
     }
+    let answer = question.known()?.ok_or_else(|| Error::Internal("an answer that was written is not there".into()))?;
     let measured = record.measurement.as_ref().map(|measured| &measured.evaluation);
     let measured = measured.ok_or_else(|| Error::Internal("a keep without a measurement".into()))?;
     let facts = Facts {
         title: &record.proposal.title,
-        answer: &told.answer,
+        answer: &answer,
         cross_validated: estimates(measured),
         queries: before + u32::from(asked_now),
         budget: config.holdout.budget,
@@ -138,23 +136,23 @@ fn chosen(history: &History, trial: Option<u32>) -> Result<&TrialRecord> {
     }
 }
 
-fn ask(lab: &Lab, config: &Config, question: &Question<'_>) -> Result<Told> {
+fn ask(lab: &Lab, config: &Config, question: &Question<'_>) -> Result<Option<Event>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::Internal(format!("the runtime did not start: {error}")))?;
     let mut screen = Screen::new();
-    let told = runtime.block_on(async {
+    let asked = runtime.block_on(async {
         let mut worker = Worker::start(worker_settings(lab, config)).await?;
-        let told = score(&mut worker, question, |progress| {
+        let asked = score(&mut worker, question, |progress| {
             if let WorkerProgress::Replica { done, total } = progress {
                 screen.show(&Update::Nets { done, total, stage: "the holdout".into() });
             }
         })
         .await;
         worker.kill().await;
-        told
+        asked
     });
     screen.clear();
-    told
+    asked
 }

@@ -31,14 +31,6 @@ pub(crate) struct Question<'a> {
     queries: u32,
 }
 
-/// What came of a question.
-pub(crate) struct Told {
-    /// The answer.
-    pub(crate) answer: Answer,
-    /// What the ledger is to be told; None where the answer was known, and no query was spent.
-    pub(crate) event: Option<Event>,
-}
-
 impl<'a> Question<'a> {
     /// A question about a keep. `events` are the ledger's.
     ///
@@ -101,9 +93,10 @@ impl<'a> Question<'a> {
     }
 }
 
-/// Answers a question: from the answers of before, or by training on every era of cross-validation, under the protocol's
-/// seeds. The answer is on the disk when this returns; the event is the caller's to record. A training that fails tells
-/// nothing of the holdout, and is no query. After an error the worker may be dead.
+/// Has a question answered, by training on every era of cross-validation under the protocol's seeds. What comes back holds no
+/// score: it is what the ledger is to be told, or None where the answer was known and no query was spent. The answer itself
+/// is on the disk then, for [`Question::known`] to show to people. A training that fails tells nothing of the holdout, and is
+/// no query. After an error the worker may be dead.
 ///
 /// # Errors
 /// A budget that is used up; those of the worker; a file that cannot be written.
@@ -111,9 +104,9 @@ pub(crate) async fn score(
     worker: &mut Worker,
     question: &Question<'_>,
     report: impl FnMut(WorkerProgress),
-) -> Result<Told> {
-    if let Some(answer) = question.known()? {
-        return Ok(Told { answer, event: None });
+) -> Result<Option<Event>> {
+    if question.known()?.is_some() {
+        return Ok(None);
     }
     let query = question.next_query()?;
     let Question { lab, protocol, config, spec, subject, .. } = question;
@@ -126,8 +119,7 @@ pub(crate) async fn score(
     let answer = Answer::new(query, Timestamp::now(), subject.clone(), seeds, scores, evaluation.eras);
     holdout::add(lab, &answer)?;
     let Subject { trial, spec_hash, .. } = subject.clone();
-    let event = Event::HoldoutQueried { trial, spec_hash, query, budget: config.holdout.budget };
-    Ok(Told { answer, event: Some(event) })
+    Ok(Some(Event::HoldoutQueried { trial, spec_hash, query, budget: config.holdout.budget }))
 }
 
 /// The scores of an evaluation with their standard errors over eras, each era the mean over seeds.

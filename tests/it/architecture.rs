@@ -208,7 +208,7 @@ fn only_people_are_told_of_the_holdout() {
         let Source { path, code } = &source;
         let may = |places: &[&str]| places.contains(&path.as_str());
         assert!(
-            may(&opens) || !code.contains("Holdout::open") && !code.contains("holdout::Holdout"),
+            may(&opens) || !code.contains("Holdout::open") && !code.contains("prepare::holdout"),
             "{path} opens it"
         );
         for word in ["lab::holdout", "HoldoutFacts", "holdout::{self", "use crate::daemon::holdout"] {

@@ -6,6 +6,7 @@ use prepare::{Evaluation, Holdout};
 
 use super::{Market, Trainer, bits, on_cpu, protocol, spec};
 use crate::train::backend::Precision;
+use crate::train::batches::EraRows;
 use crate::train::group::Context;
 use crate::train::{CellResult, Progress, TrainError};
 
@@ -58,10 +59,12 @@ fn what_is_learned_and_watched_are_eras_of_cross_validation() {
     let [fold] = context.folds.as_slice() else { panic!("one fold") };
     let plan = market.harness().plan().clone();
     let (open, embargo) = (plan.cross_validated(), market.protocol.holdout.embargo);
-    let (learn, watch) = (|| fold.learn.iter().map(|era| era.era), fold.watch.iter().map(|era| era.era));
-    assert!(learn().chain(watch.clone()).all(|era| open.contains(&era)));
-    assert!(learn().chain(watch.clone()).all(|era| plan.holdout.iter().all(|held| held.abs_diff(era) > embargo)));
-    assert_eq!(watch.last(), open.last().copied(), "the last eras are watched");
+    let numbers = |eras: &[EraRows<'_>]| eras.iter().map(|era| era.era).collect::<Vec<u32>>();
+    let (learn, watch) = (numbers(&fold.learn), numbers(&fold.watch));
+    for era in learn.iter().chain(&watch) {
+        assert!(open.contains(era) && plan.holdout.iter().all(|held| held.abs_diff(*era) > embargo), "era {era}");
+    }
+    assert_eq!(watch.last(), open.last(), "the last eras are watched");
     let tested: Vec<usize> = fold.test.iter().cloned().flatten().collect();
     assert_eq!(tested, (market.harness().rows()..holdout.harness().rows()).collect::<Vec<_>>());
 }
