@@ -113,7 +113,9 @@ pub(crate) async fn score(
     let limit = config.budget.trial_seconds as f64;
     let deadline = Instant::now() + Duration::from_secs_f64(limit);
     let cells = worker.holdout(spec.to_yaml(), protocol.seeds.clone(), deadline, limit, report).await?;
-    let evaluation = evaluate(&cells, &protocol.objective)?;
+    // The harness's own words name the score of the era that has none.
+    let evaluation = evaluate(&cells, &protocol.objective)
+        .map_err(|_| Error::Training(format!("trial {}: an era of the holdout has no score", subject.trial)))?;
     let scores = estimates(&evaluation);
     let seeds = protocol.seeds.clone();
     let answer = Answer::new(query, Timestamp::now(), subject.clone(), seeds, scores, evaluation.eras);

@@ -258,7 +258,8 @@ impl Kinds {
     }
 }
 
-/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first cells are whole first. Each group is its kind and its replicas' places.
+/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first cells are whole
+/// first. Each group is its kind and its replicas' places.
 fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Vec<usize>)> {
     let kinds = kind_of.iter().max().map_or(0, |most| most + 1);
     let mut groups: Vec<(usize, Vec<usize>)> = (0..kinds)
