@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{CellScore, EraScore};
+use crate::features::Features;
 use crate::folds::{FoldPlan, plan};
 use crate::manifest::Manifest;
 use crate::metrics::era_metrics;
@@ -23,17 +24,36 @@ pub struct EraSpan {
     pub rows: Range<usize>,
 }
 
-/// The packed data of cross-validation with its folds. The holdout's files are never opened by it.
+/// The packed data of cross-validation with its folds. Opening it opens none of the holdout's files; [`crate::Holdout`] does.
 pub struct Harness {
     protocol: Protocol,
     manifest: Manifest,
-    plan: FoldPlan,
+    pub(crate) plan: FoldPlan,
     pub(crate) packed: PathBuf,
-    eras: Vec<EraSpan>,
+    pub(crate) eras: Vec<EraSpan>,
     features: MappedFile,
     targets: MappedFile,
-    score: MappedFile,
-    benchmark: MappedFile,
+    pub(crate) score: Column,
+    pub(crate) benchmark: Column,
+    /// Features of the holdout's rows, which follow the others, where it was opened.
+    pub(crate) held: Option<MappedFile>,
+}
+
+/// One number for each row.
+pub(crate) enum Column {
+    /// As it was packed.
+    Mapped(MappedFile),
+    /// With the holdout's rows behind those of cross-validation.
+    Joined(Vec<f32>),
+}
+
+impl Column {
+    pub(crate) fn floats(&self) -> &[f32] {
+        match self {
+            Column::Mapped(file) => file.floats(),
+            Column::Joined(values) => values,
+        }
+    }
 }
 
 /// What a fold may be trained on.
@@ -86,8 +106,9 @@ impl Harness {
         Ok(Harness {
             features: map(FEATURES, start * manifest.features.len())?,
             targets: map(TARGETS, start * manifest.targets.len() * 4)?,
-            score: map(SCORE, start * 4)?,
-            benchmark: map(BENCHMARK, start * 4)?,
+            score: Column::Mapped(map(SCORE, start * 4)?),
+            benchmark: Column::Mapped(map(BENCHMARK, start * 4)?),
+            held: None,
             protocol: protocol.clone(),
             packed: packed.to_owned(),
             manifest,
@@ -135,7 +156,7 @@ impl Harness {
 
     /// Rows outside the holdout.
     pub fn rows(&self) -> usize {
-        self.manifest.open.rows
+        self.eras.last().map_or(0, |span| span.rows.end)
     }
 
     /// Columns of the feature matrix: the union of the allowed sets, in the order of the sets.
@@ -158,9 +179,10 @@ impl Harness {
         &self.manifest.targets
     }
 
-    /// `[rows, feature_count]` row-major, values 0..=4; missing is 2.
-    pub fn features(&self) -> &[u8] {
-        self.features.bytes()
+    /// The features of all rows, [`Harness::feature_count`] a row.
+    pub fn features(&self) -> Features<'_> {
+        let held = self.held.as_ref().map_or(&[] as &[u8], MappedFile::bytes);
+        Features::new(self.feature_count(), self.features.bytes(), held)
     }
 
     /// Eras and their rows, ascending: exactly the eras that are tested in some fold.

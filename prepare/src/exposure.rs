@@ -37,7 +37,7 @@ impl Harness {
             .tested(&what, fold, predictions)?
             .into_par_iter()
             .map(|(span, predictions)| {
-                let rows = span.rows.clone().map(|row| &self.features()[row * width..][..width]);
+                let rows = span.rows.clone().map(|row| self.features().row(row));
                 let found = era_exposure(rows, width, predictions);
                 found.map_err(|message| Error::score(format!("{what}, era {:04}", span.era), message))
             })

@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod doctor;
 mod folds;
+mod holdout;
 mod init;
 mod log;
 mod logging;
@@ -65,6 +66,7 @@ enum Command {
     Schema(check::SchemaArguments),
     Folds(folds::Arguments),
     Score(score::Arguments),
+    Holdout(holdout::Arguments),
     Doctor(doctor::Arguments),
     Service(service::Arguments),
     #[command(hide = true)]
@@ -111,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Schema(arguments) => check::schema(&context, arguments),
         Command::Folds(arguments) => folds::run(&context, arguments),
         Command::Score(arguments) => score::run(&context, arguments),
+        Command::Holdout(arguments) => holdout::run(&context, arguments),
         Command::Doctor(arguments) => doctor::run(&context, arguments),
         Command::Service(arguments) => service::run(&context, arguments),
         Command::Worker(arguments) => worker::run(&context, arguments),

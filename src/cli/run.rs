@@ -60,7 +60,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let ending = runtime.block_on(session(lab.clone(), &options, &mut screen));
     screen.clear();
     let ending = ending?;
-    let status = super::view::status(&lab)?;
+    let mut status = super::view::status(&lab)?;
+    // What a session prints may end up in a log; the holdout's answers are for those who ask for them.
+    status.holdout.last = None;
     if context.json {
         return out::json(&status);
     }

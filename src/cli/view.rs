@@ -6,8 +6,10 @@ use prepare::Protocol;
 use crate::daemon::overlap;
 use crate::error::Result;
 use crate::lab::config::Config;
+use crate::lab::holdout;
 use crate::lab::ledger::{Entry, retell};
 use crate::lab::{Lab, Ledger, Notebook, live, lock};
+use crate::report::holdout::HoldoutFacts;
 use crate::report::status::{Found, Status, status as derive};
 use crate::research::event::Event;
 use crate::research::history::History;
@@ -39,16 +41,20 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
             None
         }
     };
-    let plateau = match Config::read(lab) {
+    let (plateau, budget) = match Config::read(lab) {
         Ok(config) => {
             let own = config.phases.iter().find(|phase| history.phase() == Some(phase.name.as_str()));
-            own.and_then(|phase| phase.plateau).unwrap_or(config.plateau)
+            (own.and_then(|phase| phase.plateau).unwrap_or(config.plateau), config.holdout.budget)
         }
         Err(error) => {
             warnings.push(error.to_string());
-            0
+            (0, 0)
         }
     };
+    let answers = holdout::read(lab).unwrap_or_else(|error| {
+        warnings.push(error.to_string());
+        Vec::new()
+    });
     Ok(derive(Found {
         entries: &entries,
         history: &history,
@@ -57,6 +63,7 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
         branch,
         plateau,
         overlap: Protocol::read(&lab.protocol()).map_or(LONGEST, |protocol| overlap(&protocol.targets.score_on)),
+        holdout: HoldoutFacts::of(&answers, entries.iter().map(|entry| &entry.event), budget),
         warnings,
         now: Timestamp::now(),
     }))

@@ -14,6 +14,7 @@ use crate::research::calibration::{NoiseFloor, Terms, noise_floor};
 use crate::research::event::{Event, SeedPurpose};
 use crate::research::gate::{GateError, level, mean, pool};
 use crate::research::remeasure::Remeasurement;
+use crate::stats::interval::clopper_pearson;
 
 
 /// One thing to do.
@@ -157,7 +158,8 @@ impl Session<'_> {
                 row.plain_keeps += u32::from(self.plainly_better(trial, &training, required, *gain));
             }
             row.seeds = trained / f64::from(row.proposals.max(1));
-            row.interval = Ok::<_, crate::stats::StatsError>((0.0, 1.0))
+            row.interval = clopper_pearson(u64::from(row.keeps), u64::from(row.proposals), 0.95)
+                .map(|interval| (interval.low, interval.high))
                 .map_err(GateError::from)
                 .map_err(refused)?;
             rows.push(row);

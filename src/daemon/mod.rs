@@ -9,6 +9,7 @@ mod brief;
 mod check;
 mod conclude;
 mod errand;
+pub(crate) mod holdout;
 mod incumbent;
 mod learn;
 mod notify;

@@ -1,4 +1,5 @@
 //! What people read: facts derived from the ledger, and their layout as text. Nothing here reads or writes a file.
 
+pub mod holdout;
 pub mod status;
 pub mod text;

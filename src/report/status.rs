@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::holdout::HoldoutFacts;
 use crate::lab::Holder;
 use crate::lab::ledger::Entry;
 use crate::lab::live::Live;
@@ -128,6 +129,8 @@ pub struct Status {
     pub cost_usd: f64,
     /// The closest discards against the incumbent.
     pub best_near_misses: Vec<Near>,
+    /// What was asked of the holdout.
+    pub holdout: HoldoutFacts,
     /// The last trials, oldest first.
     pub last_trials: Vec<Line>,
     /// What the running session is doing.
@@ -154,6 +157,8 @@ pub struct Found<'a> {
     pub plateau: u32,
     /// Era numbers that a scored target spans.
     pub overlap: u32,
+    /// What was asked of the holdout.
+    pub holdout: HoldoutFacts,
     /// What was wrong with finding out.
     pub warnings: Vec<String>,
     /// The time.
@@ -167,7 +172,7 @@ const SILENT_SECONDS: f64 = 600.0;
 
 /// Derives the status.
 pub fn status(found: Found<'_>) -> Status {
-    let Found { entries, history, holder, live, branch, plateau, overlap, mut warnings, now } = found;
+    let Found { entries, history, holder, live, branch, plateau, overlap, holdout, mut warnings, now } = found;
     let state = match &holder {
         Some(holder) if holder.alive => State::Running,
         Some(_) => State::Stale,
@@ -216,6 +221,7 @@ pub fn status(found: Found<'_>) -> Status {
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
         cost_usd: usage.cost_usd,
         best_near_misses: near_misses(history, 3).into_iter().map(near).collect(),
+        holdout,
         last_trials: history.trials().iter().rev().take(LAST).rev().map(line).collect(),
         live,
         last_ending: last_ending(entries),

@@ -89,6 +89,9 @@ pub fn status_text(status: &Status) -> String {
         let cost = if status.cost_usd > 0.0 { format!(", ${:.2}", status.cost_usd) } else { String::new() };
         row("tokens", format!("{} in, {} out{cost}", status.tokens.input, status.tokens.output));
     }
+    if status.holdout.queries > 0 {
+        row("holdout", status.holdout.words());
+    }
     if !status.last_trials.is_empty() {
         out.push_str(&format!("\n{bold}trial    verdict      payout      gain seeds      time {bold:#}\n"));
         for line in &status.last_trials {

@@ -74,6 +74,17 @@ pub enum Event {
         /// How many.
         usage: Usage,
     },
+    /// The holdout was asked about a kept spec. Its answer stands elsewhere, where only people look.
+    HoldoutQueried {
+        /// The trial whose spec was scored.
+        trial: u32,
+        /// Canonical hash of the spec.
+        spec_hash: String,
+        /// Which query it was, counted from 1.
+        query: u32,
+        /// How many the configuration allowed.
+        budget: u32,
+    },
     /// Recovery repaired something, said in words.
     Recovered {
         /// What was found and done.

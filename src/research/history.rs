@@ -62,7 +62,8 @@ impl History {
             Event::SessionStarted { .. }
             | Event::PersonEdited { .. }
             | Event::TrialCommitted { .. }
-            | Event::RemeasurementCommitted { .. } => {}
+            | Event::RemeasurementCommitted { .. }
+            | Event::HoldoutQueried { .. } => {}
             Event::SeedsMeasured { trial, purpose, scores, .. } => {
                 self.further.push(Further { trial: *trial, purpose: *purpose, scores: scores.clone() });
             }

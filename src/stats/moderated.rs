@@ -30,10 +30,12 @@ pub struct Prior {
 }
 
 /// The prior that groups with sample variances `(s²_g, d_g)` have in common, by the method of moments on logarithms
-/// (Smyth 2004, section 6.2). With `e_g = ln s²_g − ψ(d_g/2) + ln(d_g/2)`, d₀ solves
-/// `ψ′(d₀/2) = Σ(e_g − ē)²/(G − 1) − mean ψ′(d_g/2)`, and `s₀² = exp(ē + ψ(d₀/2) − ln(d₀/2))`. Where the right side is
-/// not positive, d₀ is infinite and s₀² is the pooled variance `Σ d_g s²_g / Σ d_g` (limma since 2017, there with equal
-/// weights).
+/// (Smyth 2004, section 6.2): `e_g = ln s²_g − ψ(d_g/2) + ln(d_g/2)` has the mean `ln s₀² − ψ(d₀/2) + ln(d₀/2)` and the
+/// variance `v_g + ψ′(d₀/2)`, with `v_g = ψ′(d_g/2)`. Smyth gives every group the same weight; here one may have a hundred
+/// times the degrees of freedom of another, so groups are weighed as in a meta-analysis (DerSimonian and Laird 1986):
+/// with `w_g = 1/v_g` and `ē = Σw e/Σw`, `ψ′(d₀/2) = (Σ w (e − ē)² − (G − 1)) / (Σw − Σw²/Σw)`, and s₀² from the mean of e
+/// under the weights `1/(v_g + ψ′(d₀/2))`. Where all `d_g` are equal that is limma's estimate. Where the right side is not
+/// positive, d₀ is infinite and s₀² is the pooled variance `Σ d_g s²_g / Σ d_g`.
 ///
 /// Groups without degrees of freedom tell nothing and are left out. A variance below 1e-5 of the median one counts as that,
 /// as limma has it. None where fewer than two groups have a positive variance.
@@ -64,13 +66,11 @@ pub fn prior(samples: &[(f64, f64)]) -> Result<Option<Prior>> {
         .iter()
         .map(|(variance, freedom)| variance.ln() - digamma(freedom / 2.0) + (freedom / 2.0).ln())
         .collect();
-    let count = logs.len() as f64;
-    let centre = logs.iter().sum::<f64>() / count;
-    let scatter = logs.iter().map(|log| (log - centre).powi(2)).sum::<f64>() / (count - 1.0);
-    let sampling = floored.iter().map(|(_, freedom)| trigamma(freedom / 2.0)).sum::<f64>() / count;
-    let excess = scatter - sampling;
+    let sampling: Vec<f64> = floored.iter().map(|(_, freedom)| trigamma(freedom / 2.0)).collect();
+    let excess = excess_variance(&logs, &sampling);
     let (variance, freedom) = if excess > 0.0 {
         let half = trigamma_inverse(excess);
+        let centre = weighted_mean(&logs, |group| 1.0 / (sampling[group] + excess));
         ((centre + digamma(half) - half.ln()).exp(), 2.0 * half)
     } else {
         (floored.iter().map(|(variance, freedom)| freedom / pooled * variance).sum(), f64::INFINITY)
@@ -105,6 +105,28 @@ impl Prior {
         // Shares of each, so that large variances do not overflow on the way.
         Ok(((1.0 - own) * self.variance + own * variance, (self.freedom + freedom).min(self.pooled)))
     }
+}
+
+/// DerSimonian and Laird's variance of what is beyond sampling; not positive where there is none.
+fn excess_variance(values: &[f64], sampling: &[f64]) -> f64 {
+    let weight = |group: usize| 1.0 / sampling[group];
+    let centre = weighted_mean(values, weight);
+    let scatter: f64 = values.iter().enumerate().map(|(group, value)| weight(group) * (value - centre).powi(2)).sum();
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for group in 0..values.len() {
+        sum += weight(group);
+        squares += weight(group).powi(2);
+    }
+    (scatter - (values.len() as f64 - 1.0)) / (sum - squares / sum)
+}
+
+fn weighted_mean(values: &[f64], weight: impl Fn(usize) -> f64) -> f64 {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (group, value) in values.iter().enumerate() {
+        sum += weight(group) * value;
+        weights += weight(group);
+    }
+    sum / weights
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -7,6 +7,7 @@ mod device;
 mod ensembles;
 mod every_block;
 mod facts;
+mod holdout;
 mod learning;
 mod losses;
 mod masks;

@@ -9,6 +9,7 @@ use burn::backend::Flex;
 use prepare::data::Harness;
 use prepare::evaluate::{CellId, CellScore};
 use prepare::exposure::Exposure;
+use prepare::holdout::Holdout;
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
@@ -131,11 +132,37 @@ impl Trainer {
         stop: &AtomicBool,
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
-        check_cells(cells, self.harness.plan().folds.len())?;
+        self.train_on(&self.harness, spec, (cells, exposure), stop, report)
+    }
+
+    /// Trains on every era of cross-validation, under each of `seeds`, and scores the holdout. The same training as that of a
+    /// fold's cells, on more eras.
+    ///
+    /// # Errors
+    /// As [`Trainer::train`].
+    pub fn holdout(
+        &self,
+        holdout: &Holdout,
+        spec: &Spec,
+        seeds: &[u64],
+        stop: &AtomicBool,
+        report: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Vec<CellResult>, TrainError> {
+        self.train_on(holdout.harness(), spec, (&Holdout::cells(seeds), false), stop, report)
+    }
+
+    fn train_on(
+        &self,
+        harness: &Harness,
+        spec: &Spec,
+        (cells, exposure): (&[CellId], bool),
+        stop: &AtomicBool,
+        report: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Vec<CellResult>, TrainError> {
+        check_cells(cells, harness.plan().folds.len())?;
         let kinds = Kinds::of(spec)?;
-        let trial = |precision| {
-            Trial::of(spec, &kinds, &self.harness, precision, stop).map(|trial| Trial { exposure, ..trial })
-        };
+        let trial =
+            |precision| Trial::of(spec, &kinds, harness, precision, stop).map(|trial| Trial { exposure, ..trial });
         match self.device {
             Device::Cpu { threads } => {
                 // Matrix products of a replica must not spread over the cores that other replicas use.
@@ -144,7 +171,7 @@ impl Trainer {
             }
             #[cfg(feature = "cuda")]
             Device::Cuda { precision, memory } => {
-                let bytes = crate::spec::cost::estimate(spec, &super::facts(&self.harness)).replica_bytes;
+                let bytes = crate::spec::cost::estimate(spec, &super::facts(harness)).replica_bytes;
                 let most = usize::try_from(memory / bytes.max(1)).unwrap_or(usize::MAX);
                 // One thread feeds the GPU; the host's share of the work (orders, scores) is spread over all cores.
                 let crew = Crew { threads: 1, helpers: 0, most };
@@ -240,7 +267,8 @@ impl Kinds {
     }
 }
 
-/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first cells are whole first. Each group is its kind and its replicas' places.
+/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first cells are whole
+/// first. Each group is its kind and its replicas' places.
 fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Vec<usize>)> {
     let kinds = kind_of.iter().max().map_or(0, |most| most + 1);
     let mut groups: Vec<(usize, Vec<usize>)> = (0..kinds)

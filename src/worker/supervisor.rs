@@ -220,7 +220,34 @@ impl Worker {
                     return Ok(Trained { cells, exposures, rows_trained, params, seconds });
                 }
                 Reply::Failed { kind, message } => return Err(WorkerError::Failed { kind, message }),
-                Reply::Ready { .. } | Reply::Rates { .. } => return Err(self.died().await),
+                Reply::Ready { .. } | Reply::Rates { .. } | Reply::Holdout { .. } => return Err(self.died().await),
+            }
+        }
+    }
+
+    /// Trains a spec for the holdout under some seeds, and gets each one's scores. What is reported on the way holds no
+    /// score. After an error other than [`WorkerError::Failed`] the worker is dead.
+    ///
+    /// # Errors
+    /// As [`Worker::train`].
+    pub async fn holdout(
+        &mut self,
+        spec: String,
+        seeds: Vec<u64>,
+        deadline: Instant,
+        limit_seconds: f64,
+        mut report: impl FnMut(WorkerProgress),
+    ) -> Result<Vec<CellScore>, WorkerError> {
+        self.ask(&Request::Holdout { spec, seeds }).await?;
+        loop {
+            match self.next(deadline, limit_seconds).await? {
+                Reply::Replica { done, total } => report(WorkerProgress::Replica { done, total }),
+                Reply::Epoch => report(WorkerProgress::Epoch),
+                Reply::Holdout { scores } => return Ok(scores),
+                Reply::Failed { kind, message } => return Err(WorkerError::Failed { kind, message }),
+                Reply::Ready { .. } | Reply::Rates { .. } | Reply::Cell { .. } | Reply::Done { .. } => {
+                    return Err(self.died().await);
+                }
             }
         }
     }

@@ -27,6 +27,14 @@ pub enum Request {
         /// Whether each cell comes with its feature exposure.
         exposure: bool,
     },
+    /// Train a spec on every era of cross-validation, under each seed, and score the holdout. The counting of such queries is
+    /// the daemon's.
+    Holdout {
+        /// The spec, as YAML.
+        spec: String,
+        /// The seeds: at least one, none twice.
+        seeds: Vec<u64>,
+    },
     /// Measure how fast the device trains.
     Rates,
 }
@@ -71,6 +79,11 @@ pub enum Reply {
         rows_trained: u64,
         /// Seconds since the request.
         seconds: f64,
+    },
+    /// The holdout is scored.
+    Holdout {
+        /// Its scores, one a seed, in the order of the seeds.
+        scores: Vec<CellScore>,
     },
     /// The request is done.
     Done {

@@ -188,6 +188,7 @@ fn status_prints_every_key_before_and_after_a_session() {
         "tokens",
         "cost_usd",
         "best_near_misses",
+        "holdout",
         "warnings",
     ];
     let before = lab.status();

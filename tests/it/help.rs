@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::lab::TestLab;
 
-const COMMANDS: [(&str, &[&str]); 14] = [
+const COMMANDS: [(&str, &[&str]); 15] = [
     ("init", &["--preset"]),
     ("prepare", &["prepare/protocol.yaml"]),
     ("run", &["--trials", "--until", "--researcher"]),
@@ -17,6 +17,7 @@ const COMMANDS: [(&str, &[&str]); 14] = [
     ("schema", &["JSON Schema"]),
     ("folds", &["embargoed"]),
     ("score", &["--predictions", "--truth"]),
+    ("holdout", &["--trial", "holdout.budget"]),
     ("doctor", &["night"]),
     ("service", &["install", "print"]),
 ];

@@ -5,6 +5,7 @@ mod contract;
 mod determinism;
 mod endpoint;
 mod help;
+mod holdout;
 mod kills;
 mod lab;
 mod lock;

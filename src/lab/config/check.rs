@@ -23,6 +23,7 @@ pub(super) fn first_mistake(config: &Config) -> Option<Mistake> {
     phases(config, &mut check);
     check.range("plateau", u64::from(config.plateau), 1, 10_000);
     budget(config, &mut check);
+    check.range("holdout.budget", u64::from(config.holdout.budget), 0, 10_000);
     if let Some(threads) = config.threads {
         check.range("threads", threads as u64, 1, 4_096);
     }

@@ -65,6 +65,7 @@ fn mistakes_are_located_and_say_what_is_allowed() {
         ("version: 1\nprecision: fp16\n", "autoresearch.yaml:2:12", &["precision", "`fp16`", "bf16"]),
         ("version: 1\ndevice: cpu\nprecision: bf16\n", "autoresearch.yaml:3:12", &["precision", "device: cpu", "fp32"]),
         ("version: 1\ngpu_memory_mb: 1\n", "autoresearch.yaml:2:16", &["gpu_memory_mb: found 1", "64 to"]),
+        ("version: 1\nholdout: { budget: 10001 }\n", "autoresearch.yaml:2:20", &["holdout.budget", "0 to 10000"]),
         ("version: 1\nplateau: soon\n", "autoresearch.yaml:2:10", &["plateau"]),
         ("version: 1\nplateau: 0\n", "autoresearch.yaml:2:10", &["plateau: found 0", "1 to"]),
         ("version: 1\nphases: []\n", "autoresearch.yaml:2:9", &["phases", "at least one"]),

@@ -14,7 +14,7 @@ use crate::research::trial::TrialRecord;
 
 impl Ledger {
     /// Replaces the content by events that tell of `records` (ascending): for each its phase's beginning, its end,
-    /// and its commit. The old file, where it has any event, goes to `archive`. Returns the archive, if one was made.
+    /// and its commit; behind them, what was asked of the holdout, which no branch takes back. The old file, where it has any event, goes to `archive`. Returns the archive, if one was made.
     ///
     /// # Errors
     /// [`LabError::Io`]; a crash leaves either the old ledger, or none (and the next start rebuilds it again).
@@ -27,7 +27,9 @@ impl Ledger {
     ) -> Result<Option<PathBuf>, LabError> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut text = String::new();
-        for (time, event) in retell(records, remeasured, now) {
+        let asked = self.entries.iter().filter(|entry| matches!(entry.event, Event::HoldoutQueried { .. }));
+        let asked: Vec<(Timestamp, Event)> = asked.map(|entry| (entry.time, entry.event.clone())).collect();
+        for (time, event) in retell(records, remeasured, now).into_iter().chain(asked) {
             let entry = Entry { seq: entries.len() as u64, time, event };
             let line =
                 line::write(&entry).map_err(|message| LabError::EventRefused { path: self.path.clone(), message })?;

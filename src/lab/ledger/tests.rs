@@ -114,13 +114,13 @@ fn damage_inside_is_refused_with_its_place() {
 fn a_newer_version_is_named_and_not_called_damage() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("ledger.jsonl");
-    let (head, tail) = (r#"{"v":2,"seq":0,"time":"2026-03-01T22:00:00Z""#, r#","event":{"event":"news"}}"#);
+    let (head, tail) = (r#"{"v":3,"seq":0,"time":"2026-03-01T22:00:00Z""#, r#","event":{"event":"news"}}"#);
     let mut hasher = blake3::Hasher::new();
     hasher.update(head.as_bytes()).update(tail.as_bytes());
     let sum = &hasher.finalize().to_hex()[..16];
     fs::write(&path, format!("{head},\"crc\":\"{sum}\"{tail}\n")).expect("written");
     let error = Ledger::open_file(&path).expect_err("a newer ledger");
-    assert!(matches!(error, LabError::LedgerNewer { version: 2, .. }), "{error}");
+    assert!(matches!(error, LabError::LedgerNewer { version: 3, .. }), "{error}");
 }
 
 #[test]
@@ -133,6 +133,33 @@ fn what_cannot_be_read_again_is_not_written() {
     let error = ledger.append(now(), Event::TrialEnded { record: Box::new(record) }).expect_err("NaN has no JSON");
     assert!(matches!(error, LabError::EventRefused { .. }), "{error}");
     assert_eq!(fs::read(&path).expect("read"), bytes);
+}
+
+#[test]
+fn only_what_an_older_program_does_not_know_says_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (path, bytes) = written(folder.path());
+    let asked = Event::HoldoutQueried { trial: 4, spec_hash: "h".into(), query: 1, budget: 10 };
+    let mut ledger = Ledger::open_file(&path).expect("opened");
+    ledger.append(now(), asked.clone()).expect("appended");
+    assert!(bytes.split_inclusive(|byte| *byte == b'\n').all(|line| line.starts_with(br#"{"v":1,"#)));
+    let all = fs::read(&path).expect("read");
+    assert!(all[bytes.len()..].starts_with(br#"{"v":2,"#));
+    let again = Ledger::open_file(&path).expect("opened again");
+    assert_eq!(again.events().last(), Some(&asked));
+}
+
+#[test]
+fn what_was_asked_of_the_holdout_stays_when_the_ledger_is_retold() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (path, _) = written(folder.path());
+    let asked = Event::HoldoutQueried { trial: 4, spec_hash: "h".into(), query: 2, budget: 10 };
+    let mut ledger = Ledger::open_file(&path).expect("opened");
+    ledger.append(now(), asked.clone()).expect("appended");
+    ledger.rebuild(&[sample(0, Verdict::Keep)], &folder.path().join("old.jsonl"), now()).expect("retold");
+    assert_eq!(ledger.events().last(), Some(&asked));
+    let again = Ledger::open_file(&path).expect("opened again");
+    assert_eq!(again.events().cloned().collect::<Vec<_>>(), ledger.events().cloned().collect::<Vec<_>>());
 }
 
 /// Ledgers of old programs are read for ever.
