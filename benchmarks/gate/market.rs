@@ -43,7 +43,10 @@ impl Market {
     /// What eras do to one spec, autocorrelated as overlapping targets make it: the sum of the shocks of the weeks that a
     /// target spans.
     pub(crate) fn era_effects(&self, luck: &mut Luck) -> Vec<f64> {
-        overlapping(self.count(), STRIDE as usize, OVERLAP as usize, luck).iter().map(|value| value * self.eras).collect()
+        overlapping(self.count(), STRIDE as usize, OVERLAP as usize, luck)
+            .iter()
+            .map(|value| value * self.eras)
+            .collect()
     }
 }
 

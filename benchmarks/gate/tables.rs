@@ -1,5 +1,7 @@
 //! The tables that benchmarks/gate.sh prints.
 
+use std::io::Write as _;
+
 use autoresearch::research::gate::remeasured_cells;
 use autoresearch::research::gate::settings::{Claim, Control};
 use autoresearch::research::gate::{Contrast, Ground, KnownEras};
@@ -8,6 +10,13 @@ use rayon::prelude::*;
 
 use super::market::{Luck, Market, Model, OVERLAP};
 use super::night::{Ended, Night, Rules};
+
+/// Writes a line; who reads a half of the tables may close the pipe.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        let _ = writeln!(std::io::stdout().lock(), $($words)*);
+    }};
+}
 
 /// Trials of a night.
 const TRIALS: usize = 100;
@@ -89,17 +98,28 @@ fn nothing(_: &mut Luck) -> f64 {
 
 /// How honest the standard errors are.
 fn coverage(nights: usize) {
-    println!("\n## Standard errors: share of 95 % intervals of the gain that hold the truth, in % [95 % interval]");
-    println!("candidate and incumbent under so many seeds; noise of eras in payout per era, autocorrelated as 60-day targets at every fourth week");
-    println!("{:>10} {:>10} {:>12} {:>28} {:>28}", "candidate", "incumbent", "eras' noise", "gain in eras to come", "gain in these eras");
+    say!("\n## Standard errors: share of 95 % intervals of the gain that hold the truth, in % [95 % interval]");
+    say!(
+        "candidate and incumbent under so many seeds; noise of eras in payout per era, autocorrelated as 60-day targets at every fourth week"
+    );
+    say!(
+        "{:>10} {:>10} {:>12} {:>28} {:>28}",
+        "candidate",
+        "incumbent",
+        "eras' noise",
+        "gain in eras to come",
+        "gain in these eras"
+    );
     for (seeds, incumbent) in [(3, 3), (3, 12), (6, 24), (24, 48)] {
         for eras in [0.0, 0.005, 0.01, 0.03] {
             let market = Market { eras, ..Market::WRITE_UP };
             let of = |claim: Claim| {
-                let covered = (0..nights as u64 * 4).into_par_iter().filter(|seed| covers(&market, seeds, incumbent, claim, *seed));
+                let covered = (0..nights as u64 * 4)
+                    .into_par_iter()
+                    .filter(|seed| covers(&market, seeds, incumbent, claim, *seed));
                 share(covered.count(), nights * 4)
             };
-            println!("{seeds:>10} {incumbent:>10} {eras:>12} {:>28} {:>28}", of(Claim::NewEras), of(Claim::TheseEras));
+            say!("{seeds:>10} {incumbent:>10} {eras:>12} {:>28} {:>28}", of(Claim::NewEras), of(Claim::TheseEras));
         }
     }
 }
@@ -124,16 +144,24 @@ fn covers(market: &Market, seeds: u64, incumbent: u64, claim: Claim, seed: u64) 
     if claim == Claim::TheseEras {
         truth += average(ours.eras.iter().copied()) - average(theirs.eras.iter().copied());
     }
-    let interval = student(found.delta, found.variance().sqrt(), found.degrees_of_freedom(), 0.95).expect("an interval");
+    let interval =
+        student(found.delta, found.variance().sqrt(), found.degrees_of_freedom(), 0.95).expect("an interval");
     interval.low <= truth && truth <= interval.high
 }
 
 /// Nights of proposals that are no better.
 fn nulls(nights: usize) {
-    println!("\n## Nulls: {nights} nights of {TRIALS} proposals that are exactly as good as the incumbent");
-    println!(
+    say!("\n## Nulls: {nights} nights of {TRIALS} proposals that are exactly as good as the incumbent");
+    say!(
         "{:<16} {:<12} {:>11} {:>34} {:>14} {:>14} {:>16} {:>22}",
-        "control", "claim", "eras' noise", "nights with a false keep, in %", "false keeps", "seeds a trial", "of the incumbent", "plain rule's keeps"
+        "control",
+        "claim",
+        "eras' noise",
+        "nights with a false keep, in %",
+        "false keeps",
+        "seeds a trial",
+        "of the incumbent",
+        "plain rule's keeps"
     );
     for (eras, claim) in [(0.0, Claim::NewEras), (0.01, Claim::NewEras), (0.01, Claim::TheseEras)] {
         for control in [Control::Familywise, Control::DiscoveryRate, Control::None] {
@@ -143,7 +171,7 @@ fn nulls(nights: usize) {
             let is_false = |trial: &&Ended| trial.kind.keep() && trial.gain <= 0.0;
             let with_one = all.iter().filter(|night| night.iter().any(|trial| is_false(&trial))).count();
             let flat: Vec<&Ended> = all.iter().flatten().collect();
-            println!(
+            say!(
                 "{:<16} {:<12} {eras:>11} {:>34} {:>14.3} {:>14.2} {:>16.2} {:>22.1}",
                 format!("{control:?}"),
                 format!("{claim:?}"),
@@ -159,8 +187,17 @@ fn nulls(nights: usize) {
 
 /// Nights in which some proposals are better.
 fn discoveries(nights: usize) {
-    println!("\n## Discoveries: {nights} nights of {TRIALS} proposals, one in five better by 2 standard deviations, the others exactly as good");
-    println!("{:<16} {:>14} {:>14} {:>34} {:>14}", "control", "true keeps", "false keeps", "false among keeps, mean share in %", "seeds a trial");
+    say!(
+        "\n## Discoveries: {nights} nights of {TRIALS} proposals, one in five better by 2 standard deviations, the others exactly as good"
+    );
+    say!(
+        "{:<16} {:>14} {:>14} {:>34} {:>14}",
+        "control",
+        "true keeps",
+        "false keeps",
+        "false among keeps, mean share in %",
+        "seeds a trial"
+    );
     for control in [Control::Familywise, Control::DiscoveryRate, Control::None] {
         let market = Market::WRITE_UP;
         let rules = Rules::standard().with(|gate| gate.control = control);
@@ -172,7 +209,7 @@ fn discoveries(nights: usize) {
             let (good, bad) = (count(night, true), count(night, false));
             if bad > 0.0 { bad / (good + bad) } else { 0.0 }
         });
-        println!(
+        say!(
             "{:<16} {:>14.2} {:>14.3} {:>34.2} {:>14.2}",
             format!("{control:?}"),
             average(all.iter().map(|night| count(night, true))),
@@ -187,17 +224,25 @@ const GAINS: [f64; 8] = [-1.0, 0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0];
 
 /// How often a true gain is kept.
 fn power(nights: usize) {
-    println!("\n## Power: % of {nights} trials that are kept (and whole seeds' training each), by true gain in standard deviations between repeats (0.0048)");
-    println!("familywise, 100 trials, 5 %; up to 24 seeds");
-    print!("{:>9} {:>10} {:>11}", "futility", "incumbent", "eras' noise");
-    GAINS.iter().for_each(|gain| print!(" {gain:>14}"));
-    println!();
-    for (futility, seeds, eras) in
-        [(0.3, 12, 0.0), (0.2, 12, 0.0), (0.05, 24, 0.0), (0.05, 96, 0.0), (0.01, 96, 0.0), (0.3, 12, 0.005), (0.01, 96, 0.005), (0.3, 12, 0.01)]
-    {
+    say!(
+        "\n## Power: % of {nights} trials that are kept (and whole seeds' training each), by true gain in standard deviations between repeats (0.0048)"
+    );
+    say!("familywise, 100 trials, 5 %; up to 24 seeds");
+    let gains: String = GAINS.iter().map(|gain| format!(" {gain:>14}")).collect();
+    say!("{:>9} {:>10} {:>11}{gains}", "futility", "incumbent", "eras' noise");
+    for (futility, seeds, eras) in [
+        (0.3, 12, 0.0),
+        (0.2, 12, 0.0),
+        (0.05, 24, 0.0),
+        (0.05, 96, 0.0),
+        (0.01, 96, 0.0),
+        (0.3, 12, 0.005),
+        (0.01, 96, 0.005),
+        (0.3, 12, 0.01),
+    ] {
         let market = Market { eras, ..Market::WRITE_UP };
         let rules = Rules::standard().with(|gate| (gate.futility, gate.incumbent_seeds) = (futility, seeds));
-        print!("{futility:>9} {seeds:>10} {eras:>11}");
+        let mut line = format!("{futility:>9} {seeds:>10} {eras:>11}");
         for gain in GAINS {
             let trials: Vec<Ended> = (0..nights as u64)
                 .into_par_iter()
@@ -207,19 +252,30 @@ fn power(nights: usize) {
                 })
                 .collect();
             let kept = average(trials.iter().map(|trial| f64::from(u8::from(trial.kind.keep()))));
-            print!(" {:>14}", format!("{:.1} ({:.1})", 100.0 * kept, average(trials.iter().map(|trial| trial.seeds))));
+            line += &format!(
+                " {:>14}",
+                format!("{:.1} ({:.1})", 100.0 * kept, average(trials.iter().map(|trial| trial.seeds)))
+            );
         }
-        println!();
+        say!("{line}");
     }
 }
 
 /// What a night finds for what it trains.
 fn thrift(nights: usize) {
     let nights = nights / 4;
-    println!("\n## Thrift: {nights} nights of {TRIALS} proposals: 45 % worse by 1 standard deviation, 40 % as good, 15 % better by 0.7 on average (exponential)");
-    println!(
+    say!(
+        "\n## Thrift: {nights} nights of {TRIALS} proposals: 45 % worse by 1 standard deviation, 40 % as good, 15 % better by 0.7 on average (exponential)"
+    );
+    say!(
         "{:>9} {:>10} {:>14} {:>14} {:>20} {:>18} {:>30}",
-        "futility", "incumbent", "seeds a trial", "true keeps", "nights with a false", "gain of a night", "gain a 1000 seeds, all counted"
+        "futility",
+        "incumbent",
+        "seeds a trial",
+        "true keeps",
+        "nights with a false",
+        "gain of a night",
+        "gain a 1000 seeds, all counted"
     );
     for futility in [0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5] {
         for seeds in [12, 24] {
@@ -234,10 +290,13 @@ fn thrift(nights: usize) {
                 night.iter().map(|trial| trial.seeds + trial.incumbent as f64).sum::<f64>() + f64::from(seeds)
             }));
             let is_false = |trial: &Ended| trial.kind.keep() && trial.gain <= 0.0;
-            println!(
+            say!(
                 "{futility:>9} {seeds:>10} {:>14.2} {:>14.2} {:>20} {gain:>18.2} {:>30.2}",
                 average(all.iter().flatten().map(|trial| trial.seeds)),
-                average(all.iter().map(|night| night.iter().filter(|trial| trial.kind.keep() && trial.gain > 0.0).count() as f64)),
+                average(
+                    all.iter()
+                        .map(|night| night.iter().filter(|trial| trial.kind.keep() && trial.gain > 0.0).count() as f64)
+                ),
                 all.iter().filter(|night| night.iter().any(is_false)).count(),
                 1000.0 * gain / cost,
             );
@@ -248,9 +307,22 @@ fn thrift(nights: usize) {
 /// What giving up early saves, and what it costs.
 fn racing(nights: usize) {
     let trials = nights * 5;
-    println!("\n## Racing: {trials} trials of the mixture above, each with and without stops before its three seeds are whole; the same cells are the same scores");
-    println!("{:>9} {:>10} {:>12} {:>22} {:>22} {:>12} {:>26}", "futility", "cells", "eras' noise", "seeds of discards", "without racing", "saved, %", "verdicts that differ, %");
-    for (futility, cells_at_once, eras) in [(0.3, 1, 0.0), (0.3, 2, 0.0), (0.3, 4, 0.0), (0.2, 2, 0.0), (0.1, 2, 0.0), (0.3, 2, 0.01)] {
+    say!(
+        "\n## Racing: {trials} trials of the mixture above, each with and without stops before its three seeds are whole; the same cells are the same scores"
+    );
+    say!(
+        "{:>9} {:>10} {:>12} {:>22} {:>22} {:>12} {:>26}",
+        "futility",
+        "cells",
+        "eras' noise",
+        "seeds of discards",
+        "without racing",
+        "saved, %",
+        "verdicts that differ, %"
+    );
+    for (futility, cells_at_once, eras) in
+        [(0.3, 1, 0.0), (0.3, 2, 0.0), (0.3, 4, 0.0), (0.2, 2, 0.0), (0.1, 2, 0.0), (0.3, 2, 0.01)]
+    {
         let market = Market { eras, ..Market::WRITE_UP };
         let mut rules = Rules::standard().with(|gate| gate.futility = futility);
         rules.cells_at_once = cells_at_once;
@@ -269,7 +341,7 @@ fn racing(nights: usize) {
         let raced = average(discards.iter().map(|(raced, _)| raced.seeds));
         let whole = average(discards.iter().map(|(_, whole)| whole.seeds));
         let differ = pairs.iter().filter(|(raced, whole)| raced.kind.keep() != whole.kind.keep()).count();
-        println!(
+        say!(
             "{futility:>9} {cells_at_once:>10} {eras:>12} {raced:>22.2} {whole:>22.2} {:>12.1} {:>26}",
             100.0 * (1.0 - raced / whole),
             share(differ, trials)
