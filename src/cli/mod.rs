@@ -1,9 +1,12 @@
 //! The command line: one command a file. Arguments in, facts to standard output, status and errors to standard error,
 //! an exit code.
 
+mod audit;
+mod calibrate;
 mod check;
 mod diff;
 mod doctor;
+mod errand;
 mod folds;
 mod holdout;
 mod init;
@@ -11,10 +14,12 @@ mod log;
 mod logging;
 mod out;
 mod prepare;
+mod remeasure;
 mod run;
 mod score;
 mod screen;
 mod service;
+mod session;
 mod show;
 mod status;
 mod trial;
@@ -67,6 +72,9 @@ enum Command {
     Folds(folds::Arguments),
     Score(score::Arguments),
     Holdout(holdout::Arguments),
+    Calibrate(calibrate::Arguments),
+    Remeasure(remeasure::Arguments),
+    Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Service(service::Arguments),
     #[command(hide = true)]
@@ -114,6 +122,9 @@ pub fn main() -> ExitCode {
         Command::Folds(arguments) => folds::run(&context, arguments),
         Command::Score(arguments) => score::run(&context, arguments),
         Command::Holdout(arguments) => holdout::run(&context, arguments),
+        Command::Calibrate(arguments) => calibrate::run(&context, arguments),
+        Command::Remeasure(arguments) => remeasure::run(&context, arguments),
+        Command::Audit(arguments) => audit::run(&context, arguments),
         Command::Doctor(arguments) => doctor::run(&context, arguments),
         Command::Service(arguments) => service::run(&context, arguments),
         Command::Worker(arguments) => worker::run(&context, arguments),

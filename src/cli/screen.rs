@@ -22,6 +22,8 @@ pub(super) struct Screen {
     seconds: f64,
     started: Instant,
     what: String,
+    /// Whether trials are what it is about.
+    of_trials: bool,
 }
 
 impl Screen {
@@ -33,7 +35,21 @@ impl Screen {
         if live {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self { bar, live, trials: None, trained: 0, seconds: 0.0, started: Instant::now(), what: String::new() }
+        Self {
+            bar,
+            live,
+            trials: None,
+            trained: 0,
+            seconds: 0.0,
+            started: Instant::now(),
+            what: String::new(),
+            of_trials: true,
+        }
+    }
+
+    /// Of a session that tries no proposal of a researcher's.
+    pub(super) fn of_an_errand() -> Self {
+        Self { of_trials: false, ..Self::new() }
     }
 
     /// Whether it shows anything.
@@ -64,6 +80,10 @@ impl Screen {
             Update::Session { branch, device, researcher, trials } => {
                 self.trials = *trials;
                 self.wait("starting");
+                if !self.of_trials {
+                    self.line(&format!("notebook {branch}; training on {device}"));
+                    return;
+                }
                 self.line(&format!("notebook {branch}; training on {device}; {researcher} proposes"));
                 self.line("trial  verdict      payout      gain seeds      time  what was tried, and why it ended so");
             }

@@ -27,6 +27,12 @@ pub(super) fn history(lab: &Lab) -> Result<(Vec<Entry>, History)> {
     Ok((entries, History::from_events(&events)))
 }
 
+/// What a trial is called; nothing where there is none.
+pub(super) fn title(lab: &Lab, trial: u32) -> Result<String> {
+    let (_, history) = history(lab)?;
+    Ok(history.trial(trial).map(|record| record.proposal.title.clone()).unwrap_or_default())
+}
+
 /// Era numbers that a target of an unreadable protocol is taken to span: sixty days.
 const LONGEST: u32 = 12;
 

@@ -9,12 +9,11 @@ use super::race::{Finish, refused};
 use super::session::{Flow, Session};
 use super::train::Training;
 use crate::error::{Error, Result};
-use crate::research::audit::{AuditReport, AuditRow};
+use crate::research::audit::{AuditReport, AuditRow, Planted};
 use crate::research::calibration::{NoiseFloor, Terms, noise_floor};
 use crate::research::event::{Event, SeedPurpose};
 use crate::research::gate::{level, mean, pool};
 use crate::research::remeasure::Remeasurement;
-use crate::stats::interval::clopper_pearson;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,10 +25,8 @@ pub enum Errand {
     },
     /// Put the gate to the test with proposals that change nothing, and with planted gains.
     Audit {
-        /// Proposals of each size.
-        proposals: u32,
-        /// Planted gains, in payout; 0 is the null.
-        planted: Vec<f64>,
+        /// Planted gains, and how many proposals of each.
+        planted: Vec<(Planted, u32)>,
     },
     /// Measure the incumbent again, on fresh seeds.
     Remeasure,
@@ -40,7 +37,7 @@ pub enum Errand {
 pub enum Outcome {
     /// The noise floor.
     Floor(NoiseFloor),
-    /// The gate's record.
+    /// The gate's record, of what was done where it was given up.
     Audit(AuditReport),
     /// Whether the incumbent stands.
     Remeasured(Remeasurement),
@@ -61,6 +58,7 @@ impl Session<'_> {
         let reason = match (&done, errand) {
             (Err(error), _) => format!("error: {error}"),
             (Ok(Outcome::GivenUp(reason)), _) => reason.clone(),
+            (Ok(Outcome::Audit(AuditReport { given_up: Some(reason), .. })), _) => reason.clone(),
             (Ok(_), Errand::Calibrate { .. }) => "calibrated".into(),
             (Ok(_), Errand::Audit { .. }) => "audited".into(),
             (Ok(_), Errand::Remeasure) => "measured again".into(),
@@ -81,7 +79,7 @@ impl Session<'_> {
         }
         let flow = match errand {
             Errand::Calibrate { seeds } => self.calibrate(*seeds).await?,
-            Errand::Audit { proposals, planted } => self.audit(*proposals, planted).await?,
+            Errand::Audit { planted } => self.audit(planted).await?,
             Errand::Remeasure => match self.remeasure().await? {
                 Flow::End(reason) => Flow::End(reason),
                 Flow::On(Some(found)) => Flow::On(Outcome::Remeasured(found)),
@@ -127,52 +125,75 @@ impl Session<'_> {
 
     /// Sends proposals through the whole gate that are the incumbent itself under other seeds, with `planted` added to
     /// every payout. Nothing is kept, whatever the gate says; neither does a proposal spend any of the night's error.
-    async fn audit(&mut self, proposals: u32, planted: &[f64]) -> Result<Flow<Outcome>> {
+    async fn audit(&mut self, planted: &[(Planted, u32)]) -> Result<Flow<Outcome>> {
         let clock = Instant::now();
+        let trial = self.incumbent()?.0.trial;
+        let between_seeds = self.between_seeds(trial);
+        let settings = &self.config.gate;
+        let mut report = AuditReport {
+            trial,
+            level: level::next_level(&self.history, settings).map_err(refused)?,
+            promise: level::promise(settings),
+            between_seeds,
+            candidate_seeds: (self.protocol.seeds.len(), self.most_seeds()),
+            incumbent_seeds: 0,
+            rows: Vec::new(),
+            given_up: None,
+            wall_seconds: 0.0,
+            ended: String::new(),
+        };
+        let of: u32 = planted.iter().map(|(_, count)| count).sum();
+        let mut number = 0;
+        'all: for (gain, count) in planted {
+            let mut row = AuditRow::new(gain.payout(between_seeds));
+            for _ in 0..*count {
+                number += 1;
+                if let Flow::End(reason) = self.audit_one(&mut row, number, of).await? {
+                    report.given_up = Some(reason);
+                    report.rows.extend((row.proposals > 0).then_some(row));
+                    break 'all;
+                }
+            }
+            report.rows.push(row);
+        }
+        if let (true, Some(reason)) = (report.rows.is_empty(), &report.given_up) {
+            return Ok(Flow::End(reason.clone()));
+        }
+        report.incumbent_seeds = self.history.scores(trial).map_or(0, |scores| scores.seeds.len());
+        report.wall_seconds = clock.elapsed().as_secs_f64();
+        report.ended = Timestamp::now().to_string();
+        self.record(Event::Audited { report: report.clone() })?;
+        Ok(Flow::On(Outcome::Audit(report)))
+    }
+
+    /// Sends one proposal of an audit, number `number` of `of`, through the gate.
+    async fn audit_one(&mut self, row: &mut AuditRow, number: u32, of: u32) -> Result<Flow<()>> {
         let (record, spec) = self.incumbent()?;
         let trial = record.trial;
         let most = self.most_seeds();
-        let mut rows = Vec::new();
-        let mut level = 0.0;
-        for (size, gain) in planted.iter().enumerate() {
-            let mut row =
-                AuditRow { planted: *gain, proposals: 0, keeps: 0, interval: (0.0, 1.0), seeds: 0.0, plain_keeps: 0 };
-            let mut trained = 0.0;
-            for number in 0..proposals {
-                // Never a seed twice: each proposal is luck of its own.
-                let first = AUDIT + ((size as u64 * u64::from(proposals)) + u64::from(number)) * most as u64;
-                let mut design = self.design(&spec, (first..).take(most).collect())?;
-                design.simplify = None;
-                level = design.level;
-                let required = design.required;
-                let of = planted.len() as u32 * proposals;
-                self.auditing(size as u32 * proposals + number + 1, of, *gain);
-                let finish = match self.race(Training::new(spec.clone(), false), design, *gain).await? {
-                    Flow::End(reason) => return Ok(Flow::End(reason)),
-                    Flow::On(Err((_, why))) => return Err(Error::Training(format!("proposal {number}: {why}"))),
-                    Flow::On(Ok(finish)) => finish,
-                };
-                let Finish { training, ruling } = finish;
-                row.proposals += 1;
-                row.keeps += u32::from(ruling.kind.keep());
-                trained += training.cells.len() as f64 / self.folds.len() as f64;
-                row.plain_keeps += u32::from(self.plainly_better(trial, &training, required, *gain));
-            }
-            row.seeds = trained / f64::from(row.proposals.max(1));
-            row.interval = clopper_pearson(u64::from(row.keeps), u64::from(row.proposals), 0.95)
-                .map(|interval| (interval.low, interval.high))
-                .map_err(refused)?;
-            rows.push(row);
-        }
-        let report = AuditReport {
-            trial,
-            level,
-            rows,
-            wall_seconds: clock.elapsed().as_secs_f64(),
-            ended: Timestamp::now().to_string(),
+        // Never a seed twice: each proposal is luck of its own.
+        let first = AUDIT + u64::from(number - 1) * most as u64;
+        let mut design = self.design(&spec, (first..).take(most).collect())?;
+        design.simplify = None;
+        let required = design.required;
+        self.auditing(number, of, row.planted);
+        let Finish { training, ruling } = match self.race(Training::new(spec, false), design, row.planted).await? {
+            Flow::End(reason) => return Ok(Flow::End(reason)),
+            Flow::On(Err((_, why))) => return Err(Error::Training(format!("proposal {number}: {why}"))),
+            Flow::On(Ok(finish)) => finish,
         };
-        self.record(Event::Audited { report: report.clone() })?;
-        Ok(Flow::On(Outcome::Audit(report)))
+        let (kept, plain) = (ruling.kind.keep(), self.plainly_better(trial, &training, required, row.planted));
+        let seeds = training.cells.len() as f64 / self.folds.len() as f64;
+        tracing::info!(number, of, planted = row.planted, kept, seeds, "a proposal of the audit is through the gate");
+        row.add(kept, plain, seeds).map_err(refused)?;
+        Ok(Flow::On(()))
+    }
+
+    /// Standard deviation of a seed's mean payout: by the last calibration of this trial, or over its seeds so far.
+    fn between_seeds(&self, trial: u32) -> f64 {
+        let floor = self.history.noise_floor().filter(|floor| floor.trial == trial);
+        let own = || self.history.scores(trial).and_then(|scores| pool::of_seeds(&scores));
+        floor.map(|floor| floor.between_seeds).or_else(|| own().map(|(variance, _)| variance.sqrt())).unwrap_or(0.0)
     }
 
     /// What the plain rule says: the mean over the first seeds that were trained, up to the required ones, is above the

@@ -1,5 +1,6 @@
 //! What people read: facts derived from the ledger, and their layout as text. Nothing here reads or writes a file.
 
+pub mod errands;
 pub mod holdout;
 pub mod status;
 pub mod text;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::contrast::{Cells, Contrast, Ground};
 use super::gate::error::GateError;
+use super::gate::ruling::short;
 use super::gate::{mean, standard_error};
 use super::trial::Scores;
 
@@ -85,12 +86,10 @@ pub fn remeasure(evidence: &Evidence<'_>, ground: &Ground<'_>) -> Result<Remeasu
     let contrast = Contrast::of(&cells(fresh, ground)?, theirs, ground)?;
     let (gain, error, p) = (contrast.delta, contrast.variance().sqrt(), contrast.p_value(0.0)?);
     (found.gain, found.gain_error, found.p_value) = (Some(gain), Some(error), Some(p));
-    let over =
-        format!("{gain:+.4} ± {error:.4} over trial {predecessor:06} on {} fresh seeds, p {p:.3}", payouts.len());
+    let over = format!("{gain:+.4} ± {error:.4} over trial {predecessor:06} on {} fresh seeds, p {}", payouts.len(), short(p));
     if p > *level {
         found.demoted_to = Some(*predecessor);
-        found.reason =
-            format!("its gain did not stand: {over}, above {level}; trial {predecessor:06} is the incumbent again");
+        found.reason = format!("its gain did not stand: {over}, above {level}; trial {predecessor:06} is the incumbent again");
     } else {
         found.reason = format!("its gain stands: {over}");
     }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::lab::TestLab;
 
-const COMMANDS: [(&str, &[&str]); 15] = [
+const COMMANDS: [(&str, &[&str]); 18] = [
     ("init", &["--preset"]),
     ("prepare", &["prepare/protocol.yaml"]),
     ("run", &["--trials", "--until", "--researcher"]),
@@ -18,6 +18,9 @@ const COMMANDS: [(&str, &[&str]); 15] = [
     ("folds", &["embargoed"]),
     ("score", &["--predictions", "--truth"]),
     ("holdout", &["--trial", "holdout.budget"]),
+    ("calibrate", &["--seeds", "gate.power", "auto"]),
+    ("remeasure", &["fresh seeds", "gate.remeasure.every_keeps"]),
+    ("audit", &["--null", "--planted", "--proposals"]),
     ("doctor", &["night"]),
     ("service", &["install", "print"]),
 ];

@@ -93,7 +93,7 @@ impl Ruling {
 }
 
 /// A probability in a sentence; four digits of a tiny one would read as an impossible 0.
-fn short(p: f64) -> String {
+pub(in crate::research) fn short(p: f64) -> String {
     match p {
         p if p < 1e-12 => "<1e-12".into(),
         p if p < 1e-3 => format!("{p:.1e}"),
