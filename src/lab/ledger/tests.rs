@@ -156,7 +156,7 @@ fn what_was_asked_of_the_holdout_stays_when_the_ledger_is_retold() {
     let asked = Event::HoldoutQueried { trial: 4, spec_hash: "h".into(), query: 2, budget: 10 };
     let mut ledger = Ledger::open_file(&path).expect("opened");
     ledger.append(now(), asked.clone()).expect("appended");
-    ledger.rebuild(&[sample(0, Verdict::Keep)], &folder.path().join("old.jsonl"), now()).expect("retold");
+    ledger.rebuild(&[sample(0, Verdict::Keep)], &[], &folder.path().join("old.jsonl"), now()).expect("retold");
     assert_eq!(ledger.events().last(), Some(&asked));
     let again = Ledger::open_file(&path).expect("opened again");
     assert_eq!(again.events().cloned().collect::<Vec<_>>(), ledger.events().cloned().collect::<Vec<_>>());
