@@ -116,3 +116,6 @@ pub fn cells(scores: &Scores, ground: &Ground<'_>) -> Result<Cells, GateError> {
     }
     Ok(cells)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 mod contrast;
 mod errors;
 mod levels;
-mod noise;
 mod nulls;
 mod properties;
 mod race;

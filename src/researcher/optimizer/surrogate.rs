@@ -73,7 +73,7 @@ fn night(seed: u64, trials: u32, breadth: Breadth, mut propose: impl FnMut(&Lab)
     for _ in 0..trials {
         let spec = propose(&lab);
         let candidate = flat(&spec);
-        let rules = Design { level: 0.05, ..design(&MARKET, 12) };
+        let rules = Design { level: 0.05, ..design(&MARKET, 6) };
         let ruling = race(rules, &MARKET, &candidate, (&incumbent, &mut scores), None, &mut rng);
         let judgement = ruling.judgement();
         let verdict = if judgement.keep { Verdict::Keep } else { Verdict::Discard };
