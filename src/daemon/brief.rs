@@ -49,7 +49,7 @@ impl<'a> Brief<'a> {
             incumbent: Spec::parse(&record.proposal.spec, &format!("runs/{}/spec.yaml", record.folder()))?,
             near: near_misses(history, NEAR_MISSES),
             found: evidence(history),
-            level: next_level(history, &config.gate).map_err(|error| refused(error.into()))?,
+            level: next_level(history, &config.gate).map_err(refused)?,
             plateau: plateau_hint(history, &config.phases, config.plateau),
             sources,
         })

@@ -12,10 +12,9 @@ use crate::error::{Error, Result};
 use crate::research::audit::{AuditReport, AuditRow};
 use crate::research::calibration::{NoiseFloor, Terms, noise_floor};
 use crate::research::event::{Event, SeedPurpose};
-use crate::research::gate::{GateError, level, mean, pool};
+use crate::research::gate::{level, mean, pool};
 use crate::research::remeasure::Remeasurement;
 use crate::stats::interval::clopper_pearson;
-
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,19 +104,21 @@ impl Session<'_> {
         let further = self.further_seeds(trial, seeds);
         match self.measure_seeds(trial, &further, SeedPurpose::Calibration).await? {
             Flow::End(reason) => return Ok(Flow::End(reason)),
-            Flow::On(Err((_, why))) => return Err(Error::Training(format!("the incumbent could not be trained: {why}"))),
+            Flow::On(Err((_, why))) => {
+                return Err(Error::Training(format!("the incumbent could not be trained: {why}")));
+            }
             Flow::On(Ok(_)) => {}
         }
         let scores = self.history.scores(trial).unwrap_or_default();
         let settings = &self.config.gate;
-        let prior = pool::noise_between_seeds(&self.history).map_err(GateError::from).map_err(refused)?;
+        let prior = pool::noise_between_seeds(&self.history).map_err(refused)?;
         let terms = Terms {
             folds: &self.folds,
             eras: &self.known_eras,
             prior,
             most_seeds: self.most_seeds(),
             incumbent_seeds: scores.seeds.len().max(2 * self.most_seeds()),
-            level: level::next_level(&self.history, settings).map_err(GateError::from).map_err(refused)?,
+            level: level::next_level(&self.history, settings).map_err(refused)?,
             power: settings.power,
         };
         let mut floor = noise_floor(&scores, &terms).map_err(refused)?;
@@ -164,7 +165,6 @@ impl Session<'_> {
             row.seeds = trained / f64::from(row.proposals.max(1));
             row.interval = clopper_pearson(u64::from(row.keeps), u64::from(row.proposals), 0.95)
                 .map(|interval| (interval.low, interval.high))
-                .map_err(GateError::from)
                 .map_err(refused)?;
             rows.push(row);
         }
@@ -192,7 +192,8 @@ impl Session<'_> {
         let of = |cell: &&prepare::evaluate::CellScore| seeds.contains(&cell.seed);
         let own: Vec<f64> =
             training.cells.iter().filter(of).flat_map(|cell| cell.eras.iter().map(|era| era.payout + gain)).collect();
-        let tested = |era: &&prepare::EraScore| training.cells.iter().any(|cell| cell.eras.iter().any(|own| own.era == era.era));
+        let tested =
+            |era: &&prepare::EraScore| training.cells.iter().any(|cell| cell.eras.iter().any(|own| own.era == era.era));
         let against: Vec<f64> = theirs.evaluation.eras.iter().filter(tested).map(|era| era.payout).collect();
         mean(&own) > mean(&against)
     }

@@ -4,6 +4,7 @@
 //! learnings → one commit → housekeep. Each step can be repeated or recovered: a kill at any point loses at most the
 //! trial in training. No tensor is ever loaded here; training happens in a worker process.
 
+mod ask_holdout;
 mod baseline;
 mod brief;
 mod check;

@@ -104,7 +104,7 @@ impl Session<'_> {
     pub(super) fn design(&self, spec: &Spec, seeds: Vec<u64>) -> Result<Design> {
         let incumbent = self.incumbent()?.0;
         let settings = &self.config.gate;
-        let level = gate::level::next_level(&self.history, settings).map_err(GateError::from).map_err(refused)?;
+        let level = gate::level::next_level(&self.history, settings).map_err(refused)?;
         let scores = self.history.scores(incumbent.trial).unwrap_or_default();
         let smaller = |share: f64| {
             let theirs = incumbent.measurement.as_ref().map_or(0, |measured| measured.params);
@@ -138,7 +138,7 @@ impl Session<'_> {
         let (folds, required) = (design.folds.clone(), design.required);
         let mut race = Race::new(design).map_err(refused)?;
         loop {
-            let prior = gate::pool::noise_between_seeds(&self.history).map_err(GateError::from).map_err(refused)?;
+            let prior = gate::pool::noise_between_seeds(&self.history).map_err(refused)?;
             let ground = Ground { folds: &folds, eras: &self.known_eras, prior, claim: self.config.gate.claim };
             let scores = self.history.scores(incumbent).unwrap_or_default();
             match race.step(&scores, &ground).map_err(refused)? {
@@ -181,7 +181,8 @@ impl Session<'_> {
 }
 
 /// The gate cannot judge.
-pub(super) fn refused(error: GateError) -> Error {
+pub(super) fn refused(error: impl Into<GateError>) -> Error {
+    let error = error.into();
     Error::Configuration(format!("the gate cannot judge: {error}"))
 }
 

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::race::refused;
 use super::session::{Flow, Session};
 use crate::error::{Error, Result};
-use crate::lab::recover::remeasurement_files;
 use crate::lab::atomic;
 use crate::lab::notebook::TrialCommit;
+use crate::lab::recover::remeasurement_files;
+use crate::research::commit;
 use crate::research::event::{Event, SeedPurpose};
-use crate::research::gate::{GateError, Ground, pool};
+use crate::research::gate::{Ground, pool};
 use crate::research::remeasure::{Evidence, Remeasurement, remeasure};
 use crate::research::trial::Scores;
-use crate::research::commit;
 
 /// Where the seeds begin that only re-measurements use.
 const FRESH: u64 = 1_000_001;
@@ -61,9 +61,8 @@ impl Session<'_> {
             }
         }
         let fresh = found.first().ok_or_else(|| Error::Internal("nothing was measured again".into()))?;
-        let prior = pool::noise_between_seeds(&self.history).map_err(GateError::from).map_err(refused)?;
-        let ground =
-            Ground { folds: &self.folds, eras: &self.known_eras, prior, claim: self.config.gate.claim };
+        let prior = pool::noise_between_seeds(&self.history).map_err(refused)?;
+        let ground = Ground { folds: &self.folds, eras: &self.known_eras, prior, claim: self.config.gate.claim };
         let evidence = Evidence {
             trial,
             after_trial: self.history.next_trial().saturating_sub(1),
@@ -74,7 +73,12 @@ impl Session<'_> {
             now: Timestamp::now().to_string(),
         };
         let found = remeasure(&evidence, &ground).map_err(refused)?;
-        tracing::info!(trial, stands = found.demoted_to.is_none(), seconds = begun.elapsed().as_secs_f64(), "measured again");
+        tracing::info!(
+            trial,
+            stands = found.demoted_to.is_none(),
+            seconds = begun.elapsed().as_secs_f64(),
+            "measured again"
+        );
         self.conclude_remeasurement(&found)?;
         self.note(format!("trial {trial:06} was measured again: {}", found.reason));
         Ok(Flow::On(Some(found)))

@@ -172,7 +172,11 @@ impl Session<'_> {
                 },
             };
             let record = self.respect_the_persons_model(record)?;
+            let kept = (record.verdict == Verdict::Keep).then_some(record.trial);
             self.conclude(record).await?;
+            if let Some(trial) = kept.filter(|_| self.config.holdout.score_keeps) {
+                self.ask_holdout(trial).await?;
+            }
             if let Flow::End(reason) = self.housekeep()? {
                 return Ok(reason);
             }

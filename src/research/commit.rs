@@ -154,7 +154,8 @@ fn table(record: &TrialRecord, measured: &Measurement, incumbent: Option<&Measur
             p_value(judgement.p_value),
             judgement.seeds
         ));
-        if let (Some(seeds), Some(eras), Some(level)) = (judgement.between_seeds, judgement.between_eras, judgement.level)
+        if let (Some(seeds), Some(eras), Some(level)) =
+            (judgement.between_seeds, judgement.between_eras, judgement.level)
         {
             lines.push(format!(
                 "  noise of seeds {}, of eras {}; level of this trial {}",

@@ -25,6 +25,7 @@ pub mod race;
 pub mod ruling;
 pub mod settings;
 
+pub use super::remeasure::cells as remeasured_cells;
 pub use contrast::{Cells, Contrast, Ground};
 pub use eras::KnownEras;
 pub use error::{GateError, Side};

@@ -109,7 +109,8 @@ impl History {
     /// where nothing was measured, or no seed of it is whole.
     pub fn scores(&self, trial: u32) -> Option<Scores> {
         let mut scores = self.trial(trial)?.measurement.as_ref()?.scores.clone();
-        for further in self.further.iter().filter(|further| further.trial == trial && further.scores.eras == scores.eras)
+        for further in
+            self.further.iter().filter(|further| further.trial == trial && further.scores.eras == scores.eras)
         {
             for seed in &further.scores.seeds {
                 if scores.seeds.iter().all(|known| known.seed != seed.seed) {
@@ -139,9 +140,7 @@ impl History {
     /// The last calibration under the protocol and on the data of the present incumbent.
     pub fn noise_floor(&self) -> Option<&NoiseFloor> {
         let now = self.incumbent()?;
-        self.floor
-            .as_ref()
-            .filter(|floor| floor.protocol_hash == now.protocol_hash && floor.data_hash == now.data_hash)
+        self.floor.as_ref().filter(|floor| floor.protocol_hash == now.protocol_hash && floor.data_hash == now.data_hash)
     }
 
     /// The re-measurements, oldest first.
@@ -157,9 +156,10 @@ impl History {
     /// Trials that were kept as better or simpler since the last re-measurement.
     pub fn keeps_since_remeasurement(&self) -> u32 {
         let last = self.remeasured.last().map_or(0, |found| found.after_trial);
-        let keeps = self.trials.iter().filter(|record| {
-            record.trial > last && record.verdict == Verdict::Keep && record.incumbent.is_some()
-        });
+        let keeps = self
+            .trials
+            .iter()
+            .filter(|record| record.trial > last && record.verdict == Verdict::Keep && record.incumbent.is_some());
         u32::try_from(keeps.count()).unwrap_or(u32::MAX)
     }
 

@@ -4,7 +4,8 @@ use prepare::{EraScore, Evaluation, FoldScore, SeedScore, Summary};
 
 use super::event::Event;
 use super::trial::{
-    Judgement, JudgementKind, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, TrialRecord, Usage, Verdict,
+    Judgement, JudgementKind, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, TrialRecord,
+    Usage, Verdict,
 };
 
 /// A trial against baseline 0 in the phase `explore`, measured and judged where its verdict says so, with a payout of

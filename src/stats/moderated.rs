@@ -2,19 +2,22 @@
 //!
 //! A variance from three values is almost unknown. Where many groups have such variances, and their true variances are
 //! scattered around a common one, each is estimated far better together with the others: Smyth (2004, *Linear models and
-//! empirical Bayes methods for assessing differential expression in microarray experiments*), as the R package limma does
-//! it.
+//! empirical Bayes methods for assessing differential expression in microarray experiments*). What they have in common is
+//! estimated by its likelihood, as Wright and Simon (2003, *A random variance model for detection of differential gene
+//! expression in small microarray experiments*) do, and not by Smyth's moments of logarithms: groups here differ in their
+//! degrees of freedom a hundredfold, and the logarithm of a variance from two values is almost all noise.
 
-use statrs::function::gamma::digamma;
+use statrs::function::gamma::ln_gamma;
 
 use super::error::{Result, StatsError, finite, representable, within};
 
-mod polygamma;
-
-use polygamma::{trigamma, trigamma_inverse};
-
-/// A variance is taken for no less than this share of the median one, so that a zero has a logarithm (limma's `fitFDist`).
+/// A variance is taken for no less than this share of the median one, so that a zero has a logarithm.
 const LEAST_SHARE: f64 = 1e-5;
+/// How unlikely it is beforehand that groups differ much: `1/d₀` is exponential with this rate. With two or three groups
+/// the likelihood says nothing of d₀, and with dozens this says nothing beside it.
+const ALIKE: f64 = 4.0;
+/// The range in which d₀ is looked for, beside infinity.
+const FREEDOMS: (f64, f64) = (0.5, 4096.0);
 
 /// What is known of a variance before its own values are seen: `variance · freedom / σ²` is chi-squared with `freedom`
 /// degrees of freedom.
@@ -29,13 +32,10 @@ pub struct Prior {
     pub pooled: f64,
 }
 
-/// The prior that groups with sample variances `(s²_g, d_g)` have in common, by the method of moments on logarithms
-/// (Smyth 2004, section 6.2): `e_g = ln s²_g − ψ(d_g/2) + ln(d_g/2)` has the mean `ln s₀² − ψ(d₀/2) + ln(d₀/2)` and the
-/// variance `v_g + ψ′(d₀/2)`, with `v_g = ψ′(d_g/2)`. Smyth gives every group the same weight; here one may have a hundred
-/// times the degrees of freedom of another, so groups are weighed as in a meta-analysis (DerSimonian and Laird 1986):
-/// with `w_g = 1/v_g` and `ē = Σw e/Σw`, `ψ′(d₀/2) = (Σ w (e − ē)² − (G − 1)) / (Σw − Σw²/Σw)`, and s₀² from the mean of e
-/// under the weights `1/(v_g + ψ′(d₀/2))`. Where all `d_g` are equal that is limma's estimate. Where the right side is not
-/// positive, d₀ is infinite and s₀² is the pooled variance `Σ d_g s²_g / Σ d_g`.
+/// The prior that groups with sample variances `(s²_g, d_g)` have in common: s₀² and d₀ that make `Σ ln f(s²_g) − 4/d₀`
+/// largest, where `s²_g/s₀²` has Fisher's F distribution with d_g and d₀ degrees of freedom (Wright and Simon 2003,
+/// equation 3), or, for an infinite d₀, `d_g s²_g/s₀²` the chi-squared with d_g. The second term is the density, but for a
+/// constant, of what d₀ is beforehand.
 ///
 /// Groups without degrees of freedom tell nothing and are left out. A variance below 1e-5 of the median one counts as that,
 /// as limma has it. None where fewer than two groups have a positive variance.
@@ -62,19 +62,7 @@ pub fn prior(samples: &[(f64, f64)]) -> Result<Option<Prior>> {
     };
     let floored: Vec<(f64, f64)> =
         used.iter().map(|(variance, freedom)| (variance.max(LEAST_SHARE * middle), *freedom)).collect();
-    let logs: Vec<f64> = floored
-        .iter()
-        .map(|(variance, freedom)| variance.ln() - digamma(freedom / 2.0) + (freedom / 2.0).ln())
-        .collect();
-    let sampling: Vec<f64> = floored.iter().map(|(_, freedom)| trigamma(freedom / 2.0)).collect();
-    let excess = excess_variance(&logs, &sampling);
-    let (variance, freedom) = if excess > 0.0 {
-        let half = trigamma_inverse(excess);
-        let centre = weighted_mean(&logs, |group| 1.0 / (sampling[group] + excess));
-        ((centre + digamma(half) - half.ln()).exp(), 2.0 * half)
-    } else {
-        (floored.iter().map(|(variance, freedom)| freedom / pooled * variance).sum(), f64::INFINITY)
-    };
+    let (variance, freedom) = most_likely(&floored, middle);
     if !(variance > 0.0 && freedom > 0.0) {
         return Err(StatsError::Overflow { what: "variances" });
     }
@@ -107,26 +95,75 @@ impl Prior {
     }
 }
 
-/// DerSimonian and Laird's variance of what is beyond sampling; not positive where there is none.
-fn excess_variance(values: &[f64], sampling: &[f64]) -> f64 {
-    let weight = |group: usize| 1.0 / sampling[group];
-    let centre = weighted_mean(values, weight);
-    let scatter: f64 = values.iter().enumerate().map(|(group, value)| weight(group) * (value - centre).powi(2)).sum();
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for group in 0..values.len() {
-        sum += weight(group);
-        squares += weight(group).powi(2);
+/// s₀² and d₀ of the largest posterior density: over a grid of d₀, then between the neighbours of the best.
+fn most_likely(groups: &[(f64, f64)], middle: f64) -> (f64, f64) {
+    // In units of the middle variance, so that nothing vanishes.
+    let units: Vec<(f64, f64)> = groups.iter().map(|(variance, freedom)| (variance / middle, *freedom)).collect();
+    let at = |freedom: f64| {
+        let variance = common_variance(&units, freedom);
+        (log_density(&units, variance, freedom) - ALIKE / freedom, variance, freedom)
+    };
+    let (least, most) = FREEDOMS;
+    let doublings = (most / least).log2().round() as i32;
+    let grid: Vec<(f64, f64, f64)> = (0..=doublings).map(|power| at(least * 2f64.powi(power))).collect();
+    let infinite = at(f64::INFINITY);
+    let best = (0..grid.len()).max_by(|a, b| grid[*a].0.total_cmp(&grid[*b].0)).unwrap_or(0);
+    if infinite.0 >= grid[best].0 {
+        return (infinite.1 * middle, f64::INFINITY);
     }
-    (scatter - (values.len() as f64 - 1.0)) / (sum - squares / sum)
+    // Golden sections of ln d₀ (Kiefer 1953).
+    let ratio = (5f64.sqrt() - 1.0) / 2.0;
+    let mut low = grid[best.saturating_sub(1)].2.ln();
+    let mut high = grid[(best + 1).min(grid.len() - 1)].2.ln();
+    while high - low > 1e-7 {
+        let (left, right) = (high - ratio * (high - low), low + ratio * (high - low));
+        if at(left.exp()).0 < at(right.exp()).0 { low = left } else { high = right }
+    }
+    let (_, variance, freedom) = at(((low + high) / 2.0).exp());
+    (variance * middle, freedom)
 }
 
-fn weighted_mean(values: &[f64], weight: impl Fn(usize) -> f64) -> f64 {
-    let (mut sum, mut weights) = (0.0, 0.0);
-    for (group, value) in values.iter().enumerate() {
-        sum += weight(group) * value;
-        weights += weight(group);
+/// The most likely s₀² for a given d₀: the root of `Σ (d_g + d₀)·d_g x_g/(d₀ + d_g x_g) − d_g` with `x_g = s²_g/s₀²`, which
+/// falls in s₀²; for an infinite d₀ the pooled variance.
+fn common_variance(groups: &[(f64, f64)], freedom: f64) -> f64 {
+    if freedom.is_infinite() {
+        let total: f64 = groups.iter().map(|(_, own)| own).sum();
+        return groups.iter().map(|(variance, own)| own / total * variance).sum();
     }
-    sum / weights
+    let slope = |variance: f64| -> f64 {
+        let of = |(own, degrees): &(f64, f64)| {
+            let scaled = degrees * own / variance;
+            (degrees + freedom) * scaled / (freedom + scaled) - degrees
+        };
+        groups.iter().map(of).sum()
+    };
+    let variances = || groups.iter().map(|(variance, _)| *variance);
+    let (mut low, mut high) = (variances().fold(f64::MAX, f64::min).ln(), variances().fold(0.0, f64::max).ln());
+    while high - low > 1e-13 * (1.0 + high.abs()) {
+        let middle = (low + high) / 2.0;
+        if middle <= low || middle >= high {
+            break;
+        }
+        if slope(middle.exp()) > 0.0 { low = middle } else { high = middle }
+    }
+    ((low + high) / 2.0).exp()
+}
+
+/// `Σ ln f(s²_g)` under s₀² and d₀.
+fn log_density(groups: &[(f64, f64)], variance: f64, freedom: f64) -> f64 {
+    let of = |(own, degrees): &(f64, f64)| {
+        let (half, ratio) = (degrees / 2.0, own / variance);
+        if freedom.is_infinite() {
+            return half * half.ln() - ln_gamma(half) + (half - 1.0) * ratio.ln() - half * ratio - variance.ln();
+        }
+        let both = half + freedom / 2.0;
+        ln_gamma(both) - ln_gamma(half) - ln_gamma(freedom / 2.0)
+            + half * (degrees / freedom).ln()
+            + (half - 1.0) * ratio.ln()
+            - both * (degrees * ratio / freedom).ln_1p()
+            - variance.ln()
+    };
+    groups.iter().map(of).sum()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -11,7 +11,7 @@ pub fn broken(evaluation: &Evaluation, exposure: Option<f64>, settings: &Constra
     let mut found = Vec::new();
     let mut most = |what: &str, value: f64, bound: Option<f64>, setting: &str| {
         // What is no number holds no bound.
-        if let Some(bound) = bound.filter(|bound| !(value <= *bound)) {
+        if let Some(bound) = bound.filter(|bound| value.is_nan() || value > *bound) {
             found.push(format!("{what} is {value:.4}, and gate.constraints.{setting} allows {bound}"));
         }
     };
@@ -23,7 +23,7 @@ pub fn broken(evaluation: &Evaluation, exposure: Option<f64>, settings: &Constra
     );
     most("the payout's drawdown", payout.max_drawdown, settings.drawdown, "drawdown");
     most("the feature exposure", exposure.unwrap_or(f64::NAN), settings.feature_exposure, "feature_exposure");
-    if let Some(bound) = settings.positive_eras.filter(|bound| !(payout.positive_share >= *bound)) {
+    if let Some(bound) = settings.positive_eras.filter(|bound| payout.positive_share < *bound) {
         found.push(format!(
             "{:.1} % of the eras are positive, and gate.constraints.positive_eras asks for {:.1} %",
             payout.positive_share * 100.0,
@@ -62,7 +62,10 @@ mod tests {
         };
         assert_eq!(broken(&evaluation(), Some(0.2), &loose), Vec::<String>::new());
         let cases: [(&str, ConstraintSettings); 4] = [
-            ("correlation_with_benchmark", ConstraintSettings { correlation_with_benchmark: Some(0.39), ..loose.clone() }),
+            (
+                "correlation_with_benchmark",
+                ConstraintSettings { correlation_with_benchmark: Some(0.39), ..loose.clone() },
+            ),
             ("drawdown", ConstraintSettings { drawdown: Some(0.29), ..loose.clone() }),
             ("feature_exposure", ConstraintSettings { feature_exposure: Some(0.19), ..loose.clone() }),
             ("positive_eras", ConstraintSettings { positive_eras: Some(0.63), ..loose.clone() }),

@@ -385,12 +385,7 @@ impl Default for EraNoise {
 
 impl EraNoise {
     /// Of differences by fold (empty for a fold without cells).
-    fn of(
-        differences: &[Vec<f64>],
-        cells: &Cells,
-        incumbent: &Scores,
-        ground: &Ground<'_>,
-    ) -> Result<Self, GateError> {
+    fn of(differences: &[Vec<f64>], cells: &Cells, incumbent: &Scores, ground: &Ground<'_>) -> Result<Self, GateError> {
         let means = era_means(incumbent);
         let total = differences.iter().map(Vec::len).sum::<usize>() as f64;
         let (mut variance, mut rest, mut squares, mut lag) = (0.0, 0.0, 0.0, 0);

@@ -105,7 +105,9 @@ pub enum GateError {
         what: &'static str,
     },
     /// The incumbent has fewer seeds than a comparison needs.
-    #[error("the incumbent has {found} seeds: at least {needed} are needed before a candidate is judged. Measure it again")]
+    #[error(
+        "the incumbent has {found} seeds: at least {needed} are needed before a candidate is judged. Measure it again"
+    )]
     TooFewSeeds {
         /// How many there are.
         found: usize,

@@ -23,8 +23,9 @@ fn noise(eras: &[u32], incumbent: &Scores) -> f64 {
     }
     let of_seed = |payout: &Vec<f64>| places.iter().filter_map(|place| payout.get(*place)).copied().collect::<Vec<_>>();
     let by_seed: Vec<Vec<f64>> = incumbent.seeds.iter().map(|seed| of_seed(&seed.payout)).collect();
-    let eras: Vec<f64> =
-        (0..places.len()).map(|at| mean(&by_seed.iter().filter_map(|own| own.get(at)).copied().collect::<Vec<_>>())).collect();
+    let eras: Vec<f64> = (0..places.len())
+        .map(|at| mean(&by_seed.iter().filter_map(|own| own.get(at)).copied().collect::<Vec<_>>()))
+        .collect();
     let seeds: Vec<f64> = by_seed.iter().map(|own| mean(own)).collect();
     let of_seeds = if seeds.len() > 1 { variance(&seeds) } else { 0.0 };
     let found = variance(&eras) / eras.len() as f64 + of_seeds;

@@ -185,7 +185,11 @@ impl Race {
         if chance < self.design.futility {
             let kind = if contrast.delta > 0.0 { Kind::Futile } else { Kind::Worse };
             let words = if contrast.delta > 0.0 {
-                format!("too little hope: chance {:.0} % of being kept, under {:.0} %", chance * 100.0, self.design.futility * 100.0)
+                format!(
+                    "too little hope: chance {:.0} % of being kept, under {:.0} %",
+                    chance * 100.0,
+                    self.design.futility * 100.0
+                )
             } else {
                 "no better than the incumbent".into()
             };
@@ -199,7 +203,11 @@ impl Race {
         let whole = self.cells.whole_seeds().len();
         let upto = if whole == 0 { 1 } else { self.next_look() };
         let missing = self.design.seeds[..upto].iter().flat_map(|seed| {
-            self.design.order.iter().map(move |fold| (*fold, *seed)).filter(|(fold, seed)| !self.cells.has(*fold, *seed))
+            self.design
+                .order
+                .iter()
+                .map(move |fold| (*fold, *seed))
+                .filter(|(fold, seed)| !self.cells.has(*fold, *seed))
         });
         missing.take(self.design.cells_at_once.max(1)).collect()
     }
@@ -215,13 +223,16 @@ impl Race {
     /// The bounds of all looks, as far as things are known now, and the chance of passing the last.
     fn prospects(&self, contrast: &Contrast, incumbent: usize) -> Result<Prospects, GateError> {
         let seeds_at = |look: usize| incumbent.max(self.incumbent_at(look));
-        let variances: Vec<f64> =
-            self.looks.iter().map(|look| contrast.variance_at(*look, seeds_at(*look))).collect();
+        let variances: Vec<f64> = self.looks.iter().map(|look| contrast.variance_at(*look, seeds_at(*look))).collect();
         let last = self.looks.len() - 1;
         let final_variance = variances[last];
         let fractions: Vec<f64> = variances
             .iter()
-            .map(|variance| if *variance > 0.0 { (final_variance / variance).clamp(f64::MIN_POSITIVE, 1.0) } else { 1.0 })
+            .map(
+                |variance| {
+                    if *variance > 0.0 { (final_variance / variance).clamp(f64::MIN_POSITIVE, 1.0) } else { 1.0 }
+                },
+            )
             .collect();
         let fractions = ascending(fractions);
         let road = |level: f64, margin: f64, least: f64| -> Result<Road, GateError> {
@@ -244,13 +255,7 @@ impl Race {
         })
     }
 
-    fn ruling(
-        &self,
-        kind: Kind,
-        words: String,
-        contrast: &Contrast,
-        prospects: &Prospects,
-    ) -> Result<Step, GateError> {
+    fn ruling(&self, kind: Kind, words: String, contrast: &Contrast, prospects: &Prospects) -> Result<Step, GateError> {
         let seeds = self.cells.whole_seeds().len();
         let look = self.looks.iter().position(|look| *look == seeds);
         Ok(Step::Done(Box::new(Ruling {
@@ -290,9 +295,8 @@ impl Prospects {
 
 /// The required seeds, doubled and doubled again, up to the most.
 pub fn looks(required: usize, most: usize) -> Vec<usize> {
-    let mut looks: Vec<usize> = std::iter::successors(Some(required), |seeds| Some(seeds * 2))
-        .take_while(|seeds| *seeds < most)
-        .collect();
+    let mut looks: Vec<usize> =
+        std::iter::successors(Some(required), |seeds| Some(seeds * 2)).take_while(|seeds| *seeds < most).collect();
     looks.push(most);
     looks
 }

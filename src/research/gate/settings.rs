@@ -41,7 +41,7 @@ impl Default for GateSettings {
             trials: 100,
             min_effect: MinEffect::Payout(0.0005),
             power: 0.8,
-            futility: 0.2,
+            futility: 0.3,
             most_seeds: None,
             incumbent_seeds: 12,
             remeasure: RemeasureSettings::default(),

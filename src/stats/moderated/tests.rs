@@ -1,22 +1,13 @@
-//! Moderated variances against limma's formulas in scipy, and what must hold for any.
+//! Moderated variances against the same likelihood in scipy, and what must hold for any.
 
 use proptest::prelude::*;
 use serde::Deserialize;
 
-use super::polygamma::tetragamma;
 use super::*;
 
 #[derive(Deserialize)]
 struct Fixtures {
-    polygamma: Vec<Polygamma>,
     moderated: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Polygamma {
-    x: f64,
-    trigamma: f64,
-    tetragamma: f64,
 }
 
 #[derive(Deserialize)]
@@ -31,32 +22,27 @@ fn fixtures() -> Fixtures {
     serde_json::from_str(include_str!("../../../tests/fixtures/statistics.json")).expect("of this shape")
 }
 
-/// Series and recurrences on either side round differently in the last digits only.
+/// scipy's F and chi-squared densities, and its own search. The maximum is flat: what is found in d₀ agrees to a relative
+/// 1e-4, and s₀² far better.
 #[test]
-fn polygamma_agrees_with_scipy() {
-    for case in fixtures().polygamma {
-        assert!((trigamma(case.x) / case.trigamma - 1.0).abs() < 1e-12, "trigamma {}", case.x);
-        assert!((tetragamma(case.x) / case.tetragamma - 1.0).abs() < 1e-12, "tetragamma {}", case.x);
-        assert!((trigamma_inverse(case.trigamma) / case.x - 1.0).abs() < 1e-5, "inverse {}", case.x);
-    }
-    for x in [1e-3, 0.2, 1.0, 9.0, 400.0, 9e5] {
-        assert!((trigamma_inverse(trigamma(x)) / x - 1.0).abs() < 1e-9, "inverse {x}");
-    }
-}
-
-/// scipy solves for d₀ by bisection to 1e-13; what the logarithms lose comes to a relative 1e-8 at most.
-#[test]
-fn agrees_with_limmas_formulas() {
+fn agrees_with_the_likelihood_in_scipy() {
     let cases = fixtures().moderated;
     assert!(cases.len() >= 5 && cases.iter().any(|case| case.freedom.is_none()));
     for case in cases {
         let found = prior(&case.samples).expect("valid").expect("enough groups");
-        assert!((found.variance / case.variance - 1.0).abs() < 1e-8, "{found:?} for {}", case.variance);
+        assert!((found.variance / case.variance - 1.0).abs() < 1e-5, "{found:?} for {}", case.variance);
         match case.freedom {
-            Some(wanted) => assert!((found.freedom / wanted - 1.0).abs() < 1e-8, "{found:?} for {wanted}"),
+            Some(wanted) => assert!((found.freedom / wanted - 1.0).abs() < 1e-4, "{found:?} for {wanted}"),
             None => assert_eq!(found.freedom, f64::INFINITY),
         }
     }
+}
+
+/// One variance with ninety-five degrees of freedom is not moved by a few with one.
+#[test]
+fn what_is_known_well_is_not_drowned_by_what_is_hardly_known() {
+    let found = prior(&[(1.0, 95.0), (0.001, 1.0), (2.5, 1.0), (0.3, 1.0)]).expect("valid").expect("enough groups");
+    assert!(found.freedom > 20.0 && (found.variance - 1.0).abs() < 0.1, "{found:?}");
 }
 
 #[test]
