@@ -63,7 +63,11 @@ impl Session<'_> {
             (Ok(_), Errand::Audit { .. }) => "audited".into(),
             (Ok(_), Errand::Remeasure) => "measured again".into(),
         };
-        self.end(reason).await.and(done)
+        // The errand's own error is the one to report, not that its end could not be written as well.
+        let ended = self.end(reason).await;
+        let outcome = done?;
+        ended?;
+        Ok(outcome)
     }
 
     async fn errand(&mut self, errand: &Errand) -> Result<Outcome> {

@@ -126,12 +126,14 @@ fn agree_with_notebook(
     let missing_in_ledger =
         records.iter().any(|record| trials.ended.get(&record.trial).is_none_or(|own| !same_trial(own, record)));
     let missing_in_head = trials.committed.iter().any(|trial| !in_head.contains_key(trial));
+    let remeasured = notebook.head_remeasurements()?;
+    let disagree = remeasurements_disagree(ledger, &remeasured);
     // A trial that waits for its commit, in a session that was on another branch and made no commit at all.
     let elsewhere = !trials.pending.is_empty()
         && trials.committed.is_empty()
         && records.is_empty()
         && trials.branch.as_deref().is_some_and(|branch| branch != notebook.branch());
-    if !missing_in_ledger && !missing_in_head && !elsewhere {
+    if !missing_in_ledger && !missing_in_head && !disagree && !elsewhere {
         for record in trials.pending.iter().filter(|record| in_head.contains_key(&record.trial)) {
             ledger.append(now, Event::TrialCommitted { trial: record.trial })?;
         }
@@ -140,7 +142,7 @@ fn agree_with_notebook(
     let time = now.strftime("%Y%m%dT%H%M%SZ");
     let branch = trials.branch.as_deref().unwrap_or("unknown").replace('/', "-");
     let archive = lab.make_state()?.join(format!("ledger-{branch}-{time}.jsonl"));
-    let archived = ledger.rebuild(&records, &notebook.head_remeasurements()?, &archive, now)?;
+    let archived = ledger.rebuild(&records, &remeasured, &archive, now)?;
     let count = match records.len() {
         1 => "1 trial".to_owned(),
         count => format!("{count} trials"),
@@ -155,6 +157,30 @@ fn agree_with_notebook(
     };
     ledger.append(now, Event::Recovered { what: what.clone() })?;
     Ok(Some(what))
+}
+
+/// Whether a re-measurement is in one of the two only: HEAD has one that the ledger does not tell of, or the last one of a
+/// trial that the ledger has a commit of is not the one in HEAD (a person took that commit back).
+fn remeasurements_disagree(ledger: &Ledger, in_head: &[Remeasurement]) -> bool {
+    let identity = |found: &Remeasurement| (found.trial, found.after_trial, found.ended.clone());
+    let in_head: BTreeMap<u32, _> = in_head.iter().map(|found| (found.trial, identity(found))).collect();
+    let (mut told, mut committed) = (BTreeSet::new(), BTreeMap::new());
+    let mut last = None;
+    for event in ledger.events() {
+        match event {
+            Event::Remeasured { found } => {
+                last = Some(identity(found));
+                told.extend(last.clone());
+            }
+            Event::RemeasurementCommitted { trial } => {
+                committed.extend(last.take().map(|identity| (*trial, identity)));
+            }
+            _ => {}
+        }
+    }
+    // One that waits for its commit may be there already.
+    let agrees = |(trial, identity): (&u32, &_)| in_head.get(trial) == Some(identity) || in_head.get(trial) == last.as_ref();
+    in_head.values().any(|identity| !told.contains(identity)) || !committed.iter().all(agrees)
 }
 
 /// Whether two records are of the same trial. Numbers are not compared: they may differ in how they were rounded.

@@ -196,7 +196,7 @@ pub(crate) use tests::sample;
 mod tests {
     use super::*;
     use crate::research::trial::{
-        Judgement, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, Usage,
+        Judgement, JudgementKind, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, Usage,
     };
 
     /// A record with everything in it.
@@ -245,10 +245,15 @@ mod tests {
             }),
             judgement: Some(Judgement {
                 keep: verdict == Verdict::Keep,
+                kind: if verdict == Verdict::Keep { JudgementKind::Better } else { JudgementKind::NotBetter },
                 delta: 0.0013,
                 standard_error: 0.0004,
                 p_value: 0.002,
                 seeds: 3,
+                level: Some(0.0005),
+                between_seeds: Some(0.0003),
+                between_eras: Some(0.0002),
+                degrees_of_freedom: Some(17.5),
                 reason: "above the minimum effect".into(),
             }),
             wall_seconds: 13.0,

@@ -102,7 +102,7 @@ pub fn noise_floor(scores: &Scores, terms: &Terms<'_>) -> Result<NoiseFloor, Gat
     let of_cells = mean(&cells.iter().map(|of_fold| variance(of_fold)).collect::<Vec<_>>());
     let era_error = terms.eras.of(&scores.eras)?.error_of_mean(&eras)?.standard_error;
     let comparison = (moderated * (1.0 / terms.most_seeds as f64 + 1.0 / terms.incumbent_seeds as f64)).sqrt();
-    Ok(NoiseFloor {
+    let floor = NoiseFloor {
         trial: 0,
         protocol_hash: String::new(),
         data_hash: String::new(),
@@ -119,7 +119,21 @@ pub fn noise_floor(scores: &Scores, terms: &Terms<'_>) -> Result<NoiseFloor, Gat
         level: terms.level,
         power: terms.power,
         detectable: comparison * (contrast::beyond(terms.level) + contrast::beyond(1.0 - terms.power)),
-    })
+    };
+    let numbers = [
+        floor.payout,
+        floor.standard_error,
+        floor.between_seeds,
+        floor.between_folds,
+        floor.between_eras,
+        floor.between_cells,
+        floor.detectable,
+    ];
+    if numbers.iter().all(|number| number.is_finite()) {
+        Ok(floor)
+    } else {
+        Err(GateError::Plan("the noise floor is no finite number: are the payouts too large, or folds or seeds missing?".into()))
+    }
 }
 
 /// The smallest gain that counts, in payout: as configured, or by the last calibration.
@@ -134,3 +148,6 @@ pub fn min_effect(settings: &GateSettings, floor: Option<&NoiseFloor>) -> f64 {
 pub fn counts_eras(settings: &GateSettings) -> bool {
     settings.claim == Claim::NewEras
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,4 +69,4 @@ pub fn mean(values: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

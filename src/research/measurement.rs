@@ -39,3 +39,6 @@ pub fn scores(cells: &[CellScore], folds: usize) -> Scores {
         seeds: whole.map(|(seed, eras)| SeedPayouts { seed, payout: eras.values().copied().collect() }).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

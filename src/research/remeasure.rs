@@ -117,3 +117,6 @@ pub fn cells(scores: &Scores, ground: &Ground<'_>) -> Result<Cells, GateError> {
     }
     Ok(cells)
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,9 @@ use super::{FEWEST_ERAS, mean};
 use crate::research::trial::Scores;
 use crate::stats::moderated::Prior;
 
+/// A difference of payouts below this share of the largest payout is what rounding leaves of payouts that are alike.
+const ROUNDING: f64 = 64.0 * f64::EPSILON;
+
 /// The cells of a candidate: payouts by fold and seed, folds in the protocol's order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cells {
@@ -135,6 +138,10 @@ impl Contrast {
         if incumbent.seeds.len() < 2 {
             return Err(GateError::TooFewSeeds { found: incumbent.seeds.len(), needed: 2 });
         }
+        if cells.folds.len() != ground.folds.len() {
+            let (found, wanted) = (cells.folds.len(), ground.folds.len());
+            return Err(GateError::Plan(format!("the candidate has cells of {found} folds, and the protocol {wanted}")));
+        }
         let place = places(incumbent, ground)?;
         let incumbent_means = era_means(incumbent);
         let mut differences: Vec<Vec<f64>> = Vec::new();
@@ -150,6 +157,8 @@ impl Contrast {
             return Err(GateError::TooFewEras { found: count });
         }
         let delta = differences.iter().flatten().sum::<f64>() / count as f64;
+        // Without any noise a difference that rounding made would be as sure as any.
+        let delta = if delta.abs() <= ROUNDING * largest(cells, incumbent) { 0.0 } else { delta };
         let shares = Shares::of(cells, ground);
         let incumbent_seeds = incumbent.seeds.len() as f64 / shares.whole;
         let candidate_seeds = 1.0 / shares.cells;
@@ -419,6 +428,13 @@ fn groups(differences: &[Vec<f64>], ground: &Ground<'_>) -> Vec<(Vec<u32>, Vec<f
         used.into_iter().flat_map(|(eras, values)| eras.into_iter().zip(values)).collect();
     together.sort_by_key(|(era, _)| *era);
     vec![together.into_iter().unzip()]
+}
+
+/// The largest payout of either side, without its sign.
+fn largest(cells: &Cells, incumbent: &Scores) -> f64 {
+    let own = cells.folds.iter().flatten().flat_map(|(_, payout)| payout);
+    let theirs = incumbent.seeds.iter().flat_map(|seed| &seed.payout);
+    own.chain(theirs).fold(0.0, |largest, payout| largest.max(payout.abs()))
 }
 
 /// Mean over seeds of each era.

@@ -87,6 +87,9 @@ impl Race {
         if !(design.level > 0.0 && design.level < 1.0) {
             return wrong("a level must be above 0 and below 1");
         }
+        if design.simplify.is_some_and(|(margin, alpha)| !(margin >= 0.0 && margin.is_finite() && alpha > 0.0 && alpha < 1.0)) {
+            return wrong("a margin must be a number of at least 0, and its level above 0 and below 1");
+        }
         if !(0.0..1.0).contains(&design.futility) || !design.min_effect.is_finite() {
             return wrong("futility must be at least 0 and below 1, and the minimum effect a number");
         }
@@ -100,6 +103,12 @@ impl Race {
     /// # Errors
     /// A cell that was not asked for.
     pub fn add(&mut self, fold: usize, seed: u64, payout: Vec<f64>) -> Result<(), GateError> {
+        if !self.design.seeds.contains(&seed) {
+            return Err(GateError::StrayCell { fold, seed, what: "is of no seed of the candidate" });
+        }
+        if self.design.folds.get(fold).is_some_and(|eras| eras.len() != payout.len()) {
+            return Err(GateError::StrayCell { fold, seed, what: "has not the fold's eras" });
+        }
         self.cells.add(fold, seed, payout)
     }
 
@@ -230,9 +239,14 @@ impl Race {
             let bounds = bounds(level, &fractions)?;
             // A look without information of its own has no bound of its own.
             let t = contrast.t_at(bounds[last], self.looks[last], seeds_at(self.looks[last]))?;
-            let needed = (t * final_variance.sqrt()).max(least + margin);
             let now = contrast.variance().max(final_variance);
-            let hope = predictive_power(contrast.delta + margin - needed, now, final_variance, 0.0)?;
+            let hope = if t.is_finite() {
+                let needed = (t * final_variance.sqrt()).max(least + margin);
+                predictive_power(contrast.delta + margin - needed, now, final_variance, 0.0)?
+            } else {
+                // A level too small for any bound.
+                0.0
+            };
             Ok(Road { bounds, margin, hope })
         };
         Ok(Prospects {
