@@ -109,10 +109,7 @@ pub fn audit_text(report: &AuditReport) -> String {
         power(&mut out, &planted, report);
     }
     let (first, most) = report.candidate_seeds;
-    out.row(
-        "seeds",
-        &format!("{first} to {most} of a candidate before it is kept"),
-    );
+    out.row("seeds", &format!("{first} to {most} of a candidate before it is kept"));
     out.row(
         "mind",
         &format!(

@@ -10,10 +10,10 @@ use crate::lab::live::Live;
 use crate::research::event::Event;
 use crate::research::foreign::one_line;
 use crate::research::gate::level::promise;
-use crate::research::gate::{self, KnownEras};
 use crate::research::gate::pool::noise_between_seeds;
-use crate::research::history::History;
 use crate::research::gate::settings::{Control, GateSettings};
+use crate::research::gate::{self, KnownEras};
+use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
 use crate::research::session_statistics::{SessionStatistics, session_statistics};
 use crate::research::trial::{TrialRecord, Verdict};
@@ -271,10 +271,7 @@ fn near(miss: NearMiss, history: &History) -> Near {
 
 /// A trial on one line.
 pub fn line(record: &TrialRecord, history: &History) -> Line {
-    Line {
-        demoted: history.is_demoted(record.trial),
-        ..line_of(record)
-    }
+    Line { demoted: history.is_demoted(record.trial), ..line_of(record) }
 }
 
 /// A trial on one line, as it ended.

@@ -249,9 +249,9 @@ fn judgement_text(judged: &Judgement, cells: Option<usize>) -> String {
     if let (Some(seeds), Some(eras)) = (judged.between_seeds, judged.between_eras) {
         row("noise", format!("{seeds:.5} of seeds, {eras:.5} of eras"));
     }
-    let freedom = judged.degrees_of_freedom.map_or_else(String::new, |freedom| {
-        format!(" by Student's t with {freedom:.1} degrees of freedom")
-    });
+    let freedom = judged
+        .degrees_of_freedom
+        .map_or_else(String::new, |freedom| format!(" by Student's t with {freedom:.1} degrees of freedom"));
     row("p-value", format!("{}{freedom}, one-sided, of this look alone", p_value(judged.p_value)));
     if let Some(level) = judged.level {
         row("level", format!("{} for the whole trial, shared among its looks", p_value(level)));

@@ -154,12 +154,12 @@ fn table(record: &TrialRecord, measured: &Measurement, incumbent: Option<&Measur
             signed(judgement.delta),
             plain(judgement.standard_error),
             p_value(judgement.p_value),
-            record.cells_of_no_whole_seed().map_or_else(
-                || format!("seeds {}", judgement.seeds),
-                |cells| format!("cells {cells}, no seed whole")
-            )
+            record
+                .cells_of_no_whole_seed()
+                .map_or_else(|| format!("seeds {}", judgement.seeds), |cells| format!("cells {cells}, no seed whole"))
         ));
-        if let (Some(seeds), Some(eras), Some(level)) = (judgement.between_seeds, judgement.between_eras, judgement.level)
+        if let (Some(seeds), Some(eras), Some(level)) =
+            (judgement.between_seeds, judgement.between_eras, judgement.level)
         {
             lines.push(format!(
                 "  noise of seeds {}, of eras {}; level of this trial {}",

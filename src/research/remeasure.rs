@@ -86,10 +86,12 @@ pub fn remeasure(evidence: &Evidence<'_>, ground: &Ground<'_>) -> Result<Remeasu
     let contrast = Contrast::of(&cells(fresh, ground)?, theirs, ground)?;
     let (gain, error, p) = (contrast.delta, contrast.variance().sqrt(), contrast.p_value(0.0)?);
     (found.gain, found.gain_error, found.p_value) = (Some(gain), Some(error), Some(p));
-    let over = format!("{gain:+.4} ± {error:.4} over trial {predecessor:06} on {} fresh seeds, p {}", payouts.len(), short(p));
+    let over =
+        format!("{gain:+.4} ± {error:.4} over trial {predecessor:06} on {} fresh seeds, p {}", payouts.len(), short(p));
     if p > *level {
         found.demoted_to = Some(*predecessor);
-        found.reason = format!("its gain did not stand: {over}, above {level}; trial {predecessor:06} is the incumbent again");
+        found.reason =
+            format!("its gain did not stand: {over}, above {level}; trial {predecessor:06} is the incumbent again");
     } else {
         found.reason = format!("its gain stands: {over}");
     }

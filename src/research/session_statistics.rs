@@ -15,10 +15,10 @@ use super::gate::{self, KnownEras, contrast, level, pool};
 use super::history::History;
 use super::remeasure::Remeasurement;
 use super::trial::{JudgementKind, TrialRecord, Verdict};
+use crate::stats::deflated::deflated;
 use crate::stats::interval::{student, student_quantile};
 use crate::stats::overfitting::{BLOCKS, probability_of_overfitting};
 use crate::stats::shrinkage::{normal_means, truncated};
-use crate::stats::deflated::deflated;
 
 /// The confidence of every interval here.
 const CONFIDENCE: f64 = 0.95;
@@ -206,8 +206,7 @@ fn overfitting(trials: &[&TrialRecord], required: usize) -> Overfitting {
     let enough = || measured().filter(|scores| !scores.seeds.is_empty() && scores.seeds.len() >= required);
     // Those of a protocol are scored on the same eras; anything else cannot be compared.
     let Some(eras) = enough().next().map(|scores| &scores.eras) else { return Overfitting::default() };
-    let series: Vec<Vec<f64>> =
-        enough().filter(|scores| scores.eras == *eras).map(contrast::era_means).collect();
+    let series: Vec<Vec<f64>> = enough().filter(|scores| scores.eras == *eras).map(contrast::era_means).collect();
     let trials = series.len();
     if trials < FEWEST_TRIALS {
         return Overfitting { trials, ..Overfitting::default() };

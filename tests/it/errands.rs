@@ -23,7 +23,11 @@ fn the_noise_floor_is_measured_and_stays() {
     let lab = quick();
     // Nothing is prepared: it sees to that, and measures the baseline first.
     let floor = lab.run(&["calibrate", "--seeds", "5", "--json"]).exits(0).json();
-    assert_eq!((&floor["trial"], &floor["seeds"]), (&json!(0), &json!(9)), "three, one more to compare with, five: {floor}");
+    assert_eq!(
+        (&floor["trial"], &floor["seeds"]),
+        (&json!(0), &json!(9)),
+        "three, one more to compare with, five: {floor}"
+    );
     // Computed again, from the ledger.
     let mut payouts: Vec<f64> = Vec::new();
     let ended = lab.events("trial_ended");
@@ -39,7 +43,8 @@ fn the_noise_floor_is_measured_and_stays() {
     let mean = payouts.iter().sum::<f64>() / 9.0;
     let sd = (payouts.iter().map(|payout| (payout - mean).powi(2)).sum::<f64>() / 8.0).sqrt();
     assert!((number(&floor["between_seeds"]) - sd).abs() < 1e-9 && (number(&floor["payout"]) - mean).abs() < 1e-9);
-    for name in ["between_folds", "between_eras", "between_cells", "standard_error", "detectable", "min_effect_if_auto"] {
+    for name in ["between_folds", "between_eras", "between_cells", "standard_error", "detectable", "min_effect_if_auto"]
+    {
         assert!(number(&floor[name]) > 0.0, "{name}: {floor}");
     }
     assert_eq!(floor["min_effect"], 0.0005);
@@ -50,7 +55,9 @@ fn the_noise_floor_is_measured_and_stays() {
     lab.edit("autoresearch.yaml", "min_effect: 0.0005 ", "min_effect: auto ");
     lab.commit("by the noise floor");
     let text = lab.run(&["calibrate", "--seeds", "1"]).exits(0).stdout;
-    for words in ["noise floor of trial 000000: baseline", "over 10 seeds", "detectable", "auto asks of a keep from now on"] {
+    for words in
+        ["noise floor of trial 000000: baseline", "over 10 seeds", "detectable", "auto asks of a keep from now on"]
+    {
         assert!(text.contains(words), "{words} in: {text}");
     }
     lab.run(&["calibrate", "--seeds", "0"]).exits(2).says(&["0 is not in 1..=1000"]);
@@ -82,7 +89,11 @@ fn the_gate_is_audited_and_nothing_is_kept() {
     assert!(number(&rows[0]["keeps"]) <= 1.0 && number(&rows[0]["interval"][1]) < 1.0, "{audit}");
     // A thousand is beyond any noise: kept at the first look, with three seeds.
     let sure = &rows[1];
-    assert_eq!((&sure["proposals"], &sure["keeps"], &sure["plain_keeps"]), (&json!(2), &json!(2), &json!(2)), "{audit}");
+    assert_eq!(
+        (&sure["proposals"], &sure["keeps"], &sure["plain_keeps"]),
+        (&json!(2), &json!(2), &json!(2)),
+        "{audit}"
+    );
     assert_eq!(number(&sure["seeds"]), 3.0);
     assert_eq!(lab.events("audited").len(), 1);
     assert_eq!((lab.read("model.yaml"), lab.git(&["rev-parse", "HEAD"])), (model, head), "an audit keeps nothing");
@@ -127,7 +138,10 @@ fn the_incumbent_is_measured_again_on_fresh_seeds() {
     assert_eq!((&first["trial"], &first["predecessor"], &first["demoted_to"]), (&json!(0), &Value::Null, &Value::Null));
     let protocol = [42, 17, 73];
     let seeds = first["seeds"].as_array().expect("seeds").clone();
-    assert!(seeds.len() == 6 && seeds.iter().all(|seed| !protocol.contains(&seed.as_i64().expect("a seed"))), "{first}");
+    assert!(
+        seeds.len() == 6 && seeds.iter().all(|seed| !protocol.contains(&seed.as_i64().expect("a seed"))),
+        "{first}"
+    );
     let again = lab.run(&["remeasure"]).exits(0).stdout;
     for words in ["trial 000000 stands: baseline", "selected", "fresh", "no predecessor"] {
         assert!(again.contains(words), "{words} in: {again}");

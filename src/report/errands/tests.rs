@@ -42,7 +42,9 @@ fn a_noise_floor_says_what_it_can_detect_and_what_auto_would_ask() {
     let text = plain(&noise_floor_text(&floor(), "GELU", &settings)).replace(&promise(&settings), "PROMISE");
     assert_eq!(text, lines.join("\n"));
     let auto = GateSettings { min_effect: MinEffect::Auto, ..settings };
-    assert!(noise_floor_text(&floor(), "GELU", &auto).contains("which gate.min_effect: auto asks of a keep from now on"));
+    assert!(
+        noise_floor_text(&floor(), "GELU", &auto).contains("which gate.min_effect: auto asks of a keep from now on")
+    );
 }
 
 fn report(rows: &[(f64, u32, u32, u32)]) -> AuditReport {
@@ -99,7 +101,8 @@ fn planted_gains_make_a_power_curve() {
         assert!(text.lines().any(|own| own == line), "{line}\n{text}");
     }
     assert!(!text.contains("false keeps"));
-    let cut = AuditReport { given_up: Some("asked to stop".into()), between_seeds: 0.0, ..report(&[(0.0024, 1, 0, 1)]) };
+    let cut =
+        AuditReport { given_up: Some("asked to stop".into()), between_seeds: 0.0, ..report(&[(0.0024, 1, 0, 1)]) };
     assert!(audit_text(&cut).contains("given up       asked to stop; what follows is of the proposals until then"));
     assert!(plain(&audit_text(&cut)).contains("+0.00240              -   0 of 1"));
 }

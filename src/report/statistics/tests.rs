@@ -42,7 +42,12 @@ fn found() -> SessionStatistics {
         overfitting: Overfitting { probability: Some(0.125), trials: 9, splits: 12870 },
         effects: (0..6).map(|index| effect(["loss", "architecture"][index % 2], index)).collect(),
         keeps: vec![
-            KeptGain { demoted: true, fresh_gain: Some(0.0001), fresh_gain_error: Some(0.002), ..gain(3, JudgementKind::Better, Some(0.0049)) },
+            KeptGain {
+                demoted: true,
+                fresh_gain: Some(0.0001),
+                fresh_gain_error: Some(0.002),
+                ..gain(3, JudgementKind::Better, Some(0.0049))
+            },
             gain(7, JudgementKind::Simpler, None),
         ],
         fresh: Some(FreshScore {
@@ -58,7 +63,8 @@ fn found() -> SessionStatistics {
 
 #[test]
 fn each_number_has_its_words() {
-    let rows: Vec<String> = of_statistics(&found(), true).into_iter().map(|(name, text)| format!("{name}: {text}")).collect();
+    let rows: Vec<String> =
+        of_statistics(&found(), true).into_iter().map(|(name, text)| format!("{name}: {text}")).collect();
     let wanted = [
         "gate: PROMISE; the next trial's level is 5.0e-4",
         "fresh: the incumbent's payout is 0.01750 ± 0.00300 on 12 seeds that nothing was selected by, 0.01820 on the 6 it was",

@@ -95,9 +95,11 @@ fn a_category_has_a_random_effect() {
 /// μ solves (1 − Φ(2 − μ))/(1 − Φ(1.644854 − μ)) = ½ (scipy.optimize.brentq: 0.9137 standard errors).
 #[test]
 fn kept_gains_are_shrunk_by_what_they_had_to_pass() {
-    let at_level = |level: f64| move |record: &mut TrialRecord| {
-        if let Some(own) = &mut record.judgement {
-            own.level = Some(level);
+    let at_level = |level: f64| {
+        move |record: &mut TrialRecord| {
+            if let Some(own) = &mut record.judgement {
+                own.level = Some(level);
+            }
         }
     };
     let simpler = |record: &mut TrialRecord| {
