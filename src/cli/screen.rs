@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::out;
 use crate::daemon::Update;
-use crate::report::status::line;
+use crate::report::status::line_of;
 use crate::report::text::{duration, trial_line};
 use crate::research::foreign::one_line;
 use crate::research::trial::TrialRecord;
@@ -123,7 +123,7 @@ impl Screen {
             self.trained += 1;
             self.seconds += record.wall_seconds;
         }
-        self.line(&trial_line(&line(record)));
+        self.line(&trial_line(&line_of(record)));
         self.line(&format!("       {}", one_line(&record.reason, 160)));
     }
 

@@ -47,20 +47,21 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
             None
         }
     };
-    let (plateau, budget) = match Config::read(lab) {
+    let (plateau, budget, gate) = match Config::read(lab) {
         Ok(config) => {
             let own = config.phases.iter().find(|phase| history.phase() == Some(phase.name.as_str()));
-            (own.and_then(|phase| phase.plateau).unwrap_or(config.plateau), config.holdout.budget)
+            (own.and_then(|phase| phase.plateau).unwrap_or(config.plateau), config.holdout.budget, Some(config.gate))
         }
         Err(error) => {
             warnings.push(error.to_string());
-            (0, 0)
+            (0, 0, None)
         }
     };
     let answers = holdout::read(lab).unwrap_or_else(|error| {
         warnings.push(error.to_string());
         Vec::new()
     });
+    let protocol = Protocol::read(&lab.protocol()).ok();
     Ok(derive(Found {
         entries: &entries,
         history: &history,
@@ -68,7 +69,9 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
         live: live::read(lab),
         branch,
         plateau,
-        overlap: Protocol::read(&lab.protocol()).map_or(LONGEST, |protocol| overlap(&protocol.targets.score_on)),
+        overlap: protocol.as_ref().map_or(LONGEST, |protocol| overlap(&protocol.targets.score_on)),
+        required_seeds: protocol.as_ref().map_or(1, |protocol| protocol.seeds.len()),
+        gate,
         holdout: HoldoutFacts::of(&answers, entries.iter().map(|entry| &entry.event), budget),
         warnings,
         now: Timestamp::now(),

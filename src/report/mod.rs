@@ -2,5 +2,6 @@
 
 pub mod errands;
 pub mod holdout;
+mod statistics;
 pub mod status;
 pub mod text;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::foreign::{one_line, wrap};
 use super::remeasure::Remeasurement;
-use super::trial::{Measurement, TrialRecord, Usage, Verdict};
+use super::trial::{JudgementKind, Measurement, TrialRecord, Usage, Verdict};
 
 /// Titles are cut to this many characters in subjects.
 pub const TITLE: usize = 60;
@@ -75,8 +75,10 @@ pub fn remeasurement(found: &Remeasurement, title: &str) -> CommitMessage {
 
 fn subject(record: &TrialRecord) -> String {
     let title = or(one_line(&record.proposal.title, TITLE), "untitled");
+    let simplify = record.judgement.as_ref().is_some_and(|judged| judged.keep && judged.kind == JudgementKind::Simpler);
+    let simplify = if simplify { ", simplify" } else { "" };
     let result = match (record.payout(), delta(record)) {
-        (Some(payout), Some(delta)) => format!(" (payout {}, {})", plain(payout), signed(delta)),
+        (Some(payout), Some(delta)) => format!(" (payout {}, {}{simplify})", plain(payout), signed(delta)),
         (Some(payout), None) => format!(" (payout {})", plain(payout)),
         _ => String::new(),
     };
@@ -148,11 +150,13 @@ fn table(record: &TrialRecord, measured: &Measurement, incumbent: Option<&Measur
     }
     if let Some(judgement) = &record.judgement {
         lines.push(format!(
-            "  gain {} ± {}, one-sided p {}, seeds {}",
+            "  gain {} ± {}, one-sided p {}, {}",
             signed(judgement.delta),
             plain(judgement.standard_error),
             p_value(judgement.p_value),
-            judgement.seeds
+            record
+                .cells_of_no_whole_seed()
+                .map_or_else(|| format!("seeds {}", judgement.seeds), |cells| format!("cells {cells}, no seed whole"))
         ));
         if let (Some(seeds), Some(eras), Some(level)) =
             (judgement.between_seeds, judgement.between_eras, judgement.level)

@@ -17,6 +17,7 @@ pub mod near_miss;
 pub mod phases;
 pub mod remeasure;
 pub mod rules;
+pub mod session_statistics;
 pub mod settings;
 pub mod trial;
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::research::sample::{baseline, change, judged, trial};
-use crate::research::trial::Verdict;
+use crate::research::trial::{JudgementKind, Verdict};
 
 const NAMES: [&str; 13] = [
     "Trial",
@@ -38,6 +38,21 @@ fn gelu() -> TrialRecord {
     record.proposal.usage = Usage { input_tokens: 1200, output_tokens: 345, cost_usd: 0.01, seconds: 3.0 };
     record.reason = "better than the incumbent: +0.0013 ± 0.0006 over 3 seeds and 8 eras, p 0.0012 below 0.05".into();
     record
+}
+
+#[test]
+fn a_keep_that_simplifies_says_so_in_its_subject() {
+    let mut record = gelu();
+    if let Some(judged) = &mut record.judgement {
+        judged.kind = JudgementKind::Simpler;
+    }
+    let subject = message(&record, None).subject;
+    assert_eq!(subject, "keep 000042: GELU in every block (payout 0.0113, +0.0013, simplify)");
+    // Only a keep simplifies: what broke a constraint did not.
+    if let Some(judged) = &mut record.judgement {
+        judged.keep = false;
+    }
+    assert!(!message(&record, None).subject.contains("simplify"));
 }
 
 #[test]
