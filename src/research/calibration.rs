@@ -132,7 +132,9 @@ pub fn noise_floor(scores: &Scores, terms: &Terms<'_>) -> Result<NoiseFloor, Gat
     if numbers.iter().all(|number| number.is_finite()) {
         Ok(floor)
     } else {
-        Err(GateError::Plan("the noise floor is no finite number: are the payouts too large, or folds or seeds missing?".into()))
+        Err(GateError::Plan(
+            "the noise floor is no finite number: are the payouts too large, or folds or seeds missing?".into(),
+        ))
     }
 }
 

@@ -4,6 +4,7 @@ mod architecture;
 mod contract;
 mod determinism;
 mod endpoint;
+mod gate;
 mod help;
 mod holdout;
 mod kills;

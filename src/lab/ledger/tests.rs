@@ -203,16 +203,15 @@ fn the_fixture_of_version_2_still_reads() {
     let scanned = scan(&bytes, &fixture).expect("it reads");
     assert_eq!(scanned.intact, bytes.len() as u64);
     let kinds: std::collections::BTreeSet<_> = scanned.entries.iter().map(|entry| kind(&entry.event)).collect();
-    for new in
-        ["holdout_queried", "seeds_measured", "calibrated", "remeasured", "remeasurement_committed", "audited"]
-    {
+    for new in ["holdout_queried", "seeds_measured", "calibrated", "remeasured", "remeasurement_committed", "audited"] {
         assert!(kinds.contains(new), "{new}");
     }
     let history = History::from_events(scanned.entries.iter().map(|entry| &entry.event));
     assert_eq!(history.incumbent().map(|record| record.trial), Some(0), "trial 1 was taken back");
     assert!(history.is_demoted(1) && !history.is_demoted(0));
     assert_eq!(history.remeasurements().iter().map(|found| found.demoted_to).collect::<Vec<_>>(), [Some(0), None]);
-    let seeds = |scores: Option<Scores>| scores.map(|all| all.seeds.into_iter().map(|own| own.seed).collect::<Vec<_>>());
+    let seeds =
+        |scores: Option<Scores>| scores.map(|all| all.seeds.into_iter().map(|own| own.seed).collect::<Vec<_>>());
     assert_eq!(seeds(history.scores(0)), Some(vec![42, 17, 73, 1001, 1002, 1_000_001]));
     assert_eq!(seeds(history.fresh_scores(1)), Some(vec![1_000_001]));
     assert_eq!(history.noise_floor().map(|floor| floor.detectable), Some(0.0049));

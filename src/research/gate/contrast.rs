@@ -140,7 +140,9 @@ impl Contrast {
         }
         if cells.folds.len() != ground.folds.len() {
             let (found, wanted) = (cells.folds.len(), ground.folds.len());
-            return Err(GateError::Plan(format!("the candidate has cells of {found} folds, and the protocol {wanted}")));
+            return Err(GateError::Plan(format!(
+                "the candidate has cells of {found} folds, and the protocol {wanted}"
+            )));
         }
         let place = places(incumbent, ground)?;
         let incumbent_means = era_means(incumbent);

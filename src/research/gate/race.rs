@@ -87,7 +87,10 @@ impl Race {
         if !(design.level > 0.0 && design.level < 1.0) {
             return wrong("a level must be above 0 and below 1");
         }
-        if design.simplify.is_some_and(|(margin, alpha)| !(margin >= 0.0 && margin.is_finite() && alpha > 0.0 && alpha < 1.0)) {
+        if design
+            .simplify
+            .is_some_and(|(margin, alpha)| !(margin >= 0.0 && margin.is_finite() && alpha > 0.0 && alpha < 1.0))
+        {
             return wrong("a margin must be a number of at least 0, and its level above 0 and below 1");
         }
         if !(0.0..1.0).contains(&design.futility) || !design.min_effect.is_finite() {

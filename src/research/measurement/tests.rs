@@ -11,13 +11,8 @@ fn cell(fold: usize, seed: u64, eras: &[u32]) -> CellScore {
 
 #[test]
 fn only_whole_seeds_count_in_the_order_of_their_training() {
-    let cells = [
-        cell(1, 42, &[9, 13]),
-        cell(0, 42, &[1, 5]),
-        cell(0, 17, &[1, 5]),
-        cell(1, 7, &[9, 13]),
-        cell(0, 7, &[1, 5]),
-    ];
+    let cells =
+        [cell(1, 42, &[9, 13]), cell(0, 42, &[1, 5]), cell(0, 17, &[1, 5]), cell(1, 7, &[9, 13]), cell(0, 7, &[1, 5])];
     let found = scores(&cells, 2);
     assert_eq!(found.eras, [1, 5, 9, 13]);
     assert_eq!(found.seeds.iter().map(|own| own.seed).collect::<Vec<_>>(), [42, 7]);

@@ -140,7 +140,8 @@ fn by_hand() {
 fn parts_of_the_cells_by_hand() {
     let eras: Vec<u32> = (0..32).map(|at| 1 + 4 * at).collect();
     let folds: Vec<Vec<u32>> = eras.chunks(8).map(<[u32]>::to_vec).collect();
-    let rows: Vec<Vec<f64>> = (0..4).map(|seed| (0..32).map(|at| f64::from(at % 5 + seed % 3) * 1e-3).collect()).collect();
+    let rows: Vec<Vec<f64>> =
+        (0..4).map(|seed| (0..32).map(|at| f64::from(at % 5 + seed % 3) * 1e-3).collect()).collect();
     let incumbent = scores(&eras, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let known = KnownEras::new(12);
     let prior = Prior { variance: 1e-6, freedom: 10.0, pooled: 30.0 };

@@ -39,7 +39,11 @@ fn discoveries_earn_level() {
         std::iter::once(baseline(0.01)).chain((1..=20).map(|number| trial(number, verdict(number)))).collect()
     };
     let of = |kept: &[u32]| next_level(&past(records(kept)), &rules).expect("a level");
-    assert_eq!(next_level(&past(vec![baseline(0.01)]), &rules), lord_plus_plus(0.05, &[], 1), "the baseline is no test");
+    assert_eq!(
+        next_level(&past(vec![baseline(0.01)]), &rules),
+        lord_plus_plus(0.05, &[], 1),
+        "the baseline is no test"
+    );
     assert_eq!(of(&[]), lord_plus_plus(0.05, &[], 21).expect("a level"));
     assert_eq!(of(&[3, 20]), lord_plus_plus(0.05, &[3, 20], 21).expect("a level"));
     assert!(of(&[20]) > 3.0 * of(&[]) && of(&[3, 20]) > of(&[20]));
@@ -132,10 +136,8 @@ fn variances_of_all_comparable_trials_are_pooled() {
 fn the_quietest_fold_comes_first() {
     let folds: Vec<Vec<u32>> = vec![vec![1, 5], vec![9, 13], vec![17, 21], vec![25, 29]];
     // Fold 0: eras differ by 0.2; fold 1: nothing moves; fold 2: seeds differ by 0.1; fold 3: as quiet as fold 1.
-    let incumbent = scores(&[
-        &[0.1, -0.1, 0.0, 0.0, 0.05, 0.05, 0.3, 0.3],
-        &[0.1, -0.1, 0.0, 0.0, -0.05, -0.05, 0.3, 0.3],
-    ]);
+    let incumbent =
+        scores(&[&[0.1, -0.1, 0.0, 0.0, 0.05, 0.05, 0.3, 0.3], &[0.1, -0.1, 0.0, 0.0, -0.05, -0.05, 0.3, 0.3]]);
     assert_eq!(order::of_folds(&folds, &incumbent), [1, 3, 2, 0]);
     assert_eq!(order::of_folds(&folds, &Scores::default()), [0, 1, 2, 3], "nothing is known: by number");
     assert_eq!(order::of_folds(&[vec![99], vec![1, 5]], &incumbent), [1, 0], "a fold without scores is last");

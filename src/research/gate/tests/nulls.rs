@@ -16,9 +16,8 @@ const MARKET: Market = Market { folds: 4, eras_a_fold: 25, seeds: 0.003, eras: 0
 /// What a ledger of many trials would have found.
 fn known(market: &Market, rng: &mut ChaCha8Rng) -> Prior {
     let spec = market.spec(0.0, rng);
-    let trials: Vec<(f64, f64)> = (0..40)
-        .filter_map(|_| crate::research::gate::pool::of_seeds(&market.scores(&spec, 0..3, rng)))
-        .collect();
+    let trials: Vec<(f64, f64)> =
+        (0..40).filter_map(|_| crate::research::gate::pool::of_seeds(&market.scores(&spec, 0..3, rng))).collect();
     prior(&trials).expect("numbers").expect("forty groups")
 }
 
@@ -92,11 +91,9 @@ fn share(rulings: &[Ruling], kind: impl Fn(&Ruling) -> bool) -> f64 {
 /// standard errors of 2000 draws (0.0049), and not far below it.
 #[test]
 fn false_keeps_are_as_rare_as_the_level_says() {
-    for (market, most, least) in [
-        (Market { eras: 0.0, ..MARKET }, 3, 0.035),
-        (Market { eras: 0.0, ..MARKET }, 6, 0.035),
-        (MARKET, 6, 0.025),
-    ] {
+    for (market, most, least) in
+        [(Market { eras: 0.0, ..MARKET }, 3, 0.035), (Market { eras: 0.0, ..MARKET }, 6, 0.035), (MARKET, 6, 0.025)]
+    {
         let rulings = races(2000, market, 0.0, |rules| Design { futility: 0.0, ..rules }, most);
         let rate = share(&rulings, |ruling| ruling.kind.keep());
         assert!(rate <= 0.05 + 3.0 * 0.0049, "{rate} false keeps with up to {most} seeds, {market:?}");
@@ -105,7 +102,9 @@ fn false_keeps_are_as_rare_as_the_level_says() {
         let early = races(400, market, 0.0, |rules| Design { futility: 0.2, ..rules }, most);
         let kept = |rulings: &[Ruling]| rulings.iter().filter(|ruling| ruling.kind.keep()).count();
         assert!(kept(&early) <= kept(&rulings[..400]), "{} of {}", kept(&early), kept(&rulings[..400]));
-        let seeds = |rulings: &[Ruling]| rulings.iter().map(|ruling| ruling.cells).sum::<usize>() as f64 / 4.0 / rulings.len() as f64;
+        let seeds = |rulings: &[Ruling]| {
+            rulings.iter().map(|ruling| ruling.cells).sum::<usize>() as f64 / 4.0 / rulings.len() as f64
+        };
         assert!(seeds(&early) < 0.75 * most as f64, "null proposals cost {} seeds", seeds(&early));
     }
 }

@@ -120,7 +120,8 @@ fn a_huge_loss_ends_after_the_first_batch() {
 
 #[test]
 fn the_order_of_folds_is_the_order_of_training() {
-    let rules = Design { order: vec![2, 0, 3, 1], cells_at_once: 3, seeds: vec![42, 17, 73, 1, 2, 3], ..design(&MARKET, 6) };
+    let rules =
+        Design { order: vec![2, 0, 3, 1], cells_at_once: 3, seeds: vec![42, 17, 73, 1, 2, 3], ..design(&MARKET, 6) };
     let found = course(Design { futility: 0.0, ..rules }, &MARKET, 0.0, 3);
     let cells: Vec<(usize, u64)> = found.batches().into_iter().flatten().copied().collect();
     let wanted: Vec<(usize, u64)> =

@@ -40,7 +40,9 @@ fn settings_survive_being_written() {
     assert!(text.contains("these_eras") && text.contains("discovery_rate"), "{text}");
     assert_eq!(read(&text).expect("read"), settings);
     assert_eq!(read("{}").expect("all have defaults"), GateSettings::default());
-    for unknown in ["screen_alpha: 0.3", "remeasure: { every: 1 }", "constraints: { drawdowns: 1 }", "simplify: { margins: 1 }"] {
+    for unknown in
+        ["screen_alpha: 0.3", "remeasure: { every: 1 }", "constraints: { drawdowns: 1 }", "simplify: { margins: 1 }"]
+    {
         assert!(read(unknown).is_err(), "{unknown}");
     }
 }

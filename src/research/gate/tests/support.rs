@@ -70,12 +70,7 @@ impl Market {
     }
 
     /// Whole seeds.
-    pub(crate) fn scores(
-        &self,
-        spec: &Spec,
-        seeds: impl IntoIterator<Item = u64>,
-        rng: &mut ChaCha8Rng,
-    ) -> Scores {
+    pub(crate) fn scores(&self, spec: &Spec, seeds: impl IntoIterator<Item = u64>, rng: &mut ChaCha8Rng) -> Scores {
         let mut whole = |seed| {
             let payout = (0..self.folds).flat_map(|fold| self.cell(spec, fold, rng)).collect();
             SeedPayouts { seed, payout }
@@ -131,7 +126,10 @@ pub(crate) fn race(
 }
 
 /// The same with what is known of the eras, which a series of races shares, and with a claim.
-#[expect(clippy::too_many_arguments, reason = "a race has two sides, a ground and luck; a struct for tests would hide them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a race has two sides, a ground and luck; a struct for tests would hide them"
+)]
 pub(crate) fn race_over(
     eras: &KnownEras,
     claim: Claim,
