@@ -68,7 +68,7 @@ fn a_keep_that_does_not_stand_is_taken_back_and_the_next_is_compared_with_its_pr
     run(&lab, "1").exits(0);
     assert_eq!(record(&lab, 1)["verdict"], "keep", "{}", record(&lab, 1)["reason"]);
     assert_eq!(record(&lab, 1)["judgement"]["kind"], "better");
-    assert!(lab.read("model.yaml").contains("pearson"));
+    assert!(lab.read("model.yaml").contains("width: 32"));
     run(&lab, "1").exits(0);
     lab.is_clean();
     notebook_is_sound(&lab);
@@ -181,4 +181,43 @@ fn little_patience_costs_little_training() {
             assert!(["not_better", "undecided"].contains(&judged["kind"].as_str().unwrap_or_default()), "{judged}");
         }
     }
+}
+
+/// A worker that hangs in a trial's cells ends the trial by its time, not the night.
+#[test]
+fn a_race_over_its_time_is_a_timeout() {
+    let lab = TestLab::new();
+    lab.edit("autoresearch.yaml", "trial_seconds: 1800 ", "trial_seconds: 6 ");
+    lab.edit("autoresearch.yaml", "incumbent_seeds: 12 ", "incumbent_seeds: 3 ");
+    lab.commit("little time");
+    lab.run(&["run", "--trials", "1"]).exits(0);
+    let session = lab.start(&["run"]);
+    let before = lab.events("trial_ended").len();
+    let late = |event: &Value| event["record"]["verdict"] == "timeout";
+    // The worker of each trial is halted once, until a trial has ended by it: a quick one may end before.
+    let mut halted_in = None;
+    eventually("a trial takes too long", || {
+        let last = lab.ledger().pop()?;
+        let (event, trial) = (&last["event"]["event"], last["event"]["trial"].as_u64());
+        if event == "trial_started" && trial != halted_in {
+            halted_in = trial;
+            for pid in lab.processes().into_iter().filter(|pid| *pid != session.pid()) {
+                let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).expect("a process number"));
+                // It may be gone already.
+                let _ = nix::sys::signal::kill(pid, Signal::SIGSTOP);
+            }
+        }
+        lab.events("trial_ended").iter().skip(before).any(late).then_some(())
+    });
+    let ended = lab.events("trial_ended").len();
+    eventually("the night goes on", || {
+        lab.events("trial_ended").iter().skip(ended).any(|event| !late(event)).then_some(())
+    });
+    session.signal(Signal::SIGTERM);
+    session.ends().exits(0);
+    let record = lab.events("trial_ended").into_iter().find(late).expect("a timeout")["record"].clone();
+    assert_eq!((&record["judgement"], &record["measurement"]), (&Value::Null, &Value::Null), "{record}");
+    notebook_is_sound(&lab);
+    lab.is_clean();
+    lab.is_deserted();
 }
