@@ -147,7 +147,10 @@ impl Session<'_> {
                     let further = self.further_seeds(incumbent, seeds.saturating_sub(scores.seeds.len()));
                     match self.measure_seeds(incumbent, &further, SeedPurpose::Comparison).await? {
                         Flow::End(reason) => return Ok(Flow::End(reason)),
-                        Flow::On(Err(failure)) => return Ok(Flow::On(Err(failure))),
+                        Flow::On(Err((verdict, why))) => {
+                            let why = format!("the incumbent could not be measured under further seeds: {why}");
+                            return Ok(Flow::On(Err((verdict, why))));
+                        }
                         Flow::On(Ok(_)) => {}
                     }
                 }

@@ -14,7 +14,7 @@ use crate::research::commit;
 use crate::research::event::{Event, SeedPurpose};
 use crate::research::gate::{Ground, pool};
 use crate::research::remeasure::{Evidence, Remeasurement, remeasure};
-use crate::research::trial::Scores;
+use crate::research::trial::{JudgementKind, Scores};
 
 /// Where the seeds begin that only re-measurements use.
 const FRESH: u64 = 1_000_001;
@@ -39,6 +39,8 @@ impl Session<'_> {
         let (record, _) = self.incumbent()?;
         let (trial, selected) = (record.trial, record.payout().unwrap_or(f64::NAN));
         let predecessor = record.incumbent;
+        let simpler = record.judgement.as_ref().is_some_and(|judged| judged.kind == JudgementKind::Simpler);
+        let margin = if simpler { self.config.gate.simplify.clone().unwrap_or_default().margin } else { 0.0 };
         let of: Vec<u32> = std::iter::once(trial).chain(predecessor).collect();
         let count = self.config.gate.remeasure.seeds as usize;
         let protocol = self.protocol.seeds.clone();
@@ -69,6 +71,7 @@ impl Session<'_> {
             selected,
             fresh,
             predecessor: predecessor.zip(found.get(1)),
+            margin,
             level: self.config.gate.remeasure.level,
             now: Timestamp::now().to_string(),
         };

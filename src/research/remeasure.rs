@@ -32,7 +32,7 @@ pub struct Remeasurement {
     pub gain: Option<f64>,
     /// Standard error of `gain`.
     pub gain_error: Option<f64>,
-    /// One-sided p-value of `gain` > 0.
+    /// One-sided p-value of `gain` > 0; for one that was kept for its simplicity, of a loss within the margin.
     pub p_value: Option<f64>,
     /// The trial that is the incumbent again; None where it stands.
     pub demoted_to: Option<u32>,
@@ -54,6 +54,8 @@ pub struct Evidence<'a> {
     pub fresh: &'a Scores,
     /// The predecessor, and its scores on the fresh seeds.
     pub predecessor: Option<(u32, &'a Scores)>,
+    /// By how much it may be worse and still stand: 0, but for one that was kept for its simplicity.
+    pub margin: f64,
     /// The p-value above which it has failed.
     pub level: f64,
     /// Now, RFC 3339.
@@ -65,7 +67,7 @@ pub struct Evidence<'a> {
 /// # Errors
 /// Scores that cannot be compared.
 pub fn remeasure(evidence: &Evidence<'_>, ground: &Ground<'_>) -> Result<Remeasurement, GateError> {
-    let Evidence { trial, after_trial, selected, fresh, predecessor, level, now } = evidence;
+    let Evidence { trial, after_trial, selected, fresh, predecessor, margin, level, now } = evidence;
     let payouts: Vec<f64> = fresh.seeds.iter().map(|seed| mean(&seed.payout)).collect();
     let mut found = Remeasurement {
         trial: *trial,
@@ -84,10 +86,12 @@ pub fn remeasure(evidence: &Evidence<'_>, ground: &Ground<'_>) -> Result<Remeasu
     };
     let Some((predecessor, theirs)) = predecessor else { return Ok(found) };
     let contrast = Contrast::of(&cells(fresh, ground)?, theirs, ground)?;
-    let (gain, error, p) = (contrast.delta, contrast.variance().sqrt(), contrast.p_value(0.0)?);
+    let (gain, error, p) = (contrast.delta, contrast.variance().sqrt(), contrast.p_value(-margin)?);
     (found.gain, found.gain_error, found.p_value) = (Some(gain), Some(error), Some(p));
+    let than = if *margin > 0.0 { format!(" for a loss of less than {margin}") } else { String::new() };
+    let seeds = payouts.len();
     let over =
-        format!("{gain:+.4} ± {error:.4} over trial {predecessor:06} on {} fresh seeds, p {}", payouts.len(), short(p));
+        format!("{gain:+.4} ± {error:.4} over trial {predecessor:06} on {seeds} fresh seeds, p {}{than}", short(p));
     if p > *level {
         found.demoted_to = Some(*predecessor);
         found.reason =

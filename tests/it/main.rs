@@ -5,6 +5,7 @@ mod contract;
 mod determinism;
 mod endpoint;
 mod errands;
+mod gate;
 mod help;
 mod holdout;
 mod kills;

@@ -78,7 +78,8 @@ fn a_kept_trial_reads_as_a_page_of_the_notebook() {
       seed 73             0.0113     0.0100     +0.0013
       fold 0              0.0113     0.0100     +0.0013
       fold 1              0.0113     0.0100     +0.0013
-      paired +0.0013 ± 0.0006, one-sided p 0.0012, seeds 3
+      gain +0.0013 ± 0.0006, one-sided p 0.0012, seeds 3
+      noise of seeds 0.0005, of eras 0.0003; level of this trial 0.0005
       12000 parameters, 12.0 s on cpu, 2 threads
 
     Why it was kept

@@ -261,7 +261,7 @@ fn spread() -> impl Strategy<Value = f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 5, ..ProptestConfig::default() })]
 
     /// Whatever the payouts: the first seed alone comes first, batches are no larger than allowed, no cell is trained twice
     /// or beyond the most, and a keep is made at a look, over whole seeds, with the incumbent that belongs to it.
