@@ -105,7 +105,7 @@ fn eras_that_do_not_fit_are_named() {
         };
         let mut cells = Cells::none(1);
         cells.add(0, 7, vec![0.0; eras.len()]).expect("there");
-        let error = compared(&cells, &scores, &[eras.clone()], claim).expect_err("too few");
+        let error = compared(&cells, &scores, std::slice::from_ref(&eras), claim).expect_err("too few");
         match claim {
             Claim::TheseEras => assert_eq!(error, GateError::TooFewEras { found: 7 }),
             Claim::NewEras => {
