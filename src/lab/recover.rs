@@ -179,8 +179,9 @@ fn remeasurements_disagree(ledger: &Ledger, in_head: &[Remeasurement]) -> bool {
         }
     }
     // One that waits for its commit may be there already.
-    let agrees =
-        |(trial, identity): (&u32, &_)| in_head.get(trial) == Some(identity) || in_head.get(trial) == last.as_ref();
+    let agrees = |(trial, identity): (&u32, &_)| {
+        in_head.get(trial).is_some_and(|found| found == identity || last.as_ref() == Some(found))
+    };
     in_head.values().any(|identity| !told.contains(identity)) || !committed.iter().all(agrees)
 }
 
