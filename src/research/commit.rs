@@ -80,7 +80,8 @@ fn subject(record: &TrialRecord) -> String {
     let result = match (record.payout(), delta(record)) {
         (Some(payout), Some(delta)) => format!(" (payout {}, {}{simplify})", plain(payout), signed(delta)),
         (Some(payout), None) => format!(" (payout {})", plain(payout)),
-        _ => String::new(),
+        (None, Some(delta)) => format!(" ({}, in its first seed)", signed(delta)),
+        (None, None) => String::new(),
     };
     format!("{} {}: {title}{result}", record.verdict, record.folder())
 }
@@ -184,7 +185,12 @@ fn trailers(record: &TrialRecord) -> Vec<(&'static str, String)> {
     vec![
         ("Trial", record.trial.to_string()),
         ("Verdict", record.verdict.to_string()),
-        ("Payout", number(record.payout(), |payout| format!("{:.6}", unsigned_zero(payout, 6)))),
+        (
+            "Payout",
+            number(record.measurement.as_ref().map(|measured| measured.evaluation.payout), |payout| {
+                format!("{:.6}", unsigned_zero(payout, 6))
+            }),
+        ),
         ("Delta", number(delta(record), |delta| format!("{:+.6}", unsigned_zero(delta, 6)))),
         ("P-Value", number(record.judgement.as_ref().map(|judgement| judgement.p_value), p_value)),
         ("Phase", word(&record.phase)),

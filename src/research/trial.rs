@@ -257,16 +257,10 @@ pub struct TrialRecord {
 }
 
 impl TrialRecord {
-    /// The measured payout, where there is one.
+    /// The measured payout, where a seed is whole: that of a part of the folds is no payout to compare with another.
     pub fn payout(&self) -> Option<f64> {
-        self.measurement.as_ref().map(|measured| measured.evaluation.payout)
-    }
-
-    /// Cells that were trained of a trial that fell in its first seed; None where a seed is whole, or nothing was measured.
-    pub fn cells_of_no_whole_seed(&self) -> Option<usize> {
-        let measured = self.measurement.as_ref().filter(|measured| measured.scores.seeds.is_empty())?;
-        // Until the first seed is whole no other is begun, so that each fold has one cell.
-        Some(measured.evaluation.folds.len())
+        let measured = self.measurement.as_ref().filter(|measured| !measured.scores.seeds.is_empty())?;
+        Some(measured.evaluation.payout)
     }
 
     /// The folder below `runs/`, and the trial's name in commits: six digits.

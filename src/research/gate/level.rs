@@ -57,18 +57,19 @@ fn rejections(history: &History) -> (Vec<usize>, usize) {
 
 /// What is controlled, in a sentence for people.
 pub fn promise(settings: &GateSettings) -> String {
-    let percent = settings.alpha * 100.0;
+    // To a thousandth, without what rounding to binary adds.
+    let percent = (settings.alpha * 1e5).round() / 1e3;
     match settings.control {
         Control::Familywise => format!(
-            "in any {} trials, the chance that even one keep is false is at most {percent:.3} % (each is tested at {:.1e})",
+            "in any {} trials, the chance that even one keep is false is at most {percent} % (each is tested at {:.1e})",
             settings.trials,
             settings.alpha / f64::from(settings.trials.max(1))
         ),
         Control::DiscoveryRate => {
-            format!("of the keeps, {percent:.3} % are expected to be false at most (LORD++, over the whole ledger)")
+            format!("of the keeps, {percent} % are expected to be false at most (LORD++, over the whole ledger)")
         }
         Control::None => format!(
-            "NOTHING IS CONTROLLED (gate.control: none): each trial that is no better is kept with a chance of {percent:.3} %, \
+            "NOTHING IS CONTROLLED (gate.control: none): each trial that is no better is kept with a chance of {percent} %, \
              about {:.0} false keeps in 100 trials",
             settings.alpha * 100.0
         ),
