@@ -9,12 +9,11 @@ use super::race::{Finish, refused};
 use super::session::{Flow, Session};
 use super::train::Training;
 use crate::error::{Error, Result};
-use crate::research::audit::{AuditReport, AuditRow};
+use crate::research::audit::{AuditReport, AuditRow, keep_interval};
 use crate::research::calibration::{NoiseFloor, Terms, noise_floor};
 use crate::research::event::{Event, SeedPurpose};
 use crate::research::gate::{level, mean, pool};
 use crate::research::remeasure::Remeasurement;
-use crate::stats::interval::clopper_pearson;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,9 +162,7 @@ impl Session<'_> {
                 row.plain_keeps += u32::from(self.plainly_better(trial, &training, required, *gain));
             }
             row.seeds = trained / f64::from(row.proposals.max(1));
-            row.interval = clopper_pearson(u64::from(row.keeps), u64::from(row.proposals), 0.95)
-                .map(|interval| (interval.low, interval.high))
-                .map_err(refused)?;
+            row.interval = keep_interval(row.keeps, row.proposals).map_err(refused)?;
             rows.push(row);
         }
         let report = AuditReport {

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stats::StatsError;
+use crate::stats::interval::clopper_pearson;
+
 /// What an audit found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AuditReport {
@@ -32,4 +35,12 @@ pub struct AuditRow {
     pub seeds: f64,
     /// How many were ahead of the incumbent by the mean of the protocol's seeds: what a plain rule would have kept.
     pub plain_keeps: u32,
+}
+
+/// Clopper and Pearson's 95 % interval of the share of proposals that is kept.
+///
+/// # Errors
+/// No proposals, or more keeps than those.
+pub fn keep_interval(keeps: u32, proposals: u32) -> Result<(f64, f64), StatsError> {
+    clopper_pearson(u64::from(keeps), u64::from(proposals), 0.95).map(|interval| (interval.low, interval.high))
 }
