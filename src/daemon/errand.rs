@@ -47,6 +47,8 @@ pub enum Outcome {
 
 /// Where the seeds of audits begin: no incumbent is ever measured under one of them.
 const AUDIT: u64 = 2_000_001;
+/// How far the seeds of two proposals are apart: the most that `gate.most_seeds` may be.
+const SEEDS_APART: u64 = 1_000;
 
 impl Session<'_> {
     /// Does one thing, measuring the baseline first where there is no incumbent yet, and ends the session.
@@ -175,8 +177,10 @@ impl Session<'_> {
         let (record, spec) = self.incumbent()?;
         let trial = record.trial;
         let most = self.most_seeds();
-        // Never a seed twice: each proposal is luck of its own.
-        let first = AUDIT + u64::from(number - 1) * most as u64;
+        // Never a seed twice, of earlier audits neither: each proposal is luck of its own.
+        let rows = self.history.audits().iter().flat_map(|report| &report.rows);
+        let earlier: u64 = rows.map(|row| u64::from(row.proposals)).sum();
+        let first = AUDIT + (earlier + u64::from(number - 1)) * SEEDS_APART;
         let mut design = self.design(&spec, (first..).take(most).collect())?;
         design.simplify = None;
         let required = design.required;
