@@ -263,6 +263,13 @@ impl TrialRecord {
         Some(measured.evaluation.payout)
     }
 
+    /// Cells that were trained of a trial that fell in its first seed; None where a seed is whole, or nothing was measured.
+    pub fn cells_of_no_whole_seed(&self) -> Option<usize> {
+        let measured = self.measurement.as_ref().filter(|measured| measured.scores.seeds.is_empty())?;
+        // Until the first seed is whole no other is begun, so that each fold has one cell.
+        Some(measured.evaluation.folds.len())
+    }
+
     /// The folder below `runs/`, and the trial's name in commits: six digits.
     pub fn folder(&self) -> String {
         format!("{:06}", self.trial)
