@@ -18,6 +18,8 @@ pub(crate) struct Market {
     pub(crate) eras: f64,
     /// Standard deviation of what a run does in one era beyond its luck.
     pub(crate) rest: f64,
+    /// By how much a spec's noise differs from another's: it is `seeds` times a number between 1 and this, or its inverse.
+    pub(crate) unlike: f64,
 }
 
 /// Weeks between retained eras.
@@ -27,7 +29,8 @@ pub(crate) const OVERLAP: u32 = 12;
 
 impl Market {
     /// At the write-up's noise: 0.0048 between repeats.
-    pub(crate) const WRITE_UP: Self = Self { folds: 4, eras_a_fold: 30, seeds: 0.0048, eras: 0.0, rest: 0.01 };
+    pub(crate) const WRITE_UP: Self =
+        Self { folds: 4, eras_a_fold: 30, seeds: 0.0048, eras: 0.0, rest: 0.01, unlike: 1.0 };
 
     /// Test eras of each fold.
     pub(crate) fn fold_eras(&self) -> Vec<Vec<u32>> {
@@ -65,12 +68,15 @@ pub(crate) struct Model {
     pub(crate) eras: Vec<f64>,
     /// What its runs draw their luck from.
     stream: u64,
+    /// How noisy its runs are, beside others'.
+    noise: f64,
 }
 
 impl Model {
     /// A spec that earns `payout`, to which eras do what they do to no other.
     pub(crate) fn new(payout: f64, market: &Market, luck: &mut Luck) -> Self {
-        Self { payout, eras: market.era_effects(luck), stream: luck.generator.next_u64() }
+        let noise = market.unlike.powf(2.0 * luck.uniform() - 1.0);
+        Self { payout, eras: market.era_effects(luck), stream: luck.generator.next_u64(), noise }
     }
 
     /// A spec that earns `payout`, to which eras do what they do to `other` where the market has no effect of its own.
@@ -83,7 +89,7 @@ impl Model {
     pub(crate) fn cell(&self, fold: usize, seed: u64, market: &Market) -> Vec<f64> {
         let mut luck = Luck::new(self.stream ^ (seed << 8 | fold as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         // A seed's mean over F folds has the F-th part of the variance of a cell's.
-        let run = market.seeds * (market.folds as f64).sqrt() * luck.normal();
+        let run = self.noise * market.seeds * (market.folds as f64).sqrt() * luck.normal();
         let from = fold * market.eras_a_fold;
         let eras = &self.eras[from..from + market.eras_a_fold];
         eras.iter().map(|era| self.payout + era + run + market.rest * luck.normal()).collect()

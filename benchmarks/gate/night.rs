@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use autoresearch::research::gate::level::level;
 use autoresearch::research::gate::order::of_folds;
-use autoresearch::research::gate::pool::of_seeds;
+use autoresearch::research::gate::pool::{expected, of_seeds};
 use autoresearch::research::gate::settings::{Claim, GateSettings, MinEffect};
 use autoresearch::research::gate::{Design, Ground, Kind, KnownEras, Race, Ruling, Step, mean};
 use autoresearch::research::trial::{Scores, SeedPayouts};
-use autoresearch::stats::moderated::{Prior, prior};
+use autoresearch::stats::moderated::Prior;
 
 use super::market::{Luck, Market, Model, OVERLAP};
 
@@ -108,7 +108,7 @@ impl<'a> Night<'a> {
         self.next_seed += missing as u64;
         self.scores.seeds.extend(further.seeds);
         let samples: Vec<(f64, f64)> = self.pool.iter().copied().chain(of_seeds(&self.scores)).collect();
-        self.known = prior(&samples).expect("finite variances");
+        self.known = expected(&samples).expect("finite variances");
         missing
     }
 

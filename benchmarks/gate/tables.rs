@@ -136,7 +136,7 @@ fn covers(market: &Market, seeds: u64, incumbent: u64, claim: Claim, seed: u64) 
             autoresearch::research::gate::pool::of_seeds(&scores)
         })
         .collect();
-    let prior = autoresearch::stats::moderated::prior(&pool).expect("variances");
+    let prior = autoresearch::research::gate::pool::expected(&pool).expect("variances");
     let ground = Ground { folds: &folds, eras: &eras, prior, claim };
     let cells = remeasured_cells(&ours.scores(0..seeds, market), &ground).expect("whole seeds");
     let found = Contrast::of(&cells, &theirs.scores(0..incumbent, market), &ground).expect("comparable");
@@ -153,26 +153,40 @@ fn covers(market: &Market, seeds: u64, incumbent: u64, claim: Claim, seed: u64) 
 fn nulls(nights: usize) {
     say!("\n## Nulls: {nights} nights of {TRIALS} proposals that are exactly as good as the incumbent");
     say!(
-        "{:<16} {:<12} {:>11} {:>34} {:>14} {:>14} {:>16} {:>22}",
+        "{:<16} {:<12} {:>11} {:>7} {:>6} {:>34} {:>14} {:>14} {:>16} {:>22}",
         "control",
         "claim",
         "eras' noise",
+        "unlike",
+        "cells",
         "nights with a false keep, in %",
         "false keeps",
         "seeds a trial",
         "of the incumbent",
         "plain rule's keeps"
     );
-    for (eras, claim) in [(0.0, Claim::NewEras), (0.01, Claim::NewEras), (0.01, Claim::TheseEras)] {
+    // Noise of eras, claim, how unlike the specs' noise is, cells at once.
+    for (eras, claim, unlike, cells_at_once) in [
+        (0.0, Claim::NewEras, 1.0, 2),
+        (0.0, Claim::NewEras, 1.0, 4),
+        (0.01, Claim::NewEras, 1.0, 2),
+        (0.01, Claim::TheseEras, 1.0, 2),
+        (0.0, Claim::NewEras, 2.0, 2),
+        (0.0, Claim::NewEras, 3.0, 2),
+    ] {
         for control in [Control::Familywise, Control::DiscoveryRate, Control::None] {
-            let market = Market { eras, ..Market::WRITE_UP };
+            if (cells_at_once, unlike) != (2, 1.0) && control == Control::DiscoveryRate {
+                continue;
+            }
+            let market = Market { eras, unlike, ..Market::WRITE_UP };
             let rules = Rules::standard().with(|gate| (gate.control, gate.claim) = (control, claim));
+            let rules = Rules { cells_at_once, ..rules };
             let all = many(nights, &market, &rules, nothing);
             let is_false = |trial: &&Ended| trial.kind.keep() && trial.gain <= 0.0;
             let with_one = all.iter().filter(|night| night.iter().any(|trial| is_false(&trial))).count();
             let flat: Vec<&Ended> = all.iter().flatten().collect();
             say!(
-                "{:<16} {:<12} {eras:>11} {:>34} {:>14.3} {:>14.2} {:>16.2} {:>22.1}",
+                "{:<16} {:<12} {eras:>11} {unlike:>7} {cells_at_once:>6} {:>34} {:>14.3} {:>14.2} {:>16.2} {:>22.1}",
                 format!("{control:?}"),
                 format!("{claim:?}"),
                 share(with_one, nights),
@@ -311,14 +325,17 @@ fn racing(nights: usize) {
         "\n## Racing: {trials} trials of the mixture above, each with and without stops before its three seeds are whole; the same cells are the same scores"
     );
     say!(
-        "{:>9} {:>10} {:>12} {:>22} {:>22} {:>12} {:>26}",
+        "{:>9} {:>10} {:>12} {:>22} {:>22} {:>12} {:>26} {:>8} {:>16} {:>22}",
         "futility",
         "cells",
         "eras' noise",
         "seeds of discards",
         "without racing",
         "saved, %",
-        "verdicts that differ, %"
+        "verdicts that differ, %",
+        "keeps",
+        "without racing",
+        "without any giving up"
     );
     for (futility, cells_at_once, eras) in
         [(0.3, 1, 0.0), (0.3, 2, 0.0), (0.3, 4, 0.0), (0.2, 2, 0.0), (0.1, 2, 0.0), (0.3, 2, 0.01)]
@@ -327,24 +344,29 @@ fn racing(nights: usize) {
         let mut rules = Rules::standard().with(|gate| gate.futility = futility);
         rules.cells_at_once = cells_at_once;
         let without = Rules { racing: false, ..rules.clone() };
-        let pairs: Vec<(Ended, Ended)> = (0..trials as u64)
+        let patient = rules.clone().with(|gate| gate.futility = 0.0);
+        let pairs: Vec<(Ended, Ended, Ended)> = (0..trials as u64)
             .into_par_iter()
             .map(|seed| {
                 let gain = mixture(&mut Luck::new(seed + 50_000_000));
                 let (night, model) = prepared(&market, &rules, seed % 200, gain);
                 // The model's luck must not repeat with the night's.
                 let model = Model::beside(&night.incumbent, model.payout, &market, &mut Luck::new(seed + 90_000_000));
-                (night.clone().trial(&model), night.under(&without).trial(&model))
+                (night.clone().trial(&model), night.under(&without).trial(&model), night.under(&patient).trial(&model))
             })
             .collect();
-        let discards: Vec<&(Ended, Ended)> = pairs.iter().filter(|(raced, _)| !raced.kind.keep()).collect();
-        let raced = average(discards.iter().map(|(raced, _)| raced.seeds));
-        let whole = average(discards.iter().map(|(_, whole)| whole.seeds));
-        let differ = pairs.iter().filter(|(raced, whole)| raced.kind.keep() != whole.kind.keep()).count();
+        let discards: Vec<&(Ended, Ended, Ended)> = pairs.iter().filter(|(raced, ..)| !raced.kind.keep()).collect();
+        let raced = average(discards.iter().map(|(raced, ..)| raced.seeds));
+        let whole = average(discards.iter().map(|(_, whole, _)| whole.seeds));
+        let differ = pairs.iter().filter(|(raced, whole, _)| raced.kind.keep() != whole.kind.keep()).count();
+        let keeps = |of: fn(&(Ended, Ended, Ended)) -> Ended| pairs.iter().filter(|trio| of(trio).kind.keep()).count();
         say!(
-            "{futility:>9} {cells_at_once:>10} {eras:>12} {raced:>22.2} {whole:>22.2} {:>12.1} {:>26}",
+            "{futility:>9} {cells_at_once:>10} {eras:>12} {raced:>22.2} {whole:>22.2} {:>12.1} {:>26} {:>8} {:>16} {:>22}",
             100.0 * (1.0 - raced / whole),
-            share(differ, trials)
+            share(differ, trials),
+            keeps(|trio| trio.0),
+            keeps(|trio| trio.1),
+            keeps(|trio| trio.2)
         );
     }
 }

@@ -187,7 +187,7 @@ impl Session<'_> {
         self.auditing(number, of, row.planted);
         let Finish { training, ruling } = match self.race(Training::new(spec, false), design, row.planted).await? {
             Flow::End(reason) => return Ok(Flow::End(reason)),
-            Flow::On(Err((_, why))) => return Err(Error::Training(format!("proposal {number}: {why}"))),
+            Flow::On(Err((_, why))) => return Ok(Flow::End(format!("proposal {number} could not be trained: {why}"))),
             Flow::On(Ok(finish)) => finish,
         };
         let (kept, plain) = (ruling.kind.keep(), self.plainly_better(trial, &training, required, row.planted));

@@ -13,6 +13,9 @@ use crate::research::event::{Event, SeedPurpose};
 use crate::research::trial::Scores;
 use crate::spec::Spec;
 
+/// Seeds that are trained in one request.
+const SEEDS_AT_ONCE: usize = 6;
+
 impl Session<'_> {
     /// Measures the incumbent until it has the seeds that a comparison begins with. A failure is said and left alone: the
     /// next trial asks again.
@@ -45,6 +48,8 @@ impl Session<'_> {
             .iter()
             .filter_map(|trial| self.history.scores(*trial))
             .flat_map(|scores| scores.seeds.into_iter().map(|own| own.seed))
+            // A ledger that was retold from git knows of these seeds, and not of their scores.
+            .chain(self.history.remeasurements().iter().flat_map(|found| found.seeds.iter().copied()))
             .collect();
         seeds_after(&self.protocol.seeds, from).filter(|seed| !used.contains(seed)).take(count).collect()
     }
@@ -70,21 +75,27 @@ impl Session<'_> {
         self.live.write();
         (self.say)(Update::Measuring { trial, seeds: seeds.len(), why: why.to_owned() });
         tracing::info!(trial, seeds = seeds.len(), why, "measuring further seeds");
-        let begun = std::time::Instant::now();
-        let mut training = Training::new(spec, false);
-        let trained = match self.train_seeds(&mut training, seeds).await? {
-            Flow::End(reason) => return Ok(Flow::End(reason)),
-            Flow::On(trained) => trained,
-        };
+        let mut measured: Option<Scores> = None;
+        // A few at a time, each in the ledger when it is there: who stops this loses the last few.
+        for some in seeds.chunks(SEEDS_AT_ONCE) {
+            let begun = std::time::Instant::now();
+            let mut training = Training::new(spec.clone(), false);
+            match self.train_seeds(&mut training, some).await? {
+                Flow::End(reason) => return Ok(Flow::End(reason)),
+                Flow::On(Err(failure)) => return Ok(Flow::On(Err(failure))),
+                Flow::On(Ok(())) => {}
+            }
+            let scores = self.measurement(&training)?.scores;
+            let wall_seconds = begun.elapsed().as_secs_f64();
+            self.record(Event::SeedsMeasured { trial, purpose, scores: scores.clone(), wall_seconds })?;
+            match &mut measured {
+                Some(all) => all.seeds.extend(scores.seeds),
+                None => measured = Some(scores),
+            }
+        }
         self.live.live.doing = before;
         self.live.write();
-        if let Err(failure) = trained {
-            return Ok(Flow::On(Err(failure)));
-        }
-        let scores = self.measurement(&training)?.scores;
-        let wall_seconds = begun.elapsed().as_secs_f64();
-        self.record(Event::SeedsMeasured { trial, purpose, scores: scores.clone(), wall_seconds })?;
-        Ok(Flow::On(Ok(scores)))
+        Ok(Flow::On(Ok(measured.unwrap_or_default())))
     }
 
     /// Trains whole seeds, every fold of each, in one go.

@@ -111,7 +111,15 @@ pub async fn open<'s>(
         researcher: researcher.name().into(),
         trials: limits.trials,
     });
-    let overlap = overlap(&protocol.targets.score_on);
+    let known_eras = KnownEras::new(overlap(&protocol.targets.score_on));
+    // What the gate cannot judge is said before anything is trained.
+    let mut eras = greeting.test_eras.concat();
+    eras.sort_unstable();
+    known_eras.of(&eras).map_err(|error| {
+        Error::Configuration(format!(
+            "the protocol's test eras are too few for the gate: {error}; use more eras or a larger stride"
+        ))
+    })?;
     let mut session = Session {
         live: Writer::new(&lab, live),
         budget: budget(&config, &worker_settings, rates.map(|measured| measured.rates)),
@@ -132,7 +140,7 @@ pub async fn open<'s>(
         device: greeting.device,
         cpu_threads: greeting.cpu_threads,
         folds: greeting.test_eras,
-        known_eras: KnownEras::new(overlap),
+        known_eras,
         limits,
         options: options.clone(),
         rules,

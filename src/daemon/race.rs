@@ -151,7 +151,11 @@ impl Session<'_> {
                             let why = format!("the incumbent could not be measured under further seeds: {why}");
                             return Ok(Flow::On(Err((verdict, why))));
                         }
-                        Flow::On(Ok(_)) => {}
+                        Flow::On(Ok(found)) if found.eras == scores.eras && !found.seeds.is_empty() => {}
+                        Flow::On(Ok(_)) => {
+                            let message = format!("trial {incumbent:06} has no further seeds over the same eras");
+                            return Err(Error::Internal(message));
+                        }
                     }
                 }
                 Step::Train(cells) => {

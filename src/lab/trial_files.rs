@@ -251,6 +251,7 @@ mod tests {
                 p_value: 0.002,
                 seeds: 3,
                 level: Some(0.0005),
+                bound: None,
                 between_seeds: Some(0.0003),
                 between_eras: Some(0.0002),
                 degrees_of_freedom: Some(17.5),

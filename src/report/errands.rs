@@ -44,7 +44,7 @@ pub fn noise_floor_text(floor: &NoiseFloor, title: &str, settings: &GateSettings
     out.row(
         "detectable",
         &format!(
-            "a true gain of {:.5} is kept with a chance of {:.0} %, at {} seeds of a candidate against {} of the incumbent",
+            "without giving up early, and by the noise of seeds alone, a true gain of {:.5} is kept with a chance of {:.0} %, at {} seeds of a candidate against {} of the incumbent",
             floor.detectable,
             floor.power * 100.0,
             floor.most_seeds,

@@ -35,7 +35,7 @@ fn of_statistics(found: &SessionStatistics, has_incumbent: bool) -> Vec<(&'stati
         rows.push((
             "noise",
             format!(
-                "{:.5} between seeds; a gain of {:.5} is found with {:.0} % power ({} seeds of trial {:06})",
+                "{:.5} between seeds; by that alone, without giving up early, a gain of {:.5} is found with {:.0} % power ({} seeds of trial {:06})",
                 floor.between_seeds,
                 floor.detectable,
                 floor.power * 100.0,
@@ -68,7 +68,7 @@ fn score(found: &SessionStatistics) -> Option<String> {
     let mut text = fresh.map_or_else(String::new, |fresh| {
         let error = fresh.standard_error.map_or_else(String::new, |error| format!(" ± {error:.5}"));
         format!(
-            "the incumbent's payout is {:.5}{error} on {} {} that nothing was selected by, {:.5} on the {} it was",
+            "the incumbent's payout is {:.5}{error} on {} {} measured since it was kept, {:.5} on the {} it was kept by",
             fresh.payout,
             fresh.seeds,
             plural(fresh.seeds, "seed"),

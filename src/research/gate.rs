@@ -4,6 +4,9 @@
 //! than the incumbent did. Luck enters twice, through the seed and through the eras, and both are in the standard error
 //! ([`contrast`]). `claim: these_eras` says less, and asks for less.
 //!
+//! "Of the same kind" means that what eras do to the difference of two specs does not last longer than a fold: what does
+//! shows in the table of folds, and in no standard error.
+//!
 //! **The way.** A candidate runs a race ([`race`]): cell by cell, given up as soon as it has little hope, kept only at
 //! one of a few looks, each of which spends a part of the trial's error.
 //!

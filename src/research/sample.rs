@@ -82,6 +82,7 @@ pub(crate) fn judgement(keep: bool, delta: f64, p_value: f64) -> Judgement {
         p_value,
         seeds: 3,
         level: Some(0.0005),
+        bound: None,
         between_seeds: Some(0.0005),
         between_eras: Some(0.0003),
         degrees_of_freedom: Some(30.0),

@@ -121,7 +121,7 @@ pub struct KeptGain {
     /// Its standard error.
     pub standard_error: f64,
     /// The gain that is likely true, given that only a gain above the threshold of the trial's level would have been kept:
-    /// the conditional median-unbiased estimate (Zhong and Prentice 2008), as if there had been one look. None where that
+    /// the conditional median-unbiased estimate (Zhong and Prentice 2008), given the bound of the look that kept it. None where that
     /// threshold is not known, or another one was passed (`simpler`).
     pub shrunk: Option<f64>,
     /// The 95 % interval of the true gain, by the same.
@@ -256,7 +256,7 @@ fn effect(category: &str, records: &[&TrialRecord]) -> Option<CategoryEffect> {
 
 fn kept_gain(record: &TrialRecord, history: &History) -> Option<KeptGain> {
     let judged = record.judgement.as_ref().filter(|_| record.verdict == Verdict::Keep)?;
-    let shrunk = judged.level.filter(|_| judged.kind == JudgementKind::Better).and_then(|level| {
+    let shrunk = judged.bound.or(judged.level).filter(|_| judged.kind == JudgementKind::Better).and_then(|level| {
         let freedom = judged.degrees_of_freedom.unwrap_or(f64::INFINITY);
         // The level is one-sided, the quantile two-sided.
         let threshold = judged.standard_error * student_quantile(1.0 - 2.0 * level, freedom).ok()?;

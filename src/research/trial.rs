@@ -206,6 +206,9 @@ pub struct Judgement {
     /// The level of the whole trial: its share of the night's error.
     #[serde(default)]
     pub level: Option<f64>,
+    /// What the p-value had to be below at this look; None where the race ended between looks.
+    #[serde(default)]
+    pub bound: Option<f64>,
     /// The part of the standard error that seeds contribute, as a standard error.
     #[serde(default)]
     pub between_seeds: Option<f64>,

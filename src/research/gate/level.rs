@@ -57,6 +57,20 @@ fn rejections(history: &History) -> (Vec<usize>, usize) {
 
 /// What is controlled, in a sentence for people.
 pub fn promise(settings: &GateSettings) -> String {
+    let better = of_better(settings);
+    match &settings.simplify {
+        // Its own risk is not of the budget, and adds up over keeps.
+        Some(rules) => format!(
+            "{better}; a simplify keep may be false with a chance of {} % in each trial, and be worse by {} each time",
+            (rules.alpha * 1e5).round() / 1e3,
+            rules.margin
+        ),
+        None => better,
+    }
+}
+
+/// The part of the promise that is about keeps for being better.
+fn of_better(settings: &GateSettings) -> String {
     // To a thousandth, without what rounding to binary adds.
     let percent = (settings.alpha * 1e5).round() / 1e3;
     match settings.control {
@@ -66,7 +80,9 @@ pub fn promise(settings: &GateSettings) -> String {
             settings.alpha / f64::from(settings.trials.max(1))
         ),
         Control::DiscoveryRate => {
-            format!("of the keeps, {percent} % are expected to be false at most (LORD++, over the whole ledger)")
+            format!(
+                "of the keeps, {percent} % are expected to be false at most (LORD++, over the whole ledger; proven for proposals that do not share an incumbent, and measured for those that do)"
+            )
         }
         Control::None => format!(
             "NOTHING IS CONTROLLED (gate.control: none): each trial that is no better is kept with a chance of {percent} %, \

@@ -31,5 +31,18 @@ pub fn of_seeds(scores: &Scores) -> Option<(f64, f64)> {
 /// # Errors
 /// Variances that are no numbers.
 pub fn noise_between_seeds(history: &History) -> Result<Option<Prior>, StatsError> {
-    prior(&seed_variances(history))
+    expected(&seed_variances(history))
+}
+
+/// The degrees of freedom that all other trials together weigh at most beside a spec's own seeds. However alike the specs
+/// of the ledger are, the next may be one that they say nothing of (a wild rate, a net without a norm), and a noise that is
+/// taken for less than it is makes false keeps.
+const MOST_ALIKE: f64 = 10.0;
+
+/// What variances between seeds, with their degrees of freedom, let expect of the next spec.
+///
+/// # Errors
+/// Variances that are no numbers.
+pub fn expected(samples: &[(f64, f64)]) -> Result<Option<Prior>, StatsError> {
+    Ok(prior(samples)?.map(|found| Prior { freedom: found.freedom.min(MOST_ALIKE), ..found }))
 }

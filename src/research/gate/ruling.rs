@@ -82,6 +82,7 @@ impl Ruling {
             p_value: self.p_value,
             seeds: self.seeds,
             level: Some(self.level),
+            bound: self.bound,
             between_seeds: Some(
                 self.contrast.seed_variance(self.contrast.candidate_seeds, self.contrast.incumbent_seeds).sqrt(),
             ),
