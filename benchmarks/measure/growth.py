@@ -123,13 +123,15 @@ def warm_starts(binary: Path, lab: Path, spec: Path) -> list[float]:
     command = [binary, "worker", "--protocol", lab / "prepare" / "protocol.yaml", "--packed", packed, "--device", "cpu"]
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert worker.stdin and worker.stdout
-    request = {"request": "train", "spec": spec.read_text(), "seeds": SEEDS, "predictions": None}
 
     def reply() -> Facts:
         return json.loads(worker.stdout.readline())
 
-    if reply()["event"] != "ready":
+    ready = reply()
+    if ready["event"] != "ready":
         raise SystemExit("the worker did not start")
+    cells = [{"fold": fold, "seed": seed} for seed in SEEDS for fold in range(len(ready["facts"]["folds"]))]
+    request = {"request": "train", "spec": spec.read_text(), "cells": cells, "predictions": None, "exposure": False}
     extra = []
     for _ in range(7):
         started, trained = time.perf_counter(), 0.0

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{CellScore, EraScore};
+use crate::features::Features;
 use crate::folds::{FoldPlan, plan};
 use crate::manifest::Manifest;
 use crate::metrics::era_metrics;
@@ -23,17 +24,36 @@ pub struct EraSpan {
     pub rows: Range<usize>,
 }
 
-/// The packed data of cross-validation with its folds. The holdout's files are never opened by it.
+/// The packed data of cross-validation with its folds. Opening it opens none of the holdout's files; [`crate::Holdout`] does.
 pub struct Harness {
     protocol: Protocol,
     manifest: Manifest,
-    plan: FoldPlan,
+    pub(crate) plan: FoldPlan,
     pub(crate) packed: PathBuf,
-    eras: Vec<EraSpan>,
+    pub(crate) eras: Vec<EraSpan>,
     features: MappedFile,
     targets: MappedFile,
-    score: MappedFile,
-    benchmark: MappedFile,
+    pub(crate) score: Column,
+    pub(crate) benchmark: Column,
+    /// Features of the holdout's rows, which follow the others, where it was opened.
+    pub(crate) held: Option<MappedFile>,
+}
+
+/// One number for each row.
+pub(crate) enum Column {
+    /// As it was packed.
+    Mapped(MappedFile),
+    /// With the holdout's rows behind those of cross-validation.
+    Joined(Vec<f32>),
+}
+
+impl Column {
+    pub(crate) fn floats(&self) -> &[f32] {
+        match self {
+            Column::Mapped(file) => file.floats(),
+            Column::Joined(values) => values,
+        }
+    }
 }
 
 /// What a fold may be trained on.
@@ -86,8 +106,9 @@ impl Harness {
         Ok(Harness {
             features: map(FEATURES, start * manifest.features.len())?,
             targets: map(TARGETS, start * manifest.targets.len() * 4)?,
-            score: map(SCORE, start * 4)?,
-            benchmark: map(BENCHMARK, start * 4)?,
+            score: Column::Mapped(map(SCORE, start * 4)?),
+            benchmark: Column::Mapped(map(BENCHMARK, start * 4)?),
+            held: None,
             protocol: protocol.clone(),
             packed: packed.to_owned(),
             manifest,
@@ -135,7 +156,7 @@ impl Harness {
 
     /// Rows outside the holdout.
     pub fn rows(&self) -> usize {
-        self.manifest.open.rows
+        self.eras.last().map_or(0, |span| span.rows.end)
     }
 
     /// Columns of the feature matrix: the union of the allowed sets, in the order of the sets.
@@ -158,9 +179,10 @@ impl Harness {
         &self.manifest.targets
     }
 
-    /// `[rows, feature_count]` row-major, values 0..=4; missing is 2.
-    pub fn features(&self) -> &[u8] {
-        self.features.bytes()
+    /// The features of all rows, [`Harness::feature_count`] a row.
+    pub fn features(&self) -> Features<'_> {
+        let held = self.held.as_ref().map_or(&[] as &[u8], MappedFile::bytes);
+        Features::new(self.feature_count(), self.features.bytes(), held)
     }
 
     /// Eras and their rows, ascending: exactly the eras that are tested in some fold.
@@ -200,25 +222,8 @@ impl Harness {
     /// [`Error::Score`] when the count is wrong or a prediction is not finite. Constant predictions give NaN.
     pub fn score_cell(&self, fold: usize, seed: u64, predictions: &[f32]) -> Result<CellScore> {
         let what = format!("fold {fold}, seed {seed}");
-        let Some(eras) = self.plan.folds.get(fold).map(|fold| &fold.test) else {
-            return Err(Error::score(what, format!("there are {} folds", self.plan.folds.len())));
-        };
-        let spans: Vec<&EraSpan> = self.spans(eras).collect();
-        let rows: usize = spans.iter().map(|span| span.rows.len()).sum();
-        if rows != predictions.len() {
-            return Err(Error::score(what, format!("{} predictions for {rows} test rows", predictions.len())));
-        }
-        let mut start = 0;
-        let jobs: Vec<(&EraSpan, &[f32])> = spans
-            .into_iter()
-            .map(|span| {
-                let end = start + span.rows.len();
-                let part = &predictions[start..end];
-                start = end;
-                (span, part)
-            })
-            .collect();
-        let scores: Vec<(EraScore, f64)> = jobs
+        let scores: Vec<(EraScore, f64)> = self
+            .tested(&what, fold, predictions)?
             .into_par_iter()
             .map(|(span, predictions)| {
                 self.score_era(span, predictions)
@@ -227,6 +232,30 @@ impl Harness {
             .collect::<Result<_>>()?;
         let (eras, corr_with_benchmark) = scores.into_iter().unzip();
         Ok(CellScore { fold, seed, eras, corr_with_benchmark })
+    }
+
+    /// A fold's test eras, each with its part of the predictions, which are one for each test row.
+    pub(crate) fn tested<'a>(
+        &'a self,
+        what: &str,
+        fold: usize,
+        predictions: &'a [f32],
+    ) -> Result<Vec<(&'a EraSpan, &'a [f32])>> {
+        let Some(eras) = self.plan.folds.get(fold).map(|fold| &fold.test) else {
+            return Err(Error::score(what, format!("there are {} folds", self.plan.folds.len())));
+        };
+        let spans: Vec<&EraSpan> = self.spans(eras).collect();
+        let rows: usize = spans.iter().map(|span| span.rows.len()).sum();
+        if rows != predictions.len() {
+            return Err(Error::score(what, format!("{} predictions for {rows} test rows", predictions.len())));
+        }
+        let mut rest = predictions;
+        let parts = spans.into_iter().map(|span| {
+            let (part, after) = rest.split_at(span.rows.len());
+            rest = after;
+            (span, part)
+        });
+        Ok(parts.collect())
     }
 
     fn score_era(&self, span: &EraSpan, predictions: &[f32]) -> Result<(EraScore, f64), String> {

@@ -25,6 +25,20 @@ pub struct EraScore {
     pub payout: f64,
 }
 
+/// Which cell: a fold under a seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CellId {
+    /// Number of the fold.
+    pub fold: usize,
+    /// Seed that the cell is trained with.
+    pub seed: u64,
+}
+
+/// Every cell of some folds, counted from 0, under some seeds: seed by seed, so that the first seed is whole first.
+pub fn all_cells(folds: usize, seeds: &[u64]) -> Vec<CellId> {
+    seeds.iter().flat_map(|seed| (0..folds).map(|fold| CellId { fold, seed: *seed })).collect()
+}
+
 /// Scores of one (fold, seed) cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellScore {
@@ -143,6 +157,13 @@ impl Evaluation {
     }
 }
 
+impl Evaluation {
+    /// The payout over eras: its drawdown and its share of positive eras among the rest. The mean is [`Evaluation::payout`].
+    pub fn payout_summary(&self) -> Summary {
+        Summary::of(&self.eras.iter().map(|era| era.payout).collect::<Vec<_>>())
+    }
+}
+
 fn check(cells: &[CellScore]) -> Result<()> {
     if cells.iter().all(|cell| cell.eras.is_empty()) {
         return Err(Error::score("a trial", "no cell has been evaluated"));
@@ -216,6 +237,9 @@ mod tests {
         assert_eq!(evaluation.seeds[0].seed, 42);
         assert!(close(evaluation.seeds[0].corr, 0.3));
         assert!(close(evaluation.folds[1].payout, 0.3 + 0.4));
+        let payout = evaluation.payout_summary();
+        assert!(close(payout.mean, evaluation.payout) && close(payout.positive_share, 1.0));
+        assert!(close(payout.max_drawdown, 0.0), "every era paid");
         let json = serde_json::to_value(&evaluation).expect("JSON");
         assert_eq!(
             json.as_object().expect("object").keys().map(String::as_str).collect::<BTreeSet<_>>(),

@@ -114,12 +114,15 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!($name))),*] };
 }
 
-const SOURCES: [(&str, &str); 25] = sources![
+const SOURCES: [(&str, &str); 28] = sources![
     "build.rs",
     "data.rs",
     "error.rs",
     "evaluate.rs",
+    "exposure.rs",
+    "features.rs",
     "folds.rs",
+    "holdout.rs",
     "lib.rs",
     "lock.rs",
     "manifest.rs",

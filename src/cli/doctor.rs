@@ -9,7 +9,8 @@ use super::{Context, logging, out};
 use crate::daemon::{budget, known_rates, prompt_overrides, worker_settings};
 use crate::error::{Error, Result, exit};
 use crate::lab::config::Config;
-use crate::lab::{Lab, LabError, Notebook, lock};
+use crate::lab::{Lab, LabError, Ledger, Notebook, lock};
+use crate::report::holdout::HoldoutFacts;
 use crate::research::rules::Rules;
 use crate::researcher::{Researcher, Templates};
 use crate::spec::{Spec, text_of};
@@ -43,6 +44,9 @@ struct Check {
 
 /// Less free disk than this is worth a warning, bytes.
 const LITTLE_DISK: u64 = 2 << 30;
+
+/// So few queries of the holdout are worth a warning.
+const FEW_QUERIES: u32 = 2;
 
 pub(super) fn run(context: &Context<'_>, _: &Arguments) -> Result<()> {
     logging::start(context.verbose, true);
@@ -102,6 +106,7 @@ fn examine(folder: &Path) -> Vec<Check> {
         )
     });
     let (Some(config), Some(protocol)) = (config, protocol) else { return checks };
+    holdout(&mut checks, &lab, &config);
     let harness = data(&mut checks, &lab, &protocol);
     model(&mut checks, &lab, &config, harness.as_ref());
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return checks };
@@ -181,6 +186,25 @@ fn disk(checks: &mut Vec<Check>, lab: &Lab) {
             });
         }
         Err(error) => checks.push(weak("disk", format!("free space cannot be found out: {error}"))),
+    }
+}
+
+fn holdout(checks: &mut Vec<Check>, lab: &Lab, config: &Config) {
+    let asked = crate::lab::holdout::read(lab).and_then(|answers| {
+        let entries = Ledger::read(lab)?;
+        Ok(HoldoutFacts::of(&answers, entries.iter().map(|entry| &entry.event), config.holdout.budget))
+    });
+    match asked {
+        Ok(facts) => {
+            let left = facts.budget.saturating_sub(facts.queries);
+            let text = format!("{left} of {} queries left", facts.budget);
+            checks.push(if facts.queries > 0 && left <= FEW_QUERIES {
+                weak("holdout", format!("{text}; each look makes its score less independent of what is kept"))
+            } else {
+                good("holdout", text)
+            });
+        }
+        Err(error) => checks.push(weak("holdout", error.to_string())),
     }
 }
 

@@ -3,12 +3,14 @@
 use super::{Context, out, view};
 use crate::error::Result;
 use crate::report::status::line;
-use crate::report::text::trial_line;
+use crate::report::text::{remeasured_line, trial_line};
 use crate::research::trial::Verdict;
 
 /// List the trials, one a line.
 ///
-/// Lists the trials, one a line, newest first: number, verdict, payout, gain over the incumbent of then, time, title.
+/// Lists the trials, one a line, newest first: number, verdict, payout, gain over the incumbent of then, seeds, time, title.
+/// `2c` in place of seeds are two cells: the trial fell in its first seed, and its payout is of those folds alone. Between
+/// the trials stand re-measurements of the incumbent.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// List at most so many.
@@ -22,14 +24,19 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let (_, history) = view::history(&context.open()?)?;
     let chosen = history.trials().iter().rev().filter(|record| !arguments.keeps || record.verdict == Verdict::Keep);
-    let lines: Vec<_> = chosen.take(arguments.limit.unwrap_or(usize::MAX)).map(line).collect();
+    let lines: Vec<_> =
+        chosen.take(arguments.limit.unwrap_or(usize::MAX)).map(|record| line(record, &history)).collect();
     if context.json {
         return out::json(&lines);
     }
     if lines.is_empty() {
         out::note("no trial yet; `autoresearch run` makes some");
     }
+    let mut again = history.remeasurements().iter().rev().peekable();
     for each in &lines {
+        while let Some(found) = again.next_if(|found| found.after_trial >= each.trial) {
+            out::line(&remeasured_line(found));
+        }
         out::line(&trial_line(each));
     }
     Ok(())

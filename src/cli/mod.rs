@@ -1,19 +1,25 @@
 //! The command line: one command a file. Arguments in, facts to standard output, status and errors to standard error,
 //! an exit code.
 
+mod audit;
+mod calibrate;
 mod check;
 mod diff;
 mod doctor;
+mod errand;
 mod folds;
+mod holdout;
 mod init;
 mod log;
 mod logging;
 mod out;
 mod prepare;
+mod remeasure;
 mod run;
 mod score;
 mod screen;
 mod service;
+mod session;
 mod show;
 mod status;
 mod trial;
@@ -65,6 +71,10 @@ enum Command {
     Schema(check::SchemaArguments),
     Folds(folds::Arguments),
     Score(score::Arguments),
+    Holdout(holdout::Arguments),
+    Calibrate(calibrate::Arguments),
+    Remeasure(remeasure::Arguments),
+    Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Service(service::Arguments),
     #[command(hide = true)]
@@ -111,6 +121,10 @@ pub fn main() -> ExitCode {
         Command::Schema(arguments) => check::schema(&context, arguments),
         Command::Folds(arguments) => folds::run(&context, arguments),
         Command::Score(arguments) => score::run(&context, arguments),
+        Command::Holdout(arguments) => holdout::run(&context, arguments),
+        Command::Calibrate(arguments) => calibrate::run(&context, arguments),
+        Command::Remeasure(arguments) => remeasure::run(&context, arguments),
+        Command::Audit(arguments) => audit::run(&context, arguments),
         Command::Doctor(arguments) => doctor::run(&context, arguments),
         Command::Service(arguments) => service::run(&context, arguments),
         Command::Worker(arguments) => worker::run(&context, arguments),

@@ -3,14 +3,12 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 use super::screen::Screen;
+use super::session::with_session;
 use super::{Context, logging, out};
-use crate::daemon::{Ending, Options, open};
-use crate::error::{Error, Result};
-use crate::lab::Lab;
+use crate::daemon::{Ending, Options};
+use crate::error::Result;
 use crate::researcher::settings::Kind;
 
 /// Run the research loop.
@@ -53,14 +51,11 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let mut screen = Screen::new();
     logging::start(context.verbose, screen.is_live());
     let options = Options { trials: arguments.trials, until: arguments.until, researcher: arguments.researcher };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::Internal(format!("the runtime did not start: {error}")))?;
-    let ending = runtime.block_on(session(lab.clone(), &options, &mut screen));
-    screen.clear();
-    let ending = ending?;
-    let status = super::view::status(&lab)?;
+    let stopped = |reason| Ending { reason, trained: 0, seconds: 0.0 };
+    let ending = with_session(lab.clone(), &options, &mut screen, async |session| session.run().await, stopped)?;
+    let mut status = super::view::status(&lab)?;
+    // What a session prints may end up in a log; the holdout's answers are for those who ask for them.
+    status.holdout.last = None;
     if context.json {
         return out::json(&status);
     }
@@ -71,43 +66,6 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
         crate::report::text::duration(ending.seconds)
     ));
     out::print(&crate::report::text::status_text(&status));
-    Ok(())
-}
-
-async fn session(lab: Lab, options: &Options, screen: &mut Screen) -> Result<Ending> {
-    let (asked, stop) = watch::channel(false);
-    hear_signals(asked)?;
-    let mut say = |update| screen.show(&update);
-    match open(lab, options, &mut say, stop).await {
-        Ok(session) => session.run().await,
-        // Asked to stop before there was a session: an end in order.
-        Err(Error::Harness(prepare::Error::Stopped)) => {
-            let reason = "asked to stop while the data was prepared; nothing was changed".into();
-            Ok(Ending { reason, trained: 0, seconds: 0.0 })
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Hears SIGTERM and Ctrl-C on a thread of its own, so that they are heard while the session is busy with git or data.
-fn hear_signals(asked: watch::Sender<bool>) -> Result<()> {
-    let failed = |error: std::io::Error| Error::Internal(format!("signals cannot be handled: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let _inside = runtime.enter();
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    drop(_inside);
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            loop {
-                let heard = tokio::select! { heard = terminate.recv() => heard, heard = interrupt.recv() => heard };
-                if heard.is_none() {
-                    return;
-                }
-                asked.send_replace(true);
-            }
-        });
-    });
     Ok(())
 }
 

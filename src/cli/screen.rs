@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::out;
 use crate::daemon::Update;
-use crate::report::status::line;
+use crate::report::status::line_of;
 use crate::report::text::{duration, trial_line};
 use crate::research::foreign::one_line;
 use crate::research::trial::TrialRecord;
@@ -22,6 +22,8 @@ pub(super) struct Screen {
     seconds: f64,
     started: Instant,
     what: String,
+    /// Whether trials are what it is about.
+    of_trials: bool,
 }
 
 impl Screen {
@@ -33,7 +35,21 @@ impl Screen {
         if live {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self { bar, live, trials: None, trained: 0, seconds: 0.0, started: Instant::now(), what: String::new() }
+        Self {
+            bar,
+            live,
+            trials: None,
+            trained: 0,
+            seconds: 0.0,
+            started: Instant::now(),
+            what: String::new(),
+            of_trials: true,
+        }
+    }
+
+    /// Of a session that tries no proposal of a researcher's.
+    pub(super) fn of_an_errand() -> Self {
+        Self { of_trials: false, ..Self::new() }
     }
 
     /// Whether it shows anything.
@@ -64,6 +80,10 @@ impl Screen {
             Update::Session { branch, device, researcher, trials } => {
                 self.trials = *trials;
                 self.wait("starting");
+                if !self.of_trials {
+                    self.line(&format!("notebook {branch}; training on {device}"));
+                    return;
+                }
                 self.line(&format!("notebook {branch}; training on {device}; {researcher} proposes"));
                 self.line("trial  verdict      payout      gain seeds      time  what was tried, and why it ended so");
             }
@@ -83,6 +103,16 @@ impl Screen {
                 // Last, so that the bar is not drawn with numbers of what was before.
                 self.bar.set_style(style("{spinner} {msg} {bar:20} {pos}/{len} nets{prefix}"));
             }
+            Update::Measuring { trial, seeds, why } => {
+                self.what = format!("{trial:06} under {seeds} more seeds, for {why}");
+                let what = self.what.clone();
+                self.wait(&what);
+            }
+            Update::Auditing { number, of, planted } => {
+                self.what = format!("proposal {number} of {of}, planted {planted:+.4}");
+                let what = self.what.clone();
+                self.wait(&what);
+            }
             Update::Ended(record) => self.ended(record),
             Update::Finished { reason } => self.line(&format!("       session over: {}", one_line(reason, 300))),
         }
@@ -93,7 +123,7 @@ impl Screen {
             self.trained += 1;
             self.seconds += record.wall_seconds;
         }
-        self.line(&trial_line(&line(record)));
+        self.line(&trial_line(&line_of(record)));
         self.line(&format!("       {}", one_line(&record.reason, 160)));
     }
 

@@ -38,6 +38,7 @@ pub(super) struct Arguments {
 struct Facts {
     #[serde(flatten)]
     evaluation: prepare::Evaluation,
+    feature_exposure: Option<prepare::Exposure>,
     wall_seconds: f64,
     rows_per_second: f64,
     params: u64,
@@ -87,7 +88,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
             known_or_measured_rates(&lab, &settings, worker, &mut |note| out::note(&note)).await?;
         let spec = checked(&greeting.facts, rates.map(|measured| measured.rates))?;
         screen.show(&Update::Training { trial: 0, title: origin.clone(), changes: Vec::new() });
-        let request = Request::Train { spec: spec.to_yaml(), seeds: protocol.seeds.clone(), predictions };
+        let cells = prepare::all_cells(greeting.facts.folds.len(), &protocol.seeds);
+        let request = Request::Train { spec: spec.to_yaml(), cells, predictions, exposure: true };
         let limit = config.budget.trial_seconds as f64;
         let deadline = Instant::now() + Duration::from_secs_f64(limit);
         let trained = worker
@@ -103,6 +105,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     screen.clear();
     let facts = Facts {
         evaluation: evaluate(&trained.cells, &protocol.objective)?,
+        feature_exposure: prepare::Exposure::mean_of(&trained.exposures),
         wall_seconds: started.elapsed().as_secs_f64(),
         rows_per_second: trained.rows_trained as f64 / trained.seconds.max(1e-9),
         params: trained.params,
@@ -115,6 +118,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
         return out::json(&facts);
     }
     out::print(&evaluation_text(&facts.evaluation));
+    if let Some(exposure) = &facts.feature_exposure {
+        out::line(&format!("feature exposure: mean {:.4}, max {:.4}", exposure.mean, exposure.max));
+    }
     out::line(&format!(
         "{:.1} s, {:.0} rows/s, {} parameters a net, on {}; spec {}",
         facts.wall_seconds, facts.rows_per_second, facts.params, facts.device, facts.spec_hash

@@ -1,11 +1,15 @@
 //! Reading a lab without holding it: what `status`, `log` and `show` look at. Changes nothing.
 
 use jiff::Timestamp;
+use prepare::Protocol;
 
+use crate::daemon::overlap;
 use crate::error::Result;
 use crate::lab::config::Config;
-use crate::lab::ledger::Entry;
+use crate::lab::holdout;
+use crate::lab::ledger::{Entry, retell};
 use crate::lab::{Lab, Ledger, Notebook, live, lock};
+use crate::report::holdout::HoldoutFacts;
 use crate::report::status::{Found, Status, status as derive};
 use crate::research::event::Event;
 use crate::research::history::History;
@@ -17,10 +21,20 @@ pub(super) fn history(lab: &Lab) -> Result<(Vec<Entry>, History)> {
         let history = History::from_events(entries.iter().map(|entry| &entry.event));
         return Ok((entries, history));
     }
-    let records = Notebook::view(lab)?.head_records()?;
-    let events: Vec<Event> = records.into_iter().map(|record| Event::TrialEnded { record: Box::new(record) }).collect();
+    let notebook = Notebook::view(lab)?;
+    let events = retell(&notebook.head_records()?, &notebook.head_remeasurements()?, Timestamp::now());
+    let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
     Ok((entries, History::from_events(&events)))
 }
+
+/// What a trial is called; nothing where there is none.
+pub(super) fn title(lab: &Lab, trial: u32) -> Result<String> {
+    let (_, history) = history(lab)?;
+    Ok(history.trial(trial).map(|record| record.proposal.title.clone()).unwrap_or_default())
+}
+
+/// Era numbers that a target of an unreadable protocol is taken to span: sixty days.
+const LONGEST: u32 = 12;
 
 /// The lab's status.
 pub(super) fn status(lab: &Lab) -> Result<Status> {
@@ -33,16 +47,21 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
             None
         }
     };
-    let plateau = match Config::read(lab) {
+    let (plateau, budget, gate) = match Config::read(lab) {
         Ok(config) => {
             let own = config.phases.iter().find(|phase| history.phase() == Some(phase.name.as_str()));
-            own.and_then(|phase| phase.plateau).unwrap_or(config.plateau)
+            (own.and_then(|phase| phase.plateau).unwrap_or(config.plateau), config.holdout.budget, Some(config.gate))
         }
         Err(error) => {
             warnings.push(error.to_string());
-            0
+            (0, 0, None)
         }
     };
+    let answers = holdout::read(lab).unwrap_or_else(|error| {
+        warnings.push(error.to_string());
+        Vec::new()
+    });
+    let protocol = Protocol::read(&lab.protocol()).ok();
     Ok(derive(Found {
         entries: &entries,
         history: &history,
@@ -50,6 +69,10 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
         live: live::read(lab),
         branch,
         plateau,
+        overlap: protocol.as_ref().map_or(LONGEST, |protocol| overlap(&protocol.targets.score_on)),
+        required_seeds: protocol.as_ref().map_or(1, |protocol| protocol.seeds.len()),
+        gate,
+        holdout: HoldoutFacts::of(&answers, entries.iter().map(|entry| &entry.event), budget),
         warnings,
         now: Timestamp::now(),
     }))

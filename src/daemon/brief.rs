@@ -1,9 +1,12 @@
 //! What a researcher is told, put together from the session's facts and the lab's papers.
 
 use super::propose::Papers;
+use super::race::refused;
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
+use crate::research::calibration::min_effect;
 use crate::research::evidence::{Evidence, evidence};
+use crate::research::gate::level::next_level;
 use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
 use crate::research::phases::plateau_hint;
@@ -34,6 +37,7 @@ pub(super) struct Brief<'a> {
     near: Vec<NearMiss>,
     found: Evidence,
     plateau: Option<String>,
+    level: f64,
 }
 
 impl<'a> Brief<'a> {
@@ -45,6 +49,7 @@ impl<'a> Brief<'a> {
             incumbent: Spec::parse(&record.proposal.spec, &format!("runs/{}/spec.yaml", record.folder()))?,
             near: near_misses(history, NEAR_MISSES),
             found: evidence(history),
+            level: next_level(history, &config.gate).map_err(refused)?,
             plateau: plateau_hint(history, &config.phases, config.plateau),
             sources,
         })
@@ -67,7 +72,8 @@ impl<'a> Brief<'a> {
             evidence: &self.found,
             facts,
             protocol_summary: &papers.summary,
-            gate: &config.gate,
+            min_effect: min_effect(&config.gate, history.noise_floor()),
+            level: self.level,
             hints: &[],
             trials_left,
             seconds_left,

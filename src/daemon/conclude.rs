@@ -69,7 +69,7 @@ impl Session<'_> {
     }
 
     /// Commits, and waits for a person's git command that holds the index.
-    fn commit(&mut self, commit: &TrialCommit) -> Result<()> {
+    pub(super) fn commit(&mut self, commit: &TrialCommit) -> Result<()> {
         let begun = Instant::now();
         loop {
             match self.notebook.commit(commit) {

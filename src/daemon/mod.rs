@@ -4,21 +4,29 @@
 //! learnings → one commit → housekeep. Each step can be repeated or recovered: a kill at any point loses at most the
 //! trial in training. No tensor is ever loaded here; training happens in a worker process.
 
+mod ask_holdout;
+mod baseline;
 mod brief;
 mod check;
 mod conclude;
+mod errand;
+pub(crate) mod holdout;
+mod incumbent;
 mod learn;
 mod notify;
 mod open;
 mod propose;
+mod race;
 mod rates;
 mod refresh;
+mod remeasure;
 mod session;
 mod train;
 pub mod update;
 
+pub use errand::{Errand, Outcome};
 pub use open::{Options, open};
-pub(crate) use open::{budget, prompt_overrides, worker_settings};
+pub(crate) use open::{budget, overlap, prompt_overrides, worker_settings};
 pub(crate) use rates::{known as known_rates, known_or_measured as known_or_measured_rates, measure as measure_rates};
 pub use session::{Ending, Session};
 pub use update::Update;

@@ -16,6 +16,7 @@ use crate::lab::config::{Config, Device, Precision as Wanted};
 use crate::lab::live::{Live, Writer};
 use crate::lab::{Lab, LabLock, Ledger, Notebook, recover};
 use crate::research::event::Event;
+use crate::research::gate::KnownEras;
 use crate::research::history::History;
 use crate::researcher::settings::Kind;
 use crate::researcher::{Researcher, Templates};
@@ -110,6 +111,15 @@ pub async fn open<'s>(
         researcher: researcher.name().into(),
         trials: limits.trials,
     });
+    let known_eras = KnownEras::new(overlap(&protocol.targets.score_on));
+    // What the gate cannot judge is said before anything is trained.
+    let mut eras = greeting.test_eras.concat();
+    eras.sort_unstable();
+    known_eras.of(&eras).map_err(|error| {
+        Error::Configuration(format!(
+            "the protocol's test eras are too few for the gate: {error}; use more eras or a larger stride"
+        ))
+    })?;
     let mut session = Session {
         live: Writer::new(&lab, live),
         budget: budget(&config, &worker_settings, rates.map(|measured| measured.rates)),
@@ -128,6 +138,9 @@ pub async fn open<'s>(
         worker_settings,
         facts: greeting.facts,
         device: greeting.device,
+        cpu_threads: greeting.cpu_threads,
+        folds: greeting.test_eras,
+        known_eras,
         limits,
         options: options.clone(),
         rules,
@@ -143,6 +156,13 @@ pub async fn open<'s>(
     };
     session.live.write();
     Ok(session)
+}
+
+/// Era numbers that a target spans, by its name: an era is a week of five trading days. A name that does not say is taken
+/// for the longest there is, sixty days.
+pub(crate) fn overlap(target: &str) -> u32 {
+    let days = target.rsplit('_').next().and_then(|days| days.parse::<u32>().ok()).filter(|days| *days > 0);
+    days.unwrap_or(60).div_ceil(5)
 }
 
 /// When the session ends by itself: the nearer of what the person asked for and what the configuration allows.

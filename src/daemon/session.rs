@@ -13,6 +13,7 @@ use crate::lab::config::Config;
 use crate::lab::live::Writer;
 use crate::lab::{Lab, LabLock, Ledger, Notebook};
 use crate::research::event::Event;
+use crate::research::gate::KnownEras;
 use crate::research::history::History;
 use crate::research::phases::{PhaseMove, next_phase};
 use crate::research::rules::Rules;
@@ -70,6 +71,12 @@ pub struct Session<'s> {
     pub(super) worker_settings: WorkerSettings,
     pub(super) facts: DataFacts,
     pub(super) device: String,
+    /// Threads that train nets side by side; None on a GPU.
+    pub(super) cpu_threads: Option<usize>,
+    /// Test eras of each fold.
+    pub(super) folds: Vec<Vec<u32>>,
+    /// What is known of means over eras.
+    pub(super) known_eras: KnownEras,
     pub(super) budget: Budget,
     pub(super) limits: Limits,
     pub(super) trained: u32,
@@ -105,6 +112,17 @@ impl Session<'_> {
             Ok(reason) => reason.clone(),
             Err(error) => format!("error: {error}"),
         };
+        let (trained, started) = (self.trained, self.started);
+        // The session's own error is the one to report, not that its end could not be written as well.
+        let written = self.end(reason).await;
+        let reason = ended?;
+        written?;
+        let seconds = Timestamp::now().duration_since(started).as_secs_f64();
+        Ok(Ending { reason, trained, seconds })
+    }
+
+    /// Ends the session: the worker, the ledger, and whoever watches.
+    pub(super) async fn end(&mut self, reason: String) -> Result<()> {
         self.notify.stopping();
         if let Some(mut worker) = self.worker.take() {
             worker.kill().await;
@@ -113,13 +131,8 @@ impl Session<'_> {
         self.live.live.trial = None;
         self.live.write();
         tracing::info!(reason, trained = self.trained, "session ended");
-        // The session's own error is the one to report, not that its end could not be written as well.
-        let written = self.record(Event::SessionEnded { reason: reason.clone() });
         (self.say)(Update::Finished { reason: reason.clone() });
-        let reason = ended?;
-        written?;
-        let seconds = Timestamp::now().duration_since(self.started).as_secs_f64();
-        Ok(Ending { reason, trained: self.trained, seconds })
+        self.record(Event::SessionEnded { reason })
     }
 
     async fn body(&mut self) -> Result<String> {
@@ -132,6 +145,12 @@ impl Session<'_> {
             if !self.model_is_dirty()?
                 && let Flow::End(reason) = self.baseline().await?
             {
+                return Ok(reason);
+            }
+            if let Flow::End(reason) = self.remeasure_when_due().await? {
+                return Ok(reason);
+            }
+            if let Flow::End(reason) = self.settle_incumbent().await? {
                 return Ok(reason);
             }
             let phase = match self.choose_phase()? {
@@ -153,7 +172,11 @@ impl Session<'_> {
                 },
             };
             let record = self.respect_the_persons_model(record)?;
+            let kept = (record.verdict == Verdict::Keep).then_some(record.trial);
             self.conclude(record).await?;
+            if let Some(trial) = kept.filter(|_| self.config.holdout.score_keeps) {
+                self.ask_holdout(trial).await?;
+            }
             if let Flow::End(reason) = self.housekeep()? {
                 return Ok(reason);
             }
@@ -161,7 +184,7 @@ impl Session<'_> {
     }
 
     /// Measures model.yaml as it stands if nothing comparable has been measured yet.
-    async fn baseline(&mut self) -> Result<Flow<()>> {
+    pub(super) async fn baseline(&mut self) -> Result<Flow<()>> {
         let path = self.lab.model();
         let bytes = std::fs::read(&path).map_err(|error| crate::lab::LabError::io("read it", &path, error))?;
         let findings = Spec::check(&text_of(bytes, "model.yaml")?, "model.yaml", &self.facts, &self.budget);
@@ -275,6 +298,14 @@ impl Session<'_> {
         let entry = self.ledger.append(Timestamp::now(), event)?;
         self.history.apply(&entry.event);
         Ok(())
+    }
+
+    /// What an audit is at, for whoever watches.
+    pub(super) fn auditing(&mut self, number: u32, of: u32, planted: f64) {
+        self.live.live.doing = format!("auditing the gate: proposal {number} of {of}, planted {planted:+.4}");
+        self.live.write_soon();
+        self.notify.progress();
+        (self.say)(Update::Auditing { number, of, planted });
     }
 
     pub(super) fn note(&mut self, sentence: String) {

@@ -1,129 +1,88 @@
-//! Training a checked proposal: the first seed, the screen, the other seeds, the gate.
+//! Training: one request after another to a worker, in the time that a trial has.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use prepare::evaluate::CellScore;
+use prepare::evaluate::{CellId, CellScore};
 
-use super::check::{Checked, knob_changes};
 use super::propose::stopped;
 use super::session::{Flow, Session};
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::research::event::Event;
-use crate::research::gate;
 use crate::research::measurement::{evaluate, scores};
-use crate::research::settings::PhaseSettings;
-use crate::research::trial::{Judgement, Measurement, Proposal, RECORD_VERSION, TrialRecord, Usage, Verdict};
+use crate::research::trial::{Measurement, Verdict};
 use crate::spec::Spec;
-use crate::worker::supervisor::{Trained, Worker, WorkerError, WorkerProgress};
+use crate::worker::supervisor::{Worker, WorkerError, WorkerProgress};
 use crate::worker::wire::{FailureKind, Request};
 
-/// How the training of a trial ended.
-enum Outcome {
-    /// It was measured, and judged if there was an incumbent.
-    Measured(Box<Measurement>, Option<Judgement>),
-    /// It failed.
-    Failed(Verdict, String),
+/// Why a spec could not be trained: the verdict that this is for a trial, and the words.
+pub(super) type Failure = (Verdict, String);
+
+/// A trial that has begun.
+pub(super) struct Begun {
+    pub(super) trial: u32,
+    pub(super) started: Timestamp,
+    pub(super) clock: Instant,
+}
+
+/// The training of one spec: its cells so far, what they cost, and how long more may take.
+pub(super) struct Training {
+    spec: Spec,
+    /// Whether the worker measures feature exposure.
+    exposure: bool,
+    /// Scored cells.
+    pub(super) cells: Vec<CellScore>,
+    /// Largest exposure to a feature, of each cell that it was measured of.
+    exposures: Vec<f64>,
+    rows: u64,
+    seconds: f64,
+    params: u64,
+    /// Wall-clock seconds in requests.
+    spent: f64,
+    clock: Instant,
+}
+
+/// What is shown while a request is carried out.
+pub(super) struct Stage {
+    /// Nets that were trained before.
+    pub(super) done: usize,
+    /// Nets in all, as far as is known.
+    pub(super) total: usize,
+    /// In words: `seed 42`.
+    pub(super) words: String,
+}
+
+impl Training {
+    pub(super) fn new(spec: Spec, exposure: bool) -> Self {
+        Self {
+            spec,
+            exposure,
+            cells: Vec::new(),
+            exposures: Vec::new(),
+            rows: 0,
+            seconds: 0.0,
+            params: 0,
+            spent: 0.0,
+            clock: Instant::now(),
+        }
+    }
+
+    /// Nets of a cell.
+    pub(super) fn members(&self) -> usize {
+        self.spec.ensemble.members as usize
+    }
+
+    /// Mean over cells of the largest exposure to a feature; None where it was not measured.
+    pub(super) fn exposure(&self) -> Option<f64> {
+        let count = self.exposures.len() as f64;
+        (count > 0.0).then(|| self.exposures.iter().sum::<f64>() / count)
+    }
 }
 
 impl Session<'_> {
-    /// Takes a checked proposal to its verdict.
-    pub(super) async fn try_out(&mut self, phase: &PhaseSettings, checked: Checked) -> Result<Flow<TrialRecord>> {
-        let incumbent = self.incumbent()?.0;
-        let against = (incumbent.trial, incumbent.measurement.clone());
-        let Checked { proposal, spec, hash, changes } = checked;
-        let changes_in_words = changes.iter().map(ToString::to_string).collect();
-        let begun = self.begin(&proposal.title, &hash, changes_in_words)?;
-        let outcome = match self.race(&spec, against.1.as_ref()).await? {
-            Flow::End(reason) => return Ok(Flow::End(reason)),
-            Flow::On(outcome) => outcome,
-        };
-        let (verdict, reason, measurement, judgement) = match outcome {
-            Outcome::Failed(verdict, reason) => (verdict, reason, None, None),
-            Outcome::Measured(measurement, judgement) => {
-                let judgement = judgement.ok_or_else(|| Error::Internal("a trial without a judgement".into()))?;
-                let verdict = if judgement.keep { Verdict::Keep } else { Verdict::Discard };
-                (verdict, judgement.reason.clone(), Some(*measurement), Some(judgement))
-            }
-        };
-        Ok(Flow::On(TrialRecord {
-            version: RECORD_VERSION,
-            trial: begun.trial,
-            verdict,
-            reason,
-            proposal,
-            phase: phase.name.clone(),
-            spec_hash: Some(hash),
-            protocol_hash: self.protocol.hash(),
-            data_hash: self.data_hash.clone(),
-            incumbent: Some(against.0),
-            changes,
-            measurement,
-            judgement,
-            wall_seconds: begun.clock.elapsed().as_secs_f64(),
-            started: begun.started.to_string(),
-            ended: Timestamp::now().to_string(),
-        }))
-    }
-
-    /// Measures a baseline: every seed, no gate.
-    pub(super) async fn measure_baseline(&mut self, spec: Spec, hash: String, why: &str) -> Result<Flow<TrialRecord>> {
-        let begun = self.begin("baseline", &hash, vec![why.to_owned()])?;
-        let outcome = match self.race(&spec, None).await? {
-            Flow::End(reason) => return Ok(Flow::End(reason)),
-            Flow::On(outcome) => outcome,
-        };
-        let (verdict, reason, measurement) = match outcome {
-            Outcome::Measured(measurement, _) => (
-                Verdict::Keep,
-                format!("the baseline: every later trial is compared with it or its successors ({why})"),
-                Some(*measurement),
-            ),
-            Outcome::Failed(verdict, reason) => (verdict, reason, None),
-        };
-        let earlier = self.history.incumbent().map(|record| record.proposal.spec.clone());
-        let changes = match earlier.map(|text| Spec::parse(&text, "earlier incumbent")) {
-            Some(Ok(earlier)) => knob_changes(&earlier, &spec),
-            _ => Vec::new(),
-        };
-        Ok(Flow::On(TrialRecord {
-            version: RECORD_VERSION,
-            trial: begun.trial,
-            verdict,
-            reason,
-            proposal: Proposal {
-                title: "baseline".into(),
-                hypothesis: "model.yaml as it stands is what every proposal has to beat.".into(),
-                category: "baseline".into(),
-                expected_effect: None,
-                spec: self.model_text()?,
-                researcher: "human".into(),
-                parents: Vec::new(),
-                usage: Usage::default(),
-            },
-            phase: self.history.phase().unwrap_or("baseline").to_owned(),
-            spec_hash: Some(hash),
-            protocol_hash: self.protocol.hash(),
-            data_hash: self.data_hash.clone(),
-            incumbent: None,
-            changes,
-            measurement,
-            judgement: None,
-            wall_seconds: begun.clock.elapsed().as_secs_f64(),
-            started: begun.started.to_string(),
-            ended: Timestamp::now().to_string(),
-        }))
-    }
-
-    /// model.yaml, byte for byte: the baseline's commit leaves it as it is.
-    fn model_text(&self) -> Result<String> {
-        let path = self.lab.model();
-        Ok(std::fs::read_to_string(&path).map_err(|error| crate::lab::LabError::io("read it", &path, error))?)
-    }
-
-    fn begin(&mut self, title: &str, hash: &str, changes: Vec<String>) -> Result<Begun> {
+    /// A trial goes into training: into the ledger, and onto the screen.
+    pub(super) fn begin(&mut self, title: &str, hash: &str, changes: Vec<String>) -> Result<Begun> {
         let trial = self.history.next_trial();
         let started = Timestamp::now();
         self.record(Event::TrialStarted { trial, title: title.to_owned(), spec_hash: hash.to_owned() })?;
@@ -140,62 +99,14 @@ impl Session<'_> {
         Ok(Begun { trial, started, clock: Instant::now() })
     }
 
-    /// The first seed alone, then, for those that pass the screen (and for a baseline), the others.
-    async fn race(&mut self, spec: &Spec, incumbent: Option<&Measurement>) -> Result<Flow<Outcome>> {
-        let clock = Instant::now();
-        let limit = self.config.budget.trial_seconds as f64;
-        let deadline = clock + Duration::from_secs_f64(limit);
-        let seeds = self.protocol.seeds.clone();
-        let members = spec.ensemble.members as usize;
-        let nets_a_seed = self.facts.folds.len() * members;
-        let first = if incumbent.is_some() { &seeds[..1] } else { &seeds[..] };
-        let mut cells = Vec::new();
-        let mut tally = Tally::default();
-        let mut trained: BTreeSet<u64> = BTreeSet::new();
-        for stage in [first, &seeds[first.len()..]] {
-            if stage.is_empty() {
-                continue;
-            }
-            let done = trained.len() * nets_a_seed;
-            let words = stage.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let words = format!("seed{} {words}", if stage.len() == 1 { "" } else { "s" });
-            let total = done + stage.len() * nets_a_seed;
-            match self.train_seeds(spec, stage, deadline, limit, (done, total, &words)).await? {
-                Flow::End(reason) => return Ok(Flow::End(reason)),
-                Flow::On(Err(failure)) => return Ok(Flow::On(failure)),
-                Flow::On(Ok(result)) => {
-                    cells.extend(result.cells);
-                    tally.rows += result.rows_trained;
-                    tally.seconds += result.seconds;
-                    tally.params = result.params;
-                }
-            }
-            trained.extend(stage);
-            let Some(incumbent) = incumbent else { continue };
-            let so_far = scores(&cells, &seeds);
-            let failed = |error| Error::Configuration(format!("the gate cannot judge: {error}"));
-            let (go_on, judged) = if trained.len() < seeds.len() {
-                let screening = gate::screen(&so_far, &incumbent.scores, &self.config.gate).map_err(failed)?;
-                (screening.go_on, screening.judgement)
-            } else {
-                (false, gate::judge(&so_far, &incumbent.scores, &self.config.gate, &seeds).map_err(failed)?)
-            };
-            if !go_on {
-                let measured = self.measurement(&cells, &seeds, &tally, clock)?;
-                return Ok(Flow::On(Outcome::Measured(Box::new(measured), Some(judged))));
-            }
-        }
-        let measured = self.measurement(&cells, &seeds, &tally, clock)?;
-        Ok(Flow::On(Outcome::Measured(Box::new(measured), None)))
-    }
-
-    fn measurement(&self, cells: &[CellScore], seeds: &[u64], tally: &Tally, clock: Instant) -> Result<Measurement> {
+    /// What was measured, over the cells so far.
+    pub(super) fn measurement(&self, training: &Training) -> Result<Measurement> {
         Ok(Measurement {
-            evaluation: evaluate(cells, &self.protocol.objective)?,
-            scores: scores(cells, seeds),
-            wall_seconds: clock.elapsed().as_secs_f64(),
-            rows_per_second: tally.rows as f64 / tally.seconds.max(1e-9),
-            params: tally.params,
+            evaluation: evaluate(&training.cells, &self.protocol.objective)?,
+            scores: scores(&training.cells, self.folds.len()),
+            wall_seconds: training.clock.elapsed().as_secs_f64(),
+            rows_per_second: training.rows as f64 / training.seconds.max(1e-9),
+            params: training.params,
             device: self.device.clone(),
         })
     }
@@ -211,29 +122,37 @@ impl Session<'_> {
         Ok(worker)
     }
 
-    /// One request to the worker. The inner error is the trial's failure; a worker that is not to be trusted any more is
-    /// dropped, and the next request starts a new one.
-    async fn train_seeds(
+    /// The session's worker; a new one where there is none.
+    pub(super) async fn worker(&mut self) -> Result<Worker> {
+        match self.worker.take() {
+            Some(worker) => Ok(worker),
+            None => self.restarted().await,
+        }
+    }
+
+    /// One request to the worker: trains and scores cells. The training may take `limit` seconds in all, over its
+    /// requests. The inner error is the spec's failure; a worker that is not to be trusted any more is dropped, and the
+    /// next request starts a new one.
+    pub(super) async fn train_cells(
         &mut self,
-        spec: &Spec,
-        seeds: &[u64],
-        deadline: Instant,
+        training: &mut Training,
+        cells: Vec<CellId>,
         limit: f64,
-        (done_before, total, stage): (usize, usize, &str),
-    ) -> Result<Flow<Result<Trained, Outcome>>> {
-        let mut worker = match self.worker.take() {
-            Some(worker) => worker,
-            None => self.restarted().await?,
-        };
-        let request = Request::Train { spec: spec.to_yaml(), seeds: seeds.to_vec(), predictions: None };
+        stage: &Stage,
+    ) -> Result<Flow<Result<(), Failure>>> {
+        let mut worker = self.worker().await?;
+        let request =
+            Request::Train { spec: training.spec.to_yaml(), cells, predictions: None, exposure: training.exposure };
+        let begun = Instant::now();
+        let deadline = begun + Duration::from_secs_f64((limit - training.spent).max(0.0));
         let (say, live, notify) = (&mut self.say, &mut self.live, &mut self.notify);
         let report = |progress: WorkerProgress| {
             notify.progress();
             if let WorkerProgress::Replica { done, .. } = progress {
-                live.live.nets_done = done_before + done;
-                live.live.nets_total = total;
+                live.live.nets_done = stage.done + done;
+                live.live.nets_total = stage.total;
                 live.write_soon();
-                say(Update::Nets { done: done_before + done, total, stage: stage.to_owned() });
+                say(Update::Nets { done: stage.done + done, total: stage.total, stage: stage.words.clone() });
             }
         };
         let trained = tokio::select! {
@@ -243,38 +162,27 @@ impl Session<'_> {
                 return Ok(Flow::End("asked to stop; the trial in training was given up".into()));
             }
         };
+        training.spent += begun.elapsed().as_secs_f64();
         match trained {
             Ok(trained) => {
                 self.worker = Some(worker);
-                Ok(Flow::On(Ok(trained)))
+                training.cells.extend(trained.cells);
+                training.exposures.extend(trained.exposures.iter().map(|exposure| exposure.max));
+                training.rows += trained.rows_trained;
+                training.seconds += trained.seconds;
+                training.params = trained.params;
+                Ok(Flow::On(Ok(())))
             }
             Err(WorkerError::Failed { kind: FailureKind::Training | FailureKind::Data, message }) => {
                 // The worker of a net that diverged is as good as new; one that panicked is gone, and says so next time.
                 self.worker = worker.is_alive().then_some(worker);
-                Ok(Flow::On(Err(Outcome::Failed(Verdict::Crash, message))))
+                Ok(Flow::On(Err((Verdict::Crash, message))))
             }
-            Err(error @ WorkerError::Timeout { .. }) => {
-                Ok(Flow::On(Err(Outcome::Failed(Verdict::Timeout, error.to_string()))))
-            }
+            Err(error @ WorkerError::Timeout { .. }) => Ok(Flow::On(Err((Verdict::Timeout, error.to_string())))),
             Err(error @ (WorkerError::Died { .. } | WorkerError::Memory { .. })) => {
-                Ok(Flow::On(Err(Outcome::Failed(Verdict::Crash, error.to_string()))))
+                Ok(Flow::On(Err((Verdict::Crash, error.to_string()))))
             }
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// A trial that has begun.
-struct Begun {
-    trial: u32,
-    started: Timestamp,
-    clock: Instant,
-}
-
-/// What training cost.
-#[derive(Default)]
-struct Tally {
-    rows: u64,
-    seconds: f64,
-    params: u64,
 }

@@ -55,6 +55,24 @@ pub enum Update {
         /// In words: `seed 42`.
         stage: String,
     },
+    /// A kept spec is measured under further seeds.
+    Measuring {
+        /// Its trial.
+        trial: u32,
+        /// How many seeds.
+        seeds: usize,
+        /// What for, in words.
+        why: String,
+    },
+    /// A proposal of an audit goes through the gate.
+    Auditing {
+        /// Which, from 1.
+        number: u32,
+        /// Of how many.
+        of: u32,
+        /// The planted gain.
+        planted: f64,
+    },
     /// A trial came to its verdict and is in the notebook.
     Ended(Box<TrialRecord>),
     /// The session is over.

@@ -18,13 +18,25 @@ pub const TEMPORARY_SUFFIX: &str = ".tmp";
 /// # Errors
 /// [`LabError::Io`]; the old content is then still there.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), LabError> {
+    let permissions = fs::metadata(path).map_or_else(|_| Permissions::from_mode(0o666), |found| found.permissions());
+    replace_as(path, content, permissions)
+}
+
+/// Like [`replace`], but nobody but the owner may read it.
+///
+/// # Errors
+/// [`LabError::Io`].
+pub fn replace_private(path: &Path, content: &[u8]) -> Result<(), LabError> {
+    replace_as(path, content, Permissions::from_mode(0o600))
+}
+
+fn replace_as(path: &Path, content: &[u8], permissions: Permissions) -> Result<(), LabError> {
     let failed = |error| LabError::io("write it", path, error);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     fs::create_dir_all(folder).map_err(|error| LabError::io("make the folder", folder, error))?;
-    let permissions = fs::metadata(path).map_or_else(|_| Permissions::from_mode(0o666), |found| found.permissions());
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY_PREFIX)
         .suffix(TEMPORARY_SUFFIX)

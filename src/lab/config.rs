@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::LabError;
 use super::layout::Lab;
-use crate::research::settings::{GateSettings, PhaseSettings, WhenConverged};
+use crate::research::gate::settings::GateSettings;
+use crate::research::settings::{PhaseSettings, WhenConverged};
 use crate::researcher::settings::ResearcherSettings;
 pub(super) use check::is_tag;
 use locate::Places;
@@ -49,6 +50,9 @@ pub struct Config {
     /// What a trial and a session may cost.
     #[serde(default)]
     pub budget: BudgetSettings,
+    /// How often the holdout may be asked.
+    #[serde(default)]
+    pub holdout: HoldoutSettings,
     /// What trials are trained on.
     #[serde(default)]
     pub device: Device,
@@ -94,6 +98,22 @@ impl Default for BudgetSettings {
             session_trials: None,
             session_hours: None,
         }
+    }
+}
+
+/// How often the holdout may be asked. Every look at it makes it less of a holdout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldoutSettings {
+    /// Queries in all, over all sessions of the lab.
+    pub budget: u32,
+    /// Whether a session asks it about every keep, as long as the budget lasts.
+    pub score_keeps: bool,
+}
+
+impl Default for HoldoutSettings {
+    fn default() -> Self {
+        Self { budget: 10, score_keeps: false }
     }
 }
 

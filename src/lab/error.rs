@@ -34,6 +34,19 @@ pub enum LabError {
         /// The field, what was found, what is allowed, the nearest valid name.
         message: String,
     },
+    /// The holdout's answers cannot be read.
+    #[error(
+        "{}, line {line}: {message}. Queries stay counted in the ledger; move the file away to go on without its answers",
+        .path.display()
+    )]
+    HoldoutUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        message: String,
+    },
     /// The lab is in no git repository.
     #[error("{}: not a git repository, and the notebook is one; make it one with `git init` there", .path.display())]
     NoRepository {

@@ -161,6 +161,11 @@ impl Lab {
         self.state().join("rates.json")
     }
 
+    /// .autoresearch/holdout.jsonl: what the holdout has answered. For people only.
+    pub fn holdout(&self) -> PathBuf {
+        self.state().join("holdout.jsonl")
+    }
+
     /// .autoresearch/lock: held by the one process that runs the loop.
     pub fn lock(&self) -> PathBuf {
         self.state().join("lock")

@@ -6,6 +6,8 @@
 mod line;
 mod rebuild;
 
+pub(crate) use rebuild::retell;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};

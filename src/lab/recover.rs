@@ -14,12 +14,13 @@ use jiff::Timestamp;
 
 use super::atomic;
 use super::error::LabError;
-use super::layout::{DO_NOT_RETRY, LEARNINGS, Lab, PROTOCOL_LOCK, RUNS, STATE, trial_folder};
+use super::layout::{DO_NOT_RETRY, LEARNINGS, Lab, MODEL, PROTOCOL_LOCK, RUNS, STATE, trial_folder};
 use super::ledger::Ledger;
 use super::notebook::{FileChange, Notebook, TrialCommit};
-use super::trial_files::{NOTES, RESULT, SPEC, trial_files};
+use super::trial_files::{NOTES, REMEASURED, RESULT, SPEC, remeasured, trial_files};
 use crate::research::commit;
 use crate::research::event::Event;
+use crate::research::remeasure::Remeasurement;
 use crate::research::rules::{By, Rules};
 use crate::research::trial::{TrialRecord, Verdict};
 
@@ -43,6 +44,7 @@ pub fn recover(
         let sentence = commit_ended_trial(lab, ledger, notebook, &record, now)?;
         said.push(sentence);
     }
+    said.extend(commit_remeasurement(lab, ledger, notebook, now)?);
     said.extend(free_started_trial(ledger, now)?);
     said.extend(remove_unfinished_folders(lab, ledger, notebook)?);
     Ok(said)
@@ -124,12 +126,14 @@ fn agree_with_notebook(
     let missing_in_ledger =
         records.iter().any(|record| trials.ended.get(&record.trial).is_none_or(|own| !same_trial(own, record)));
     let missing_in_head = trials.committed.iter().any(|trial| !in_head.contains_key(trial));
+    let remeasured = notebook.head_remeasurements()?;
+    let disagree = remeasurements_disagree(ledger, &remeasured);
     // A trial that waits for its commit, in a session that was on another branch and made no commit at all.
     let elsewhere = !trials.pending.is_empty()
         && trials.committed.is_empty()
         && records.is_empty()
         && trials.branch.as_deref().is_some_and(|branch| branch != notebook.branch());
-    if !missing_in_ledger && !missing_in_head && !elsewhere {
+    if !missing_in_ledger && !missing_in_head && !disagree && !elsewhere {
         for record in trials.pending.iter().filter(|record| in_head.contains_key(&record.trial)) {
             ledger.append(now, Event::TrialCommitted { trial: record.trial })?;
         }
@@ -138,7 +142,7 @@ fn agree_with_notebook(
     let time = now.strftime("%Y%m%dT%H%M%SZ");
     let branch = trials.branch.as_deref().unwrap_or("unknown").replace('/', "-");
     let archive = lab.make_state()?.join(format!("ledger-{branch}-{time}.jsonl"));
-    let archived = ledger.rebuild(&records, &archive, now)?;
+    let archived = ledger.rebuild(&records, &remeasured, &archive, now)?;
     let count = match records.len() {
         1 => "1 trial".to_owned(),
         count => format!("{count} trials"),
@@ -153,6 +157,32 @@ fn agree_with_notebook(
     };
     ledger.append(now, Event::Recovered { what: what.clone() })?;
     Ok(Some(what))
+}
+
+/// Whether a re-measurement is in one of the two only: HEAD has one that the ledger does not tell of, or the last one of a
+/// trial that the ledger has a commit of is not the one in HEAD (a person took that commit back).
+fn remeasurements_disagree(ledger: &Ledger, in_head: &[Remeasurement]) -> bool {
+    let identity = |found: &Remeasurement| (found.trial, found.after_trial, found.ended.clone());
+    let in_head: BTreeMap<u32, _> = in_head.iter().map(|found| (found.trial, identity(found))).collect();
+    let (mut told, mut committed) = (BTreeSet::new(), BTreeMap::new());
+    let mut last = None;
+    for event in ledger.events() {
+        match event {
+            Event::Remeasured { found } => {
+                last = Some(identity(found));
+                told.extend(last.clone());
+            }
+            Event::RemeasurementCommitted { trial } => {
+                committed.extend(last.take().map(|identity| (*trial, identity)));
+            }
+            _ => {}
+        }
+    }
+    // One that waits for its commit may be there already.
+    let agrees = |(trial, identity): (&u32, &_)| {
+        in_head.get(trial).is_some_and(|found| found == identity || last.as_ref() == Some(found))
+    };
+    in_head.values().any(|identity| !told.contains(identity)) || !committed.iter().all(agrees)
 }
 
 /// Whether two records are of the same trial. Numbers are not compared: they may differ in how they were rounded.
@@ -198,6 +228,66 @@ fn commit_ended_trial(
     );
     ledger.append(now, Event::Recovered { what: what.clone() })?;
     Ok(what)
+}
+
+/// The files of a re-measurement's commit: its own, and, where the incumbent is taken back, the model that `back` (the
+/// record of the incumbent from now on) was proposed as.
+///
+/// # Errors
+/// A number that JSON has no word for.
+pub fn remeasurement_files(
+    found: &Remeasurement,
+    back: Option<&TrialRecord>,
+) -> Result<Vec<(PathBuf, Vec<u8>)>, serde_json::Error> {
+    let mut files = vec![(trial_folder(found.trial).join(REMEASURED), remeasured(found)?)];
+    files.extend(back.map(|record| (PathBuf::from(MODEL), record.proposal.spec.clone().into_bytes())));
+    Ok(files)
+}
+
+/// Makes the commit of a re-measurement that was recorded, and whose commit the ledger does not tell of.
+fn commit_remeasurement(
+    lab: &Lab,
+    ledger: &mut Ledger,
+    notebook: &mut Notebook,
+    now: Timestamp,
+) -> Result<Option<String>, LabError> {
+    let mut pending: Option<Remeasurement> = None;
+    for event in ledger.events() {
+        match event {
+            Event::Remeasured { found } => pending = Some((**found).clone()),
+            Event::RemeasurementCommitted { .. } => pending = None,
+            _ => {}
+        }
+    }
+    let Some(found) = pending else { return Ok(None) };
+    let back = found.demoted_to.and_then(|trial| Trials::of(ledger).ended.remove(&trial));
+    let files = remeasurement_files(&found, back.as_ref())
+        .map_err(|error| LabError::EventRefused { path: lab.ledger(), message: error.to_string() })?;
+    let own = &files[0];
+    if notebook.file_at("HEAD", &own.0)?.as_ref() == Some(&own.1) {
+        ledger.append(now, Event::RemeasurementCommitted { trial: found.trial })?;
+        return Ok(None);
+    }
+    if let Some(back) = &back
+        && read(&lab.model())?.is_none_or(|model| model != back.proposal.spec.as_bytes())
+    {
+        notebook.refuse_dirty_model()?;
+    }
+    for (path, content) in &files {
+        atomic::replace_if_different(&lab.root().join(path), content)?;
+    }
+    let title = Trials::of(ledger).ended.remove(&found.trial).map(|record| record.proposal.title).unwrap_or_default();
+    let message = commit::remeasurement(&found, &title).to_string();
+    let files = files.into_iter().map(|(path, content)| (path, Some(content))).collect();
+    notebook.commit(&TrialCommit { message, files, when: found.ended.parse().unwrap_or(now) })?;
+    ledger.append(now, Event::RemeasurementCommitted { trial: found.trial })?;
+    let what = format!(
+        "trial {:06} had been measured again ({}), but the commit of that was missing; it was made now",
+        found.trial,
+        if found.demoted_to.is_some() { "its gain did not stand" } else { "its gain stands" }
+    );
+    ledger.append(now, Event::Recovered { what: what.clone() })?;
+    Ok(Some(what))
 }
 
 /// A trial in training cannot be taken up again: its number is free.

@@ -4,10 +4,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize as _;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::layout::{MODEL, trial_folder};
+use crate::research::remeasure::Remeasurement;
 use crate::research::trial::{TrialRecord, Verdict};
 
 /// Name of the proposed spec in a trial's folder.
@@ -16,6 +16,9 @@ pub const SPEC: &str = "spec.yaml";
 pub const RESULT: &str = "result.json";
 /// Name of the page for people in a trial's folder.
 pub const NOTES: &str = "notes.md";
+
+/// Name of the last re-measurement in a trial's folder.
+pub const REMEASURED: &str = "remeasured.json";
 
 /// The files of a trial, paths relative to the lab: the spec as proposed, the record, a page for people; and for a
 /// keep model.yaml, which then is that spec.
@@ -36,10 +39,22 @@ pub fn trial_files(record: &TrialRecord) -> Result<Vec<(PathBuf, Vec<u8>)>, serd
     Ok(files)
 }
 
+/// A re-measurement as JSON.
+///
+/// # Errors
+/// A number that JSON has no word for.
+pub fn remeasured(found: &Remeasurement) -> Result<Vec<u8>, serde_json::Error> {
+    json(found)
+}
+
 /// The record as JSON, one line a field, so that two results can be compared with a diff.
 fn result(record: &TrialRecord) -> Result<Vec<u8>, serde_json::Error> {
+    json(record)
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
     let mut bytes = Vec::new();
-    record.serialize(&mut Serializer::with_formatter(&mut bytes, FieldPerLine::default()))?;
+    value.serialize(&mut Serializer::with_formatter(&mut bytes, FieldPerLine::default()))?;
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -181,7 +196,7 @@ pub(crate) use tests::sample;
 mod tests {
     use super::*;
     use crate::research::trial::{
-        Judgement, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, Usage,
+        Judgement, JudgementKind, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, Usage,
     };
 
     /// A record with everything in it.
@@ -230,10 +245,16 @@ mod tests {
             }),
             judgement: Some(Judgement {
                 keep: verdict == Verdict::Keep,
+                kind: if verdict == Verdict::Keep { JudgementKind::Better } else { JudgementKind::NotBetter },
                 delta: 0.0013,
                 standard_error: 0.0004,
                 p_value: 0.002,
                 seeds: 3,
+                level: Some(0.0005),
+                bound: None,
+                between_seeds: Some(0.0003),
+                between_eras: Some(0.0002),
+                degrees_of_freedom: Some(17.5),
                 reason: "above the minimum effect".into(),
             }),
             wall_seconds: 13.0,

@@ -1,4 +1,7 @@
 //! What people read: facts derived from the ledger, and their layout as text. Nothing here reads or writes a file.
 
+pub mod errands;
+pub mod holdout;
+mod statistics;
 pub mod status;
 pub mod text;

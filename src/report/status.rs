@@ -3,14 +3,19 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::holdout::HoldoutFacts;
 use crate::lab::Holder;
 use crate::lab::ledger::Entry;
 use crate::lab::live::Live;
 use crate::research::event::Event;
 use crate::research::foreign::one_line;
-use crate::research::gate;
+use crate::research::gate::level::promise;
+use crate::research::gate::pool::noise_between_seeds;
+use crate::research::gate::settings::{Control, GateSettings};
+use crate::research::gate::{self, KnownEras};
 use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
+use crate::research::session_statistics::{SessionStatistics, session_statistics};
 use crate::research::trial::{TrialRecord, Verdict};
 
 /// Whether a session runs.
@@ -38,6 +43,8 @@ pub struct Incumbent {
     pub payout: f64,
     /// Standard error of the payout, over eras and seeds; None where it cannot be estimated.
     pub standard_error: Option<f64>,
+    /// Seeds that it was measured under, in all.
+    pub seeds: usize,
 }
 
 /// The score that everything began with.
@@ -69,8 +76,12 @@ pub struct Line {
     pub payout: Option<f64>,
     /// Gain over the incumbent of then, over the same seeds.
     pub delta: Option<f64>,
-    /// Seeds that it was trained under; one means that it fell at the screen.
+    /// Whole seeds that it was trained under; 0 means that it fell in its first.
     pub seeds: usize,
+    /// Cells that it was trained in where no seed is whole; its payout is of those alone.
+    pub cells: Option<usize>,
+    /// Whether it was kept, and failed its re-measurement since.
+    pub demoted: bool,
     /// Seconds.
     pub wall_seconds: f64,
     /// Why.
@@ -88,8 +99,10 @@ pub struct Near {
     pub delta: f64,
     /// How sure that was.
     pub p_value: f64,
-    /// Over how many seeds.
+    /// Over how many whole seeds.
     pub seeds: usize,
+    /// Over how many cells, where no seed is whole.
+    pub cells: Option<usize>,
 }
 
 /// Everything that `status` tells.
@@ -127,6 +140,11 @@ pub struct Status {
     pub cost_usd: f64,
     /// The closest discards against the incumbent.
     pub best_near_misses: Vec<Near>,
+    /// What was asked of the holdout.
+    pub holdout: HoldoutFacts,
+    /// What the trials amount to, for people who ask whether the keeps are luck.
+    #[serde(flatten)]
+    pub statistics: SessionStatistics,
     /// The last trials, oldest first.
     pub last_trials: Vec<Line>,
     /// What the running session is doing.
@@ -151,6 +169,14 @@ pub struct Found<'a> {
     pub branch: Option<String>,
     /// The configured plateau.
     pub plateau: u32,
+    /// Era numbers that a scored target spans.
+    pub overlap: u32,
+    /// The protocol's seeds.
+    pub required_seeds: usize,
+    /// The gate's settings; None where the configuration cannot be read.
+    pub gate: Option<GateSettings>,
+    /// What was asked of the holdout.
+    pub holdout: HoldoutFacts,
     /// What was wrong with finding out.
     pub warnings: Vec<String>,
     /// The time.
@@ -164,7 +190,9 @@ const SILENT_SECONDS: f64 = 600.0;
 
 /// Derives the status.
 pub fn status(found: Found<'_>) -> Status {
-    let Found { entries, history, holder, live, branch, plateau, mut warnings, now } = found;
+    let Found { entries, history, holder, live, branch, plateau, overlap, .. } = found;
+    let Found { required_seeds, gate, holdout, mut warnings, now, .. } = found;
+    let eras = KnownEras::new(overlap);
     let state = match &holder {
         Some(holder) if holder.alive => State::Running,
         Some(_) => State::Stale,
@@ -187,6 +215,9 @@ pub fn status(found: Found<'_>) -> Status {
     } else {
         warnings.extend(outage(entries));
     }
+    if let Some(settings) = gate.as_ref().filter(|settings| settings.control == Control::None) {
+        warnings.push(promise(settings));
+    }
     let usage = history.usage();
     let mut verdicts: std::collections::BTreeMap<&'static str, u32> =
         Verdict::ALL.iter().map(|verdict| (verdict.word(), 0)).collect();
@@ -207,35 +238,44 @@ pub fn status(found: Found<'_>) -> Status {
         keep_rate: (trained > 0).then(|| f64::from(keeps) / f64::from(trained)),
         discards_in_a_row: history.discards_in_a_row(),
         plateau,
-        incumbent: history.incumbent().and_then(incumbent),
+        incumbent: history.incumbent().and_then(|record| incumbent(record, history, &eras)),
         baseline: history.baseline().and_then(TrialRecord::payout).map(|payout| Baseline { payout }),
         trials_per_hour: trials_per_hour(entries),
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
         cost_usd: usage.cost_usd,
-        best_near_misses: near_misses(history, 3).into_iter().map(near).collect(),
-        last_trials: history.trials().iter().rev().take(LAST).rev().map(line).collect(),
+        best_near_misses: near_misses(history, 3).into_iter().map(|miss| near(miss, history)).collect(),
+        holdout,
+        statistics: session_statistics(history, gate.as_ref(), &eras, required_seeds),
+        last_trials: history.trials().iter().rev().take(LAST).rev().map(|record| line(record, history)).collect(),
         live,
         last_ending: last_ending(entries),
         warnings,
     }
 }
 
-fn incumbent(record: &TrialRecord) -> Option<Incumbent> {
+fn incumbent(record: &TrialRecord, history: &History, eras: &KnownEras) -> Option<Incumbent> {
     let measured = record.measurement.as_ref()?;
     Some(Incumbent {
         trial: record.trial,
         title: record.proposal.title.clone(),
         payout: measured.evaluation.payout,
-        standard_error: gate::standard_error(&measured.scores).ok(),
+        standard_error: gate::standard_error(&measured.scores, eras, noise_between_seeds(history).ok().flatten()).ok(),
+        seeds: history.scores(record.trial).map_or(0, |scores| scores.seeds.len()),
     })
 }
 
-fn near(miss: NearMiss) -> Near {
-    Near { trial: miss.trial, title: miss.title, delta: miss.delta, p_value: miss.p_value, seeds: miss.seeds }
+fn near(miss: NearMiss, history: &History) -> Near {
+    let cells = history.trial(miss.trial).and_then(TrialRecord::cells_of_no_whole_seed);
+    Near { trial: miss.trial, title: miss.title, delta: miss.delta, p_value: miss.p_value, seeds: miss.seeds, cells }
 }
 
 /// A trial on one line.
-pub fn line(record: &TrialRecord) -> Line {
+pub fn line(record: &TrialRecord, history: &History) -> Line {
+    Line { demoted: history.is_demoted(record.trial), ..line_of(record) }
+}
+
+/// A trial on one line, as it ended.
+pub fn line_of(record: &TrialRecord) -> Line {
     Line {
         trial: record.trial,
         verdict: record.verdict,
@@ -243,6 +283,8 @@ pub fn line(record: &TrialRecord) -> Line {
         payout: record.payout(),
         delta: record.judgement.as_ref().map(|judged| judged.delta),
         seeds: record.measurement.as_ref().map_or(0, |measured| measured.scores.seeds.len()),
+        cells: record.cells_of_no_whole_seed(),
+        demoted: false,
         wall_seconds: record.wall_seconds,
         reason: record.reason.clone(),
     }

@@ -2,9 +2,12 @@
 
 use anstyle::{AnsiColor, Style};
 
+use super::errands::p_value;
+use super::statistics;
 use super::status::{Line, State, Status};
 use crate::research::foreign::one_line;
-use crate::research::trial::{TrialRecord, Verdict};
+use crate::research::remeasure::Remeasurement;
+use crate::research::trial::{Judgement, JudgementKind, TrialRecord, Verdict};
 
 /// The colour of a verdict.
 pub fn verdict_style(verdict: Verdict) -> Style {
@@ -27,20 +30,46 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A trial on one line: `000042 keep  0.01820 +0.00130  3  24 s  GELU in every block`. The 3 are seeds: scores under one
-/// seed alone are noisier, and compared with the incumbent under that seed.
+/// `3 seeds`, or `2 cells` where no seed is whole.
+fn seeds_text(seeds: usize, cells: Option<usize>) -> String {
+    let (count, word) = match cells {
+        Some(cells) => (cells, "cell"),
+        None => (seeds, "seed"),
+    };
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A trial on one line: `000042 keep  0.01820 +0.00130  3  24 s  GELU in every block`. The 3 are whole seeds; `2c` are two
+/// cells of a first seed, of whose folds alone the payout is.
 pub fn trial_line(line: &Line) -> String {
     let style = verdict_style(line.verdict);
     let payout = line.payout.map_or_else(|| format!("{:>9}", "-"), |payout| format!("{payout:>9.5}"));
     let delta = line.delta.map_or_else(|| format!("{:>9}", ""), |delta| format!("{delta:>+9.5}"));
-    let seeds = if line.seeds == 0 { String::new() } else { line.seeds.to_string() };
+    let seeds = match (line.cells, line.seeds) {
+        (Some(cells), _) => format!("{cells}c"),
+        (None, 0) => String::new(),
+        (None, seeds) => seeds.to_string(),
+    };
+    let demoted = if line.demoted { " (demoted)" } else { "" };
     format!(
-        "{:06} {style}{:<9}{style:#} {payout} {delta} {seeds:>5} {:>9}  {}",
+        "{:06} {style}{:<9}{style:#} {payout} {delta} {seeds:>5} {:>9}  {}{demoted}",
         line.trial,
         line.verdict.word(),
         duration(line.wall_seconds),
         one_line(&line.title, 70)
     )
+}
+
+/// A re-measurement on one line, in the columns of a trial: its payout, gain and seeds are the fresh ones.
+pub fn remeasured_line(found: &Remeasurement) -> String {
+    let (word, style) = match found.demoted_to {
+        Some(_) => ("demoted", AnsiColor::Red.on_default()),
+        None => ("stands", AnsiColor::Green.on_default()),
+    };
+    let gain = found.gain.map_or_else(|| format!("{:>9}", ""), |gain| format!("{gain:>+9.5}"));
+    let reason = one_line(&found.reason, 160);
+    let seeds = found.seeds.len();
+    format!("{:06} {style}{word:<9}{style:#} {:>9.5} {gain} {seeds:>5} {:>9}  {reason}", found.trial, found.fresh, "")
 }
 
 /// The status for people.
@@ -89,6 +118,12 @@ pub fn status_text(status: &Status) -> String {
         let cost = if status.cost_usd > 0.0 { format!(", ${:.2}", status.cost_usd) } else { String::new() };
         row("tokens", format!("{} in, {} out{cost}", status.tokens.input, status.tokens.output));
     }
+    if status.holdout.queries > 0 {
+        row("holdout", status.holdout.words());
+    }
+    for (name, text) in statistics::rows(status) {
+        row(name, text);
+    }
     if !status.last_trials.is_empty() {
         out.push_str(&format!("\n{bold}trial    verdict      payout      gain seeds      time {bold:#}\n"));
         for line in &status.last_trials {
@@ -99,16 +134,16 @@ pub fn status_text(status: &Status) -> String {
         out.push_str(&format!("\n{bold}near misses{bold:#}\n"));
         for near in &status.best_near_misses {
             out.push_str(&format!(
-                "  {:06} {:+.5} (p {:.2}, {} seed{})  {}\n",
+                "  {:06} {:+.5} (p {:.2}, {})  {}\n",
                 near.trial,
                 near.delta,
                 near.p_value,
-                near.seeds,
-                if near.seeds == 1 { "" } else { "s" },
+                seeds_text(near.seeds, near.cells),
                 one_line(&near.title, 70)
             ));
         }
     }
+    out.push_str(&statistics::tables(status));
     if !status.warnings.is_empty() {
         let warn = AnsiColor::Yellow.on_default();
         out.push_str(&format!("\n{warn}warnings{warn:#}\n"));
@@ -192,14 +227,34 @@ pub fn trial_text(record: &TrialRecord) -> String {
         ));
     }
     if let Some(judged) = &record.judgement {
-        out.push_str(&format!(
-            "gate: {:+.5} ± {:.5} over {} seed{}, one-sided p = {:.4}\n",
-            judged.delta,
-            judged.standard_error,
-            judged.seeds,
-            if judged.seeds == 1 { "" } else { "s" },
-            judged.p_value
-        ));
+        out.push_str(&judgement_text(judged, record.cells_of_no_whole_seed()));
+    }
+    out
+}
+
+/// The gate's judgement, whole.
+fn judgement_text(judged: &Judgement, cells: Option<usize>) -> String {
+    let bold = Style::new().bold();
+    let kind = match judged.kind {
+        JudgementKind::Better if judged.keep => "kept as better",
+        JudgementKind::Simpler if judged.keep => "kept to simplify: as good within the margin, with fewer parameters",
+        JudgementKind::Constrained => "proven, and not kept, for it breaks a constraint",
+        JudgementKind::Undecided => "ahead to the last, and not proven better",
+        JudgementKind::Better | JudgementKind::Simpler | JudgementKind::NotBetter => "not kept",
+    };
+    let mut out = format!("\n{bold}gate{bold:#}         {kind}\n");
+    let mut row = |name: &str, text: String| out.push_str(&format!("  {name:<10} {text}\n"));
+    let seeds = seeds_text(judged.seeds, cells);
+    row("gain", format!("{:+.5} ± {:.5} over {seeds}", judged.delta, judged.standard_error));
+    if let (Some(seeds), Some(eras)) = (judged.between_seeds, judged.between_eras) {
+        row("noise", format!("{seeds:.5} of seeds, {eras:.5} of eras"));
+    }
+    let freedom = judged
+        .degrees_of_freedom
+        .map_or_else(String::new, |freedom| format!(" by Student's t with {freedom:.1} degrees of freedom"));
+    row("p-value", format!("{}{freedom}, one-sided, of this look alone", p_value(judged.p_value)));
+    if let Some(level) = judged.level {
+        row("level", format!("{} for the whole trial, shared among its looks", p_value(level)));
     }
     out
 }

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use super::foreign::{one_line, wrap};
-use super::trial::{Measurement, TrialRecord, Usage, Verdict};
+use super::remeasure::Remeasurement;
+use super::trial::{JudgementKind, Measurement, TrialRecord, Usage, Verdict};
 
 /// Titles are cut to this many characters in subjects.
 pub const TITLE: usize = 60;
@@ -42,12 +43,45 @@ pub fn message(record: &TrialRecord, incumbent: Option<&TrialRecord>) -> CommitM
     CommitMessage { subject: subject(record), body: body(record, incumbent), trailers: trailers(record) }
 }
 
+/// Writes up a re-measurement: a page of its own kind, without a trial's trailers.
+pub fn remeasurement(found: &Remeasurement, title: &str) -> CommitMessage {
+    let word = if found.demoted_to.is_some() { "demote" } else { "remeasure" };
+    let result = format!("selected at {}, {} on fresh seeds", plain(found.selected), plain(found.fresh));
+    let reason = wrap(&one_line(&found.reason, HYPOTHESIS), BODY_WIDTH);
+    let seeds = found.seeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut body: Vec<String> = reason.iter().map(|line| guarded(line)).collect();
+    body.push(String::new());
+    body.push("On seeds that nothing was selected by".into());
+    body.push(format!("  {:<16}{:>10}", "selected", plain(found.selected)));
+    body.push(format!("  {:<16}{:>10} ± {}", "fresh", plain(found.fresh), plain(found.standard_error)));
+    if let (Some(gain), Some(error)) = (found.gain, found.gain_error) {
+        body.push(format!("  {:<16}{:>10} ± {}", "gain", signed(gain), plain(error)));
+    }
+    body.extend(wrap(&format!("seeds {seeds}"), BODY_WIDTH - 2).iter().map(|line| format!("  {line}")));
+    let six = |value: f64| format!("{:.6}", unsigned_zero(value, 6));
+    CommitMessage {
+        subject: format!("{word} {:06}: {} ({result})", found.trial, or(one_line(title, TITLE), "untitled")),
+        body: body.join("\n"),
+        trailers: vec![
+            ("Remeasured", found.trial.to_string()),
+            ("Stands", if found.demoted_to.is_some() { "no" } else { "yes" }.into()),
+            ("Incumbent", found.demoted_to.unwrap_or(found.trial).to_string()),
+            ("Selected-Payout", number(Some(found.selected), six)),
+            ("Fresh-Payout", number(Some(found.fresh), six)),
+            ("P-Value", number(found.p_value, p_value)),
+        ],
+    }
+}
+
 fn subject(record: &TrialRecord) -> String {
     let title = or(one_line(&record.proposal.title, TITLE), "untitled");
+    let simplify = record.judgement.as_ref().is_some_and(|judged| judged.keep && judged.kind == JudgementKind::Simpler);
+    let simplify = if simplify { ", simplify" } else { "" };
     let result = match (record.payout(), delta(record)) {
-        (Some(payout), Some(delta)) => format!(" (payout {}, {})", plain(payout), signed(delta)),
+        (Some(payout), Some(delta)) => format!(" (payout {}, {}{simplify})", plain(payout), signed(delta)),
         (Some(payout), None) => format!(" (payout {})", plain(payout)),
-        _ => String::new(),
+        (None, Some(delta)) => format!(" ({}, in its first seed)", signed(delta)),
+        (None, None) => String::new(),
     };
     format!("{} {}: {title}{result}", record.verdict, record.folder())
 }
@@ -117,12 +151,24 @@ fn table(record: &TrialRecord, measured: &Measurement, incumbent: Option<&Measur
     }
     if let Some(judgement) = &record.judgement {
         lines.push(format!(
-            "  paired {} ± {}, one-sided p {}, seeds {}",
+            "  gain {} ± {}, one-sided p {}, {}",
             signed(judgement.delta),
             plain(judgement.standard_error),
             p_value(judgement.p_value),
-            judgement.seeds
+            record
+                .cells_of_no_whole_seed()
+                .map_or_else(|| format!("seeds {}", judgement.seeds), |cells| format!("cells {cells}, no seed whole"))
         ));
+        if let (Some(seeds), Some(eras), Some(level)) =
+            (judgement.between_seeds, judgement.between_eras, judgement.level)
+        {
+            lines.push(format!(
+                "  noise of seeds {}, of eras {}; level of this trial {}",
+                plain(seeds),
+                plain(eras),
+                p_value(level)
+            ));
+        }
     }
     lines.push(format!(
         "  {} parameters, {:.1} s on {}",
@@ -139,7 +185,12 @@ fn trailers(record: &TrialRecord) -> Vec<(&'static str, String)> {
     vec![
         ("Trial", record.trial.to_string()),
         ("Verdict", record.verdict.to_string()),
-        ("Payout", number(record.payout(), |payout| format!("{:.6}", unsigned_zero(payout, 6)))),
+        (
+            "Payout",
+            number(record.measurement.as_ref().map(|measured| measured.evaluation.payout), |payout| {
+                format!("{:.6}", unsigned_zero(payout, 6))
+            }),
+        ),
         ("Delta", number(delta(record), |delta| format!("{:+.6}", unsigned_zero(delta, 6)))),
         ("P-Value", number(record.judgement.as_ref().map(|judgement| judgement.p_value), p_value)),
         ("Phase", word(&record.phase)),

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::trial::{TrialRecord, Usage};
+use super::audit::AuditReport;
+use super::calibration::NoiseFloor;
+use super::remeasure::Remeasurement;
+use super::trial::{Scores, TrialRecord, Usage};
 
 /// One fact of a session. On disk each is a line of JSON with a sequence number, a time and a checksum (`lab::ledger`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +74,17 @@ pub enum Event {
         /// How many.
         usage: Usage,
     },
+    /// The holdout was asked about a kept spec. Its answer stands elsewhere, where only people look.
+    HoldoutQueried {
+        /// The trial whose spec was scored.
+        trial: u32,
+        /// Canonical hash of the spec.
+        spec_hash: String,
+        /// Which query it was, counted from 1.
+        query: u32,
+        /// How many the configuration allowed.
+        budget: u32,
+    },
     /// Recovery repaired something, said in words.
     Recovered {
         /// What was found and done.
@@ -81,4 +95,47 @@ pub enum Event {
         /// Paths in the lab.
         files: Vec<String>,
     },
+    /// A kept spec was measured under further seeds. They sharpen every later comparison with it.
+    SeedsMeasured {
+        /// The trial that was kept.
+        trial: u32,
+        /// What for.
+        purpose: SeedPurpose,
+        /// The further seeds' scores.
+        scores: Scores,
+        /// Seconds that it took.
+        wall_seconds: f64,
+    },
+    /// The noise floor was measured.
+    Calibrated {
+        /// What was found.
+        floor: NoiseFloor,
+    },
+    /// The incumbent was measured on seeds that nothing was selected by. The commit follows.
+    Remeasured {
+        /// What was found, and whether it stands.
+        found: Box<Remeasurement>,
+    },
+    /// The commit of a re-measurement is in the notebook.
+    RemeasurementCommitted {
+        /// The trial that was measured again.
+        trial: u32,
+    },
+    /// The gate itself was put to the test.
+    Audited {
+        /// What was found.
+        report: AuditReport,
+    },
+}
+
+/// What further seeds of a kept spec were measured for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeedPurpose {
+    /// To compare a candidate with it.
+    Comparison,
+    /// To measure the noise floor.
+    Calibration,
+    /// To see whether its gain stands on seeds that nothing was selected by.
+    Remeasurement,
 }

@@ -1,10 +1,13 @@
 //! Everything that the loop knows about its past, derived from the ledger's events. It can be rebuilt at any time, and
 //! from the trials' records alone where nothing else was left.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::event::Event;
-use super::trial::{TrialRecord, Usage, Verdict};
+use super::audit::AuditReport;
+use super::calibration::NoiseFloor;
+use super::event::{Event, SeedPurpose};
+use super::remeasure::Remeasurement;
+use super::trial::{Scores, TrialRecord, Usage, Verdict};
 
 /// A trial that went into training and has no verdict yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,19 @@ pub struct History {
     since_keep: u32,
     usage: Usage,
     in_flight: Option<InFlight>,
+    further: Vec<Further>,
+    floor: Option<NoiseFloor>,
+    remeasured: Vec<Remeasurement>,
+    demoted: BTreeSet<u32>,
+    audits: Vec<AuditReport>,
+}
+
+/// Further seeds of a kept spec.
+#[derive(Clone, Debug, PartialEq)]
+struct Further {
+    trial: u32,
+    purpose: SeedPurpose,
+    scores: Scores,
 }
 
 impl History {
@@ -43,7 +59,17 @@ impl History {
     /// Takes one more event in.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::SessionStarted { .. } | Event::PersonEdited { .. } | Event::TrialCommitted { .. } => {}
+            Event::SessionStarted { .. }
+            | Event::PersonEdited { .. }
+            | Event::TrialCommitted { .. }
+            | Event::RemeasurementCommitted { .. }
+            | Event::HoldoutQueried { .. } => {}
+            Event::SeedsMeasured { trial, purpose, scores, .. } => {
+                self.further.push(Further { trial: *trial, purpose: *purpose, scores: scores.clone() });
+            }
+            Event::Calibrated { floor } => self.floor = Some(floor.clone()),
+            Event::Remeasured { found } => self.remeasure(found),
+            Event::Audited { report } => self.audits.push(report.clone()),
             // Recovery and a session's end are both past the point where a trial could still come to its verdict.
             Event::SessionEnded { .. } | Event::Recovered { .. } => self.in_flight = None,
             Event::PhaseEntered { phase, .. } => self.enter(phase),
@@ -74,9 +100,72 @@ impl History {
         self.trials.iter().filter(comparable).find(|record| is_baseline(record))
     }
 
-    /// The best spec so far: the last one that was kept, or the baseline.
+    /// The best spec so far: the last one that was kept and not demoted, or the baseline.
     pub fn incumbent(&self) -> Option<&TrialRecord> {
-        self.trials.iter().rev().find(|record| record.verdict == Verdict::Keep)
+        self.trials.iter().rev().find(|record| record.verdict == Verdict::Keep && !self.demoted.contains(&record.trial))
+    }
+
+    /// The scores of a trial: those that it was judged by, and every further seed that it was measured under since. None
+    /// where nothing was measured, or no seed of it is whole.
+    pub fn scores(&self, trial: u32) -> Option<Scores> {
+        let mut scores = self.trial(trial)?.measurement.as_ref()?.scores.clone();
+        for further in
+            self.further.iter().filter(|further| further.trial == trial && further.scores.eras == scores.eras)
+        {
+            for seed in &further.scores.seeds {
+                if scores.seeds.iter().all(|known| known.seed != seed.seed) {
+                    scores.seeds.push(seed.clone());
+                }
+            }
+        }
+        (!scores.seeds.is_empty()).then_some(scores)
+    }
+
+    /// The scores of a trial on the seeds that it was measured under after it was kept: nothing selected it by them. None
+    /// where there are none.
+    pub fn fresh_scores(&self, trial: u32) -> Option<Scores> {
+        let all = self.scores(trial)?;
+        let selected = &self.trial(trial)?.measurement.as_ref()?.scores;
+        let is_fresh = |seed: u64| selected.seeds.iter().all(|own| own.seed != seed);
+        let seeds: Vec<_> = all.seeds.into_iter().filter(|own| is_fresh(own.seed)).collect();
+        (!seeds.is_empty()).then_some(Scores { eras: all.eras, seeds })
+    }
+
+    /// Further seeds that a trial was measured under, by purpose.
+    pub fn further_seeds(&self, trial: u32, purpose: SeedPurpose) -> usize {
+        let of = |further: &&Further| further.trial == trial && further.purpose == purpose;
+        self.further.iter().filter(of).map(|further| further.scores.seeds.len()).sum()
+    }
+
+    /// The last calibration under the protocol and on the data of the present incumbent.
+    pub fn noise_floor(&self) -> Option<&NoiseFloor> {
+        let now = self.incumbent()?;
+        self.floor.as_ref().filter(|floor| floor.protocol_hash == now.protocol_hash && floor.data_hash == now.data_hash)
+    }
+
+    /// The re-measurements, oldest first.
+    pub fn remeasurements(&self) -> &[Remeasurement] {
+        &self.remeasured
+    }
+
+    /// Whether a kept trial failed its re-measurement.
+    pub fn is_demoted(&self, trial: u32) -> bool {
+        self.demoted.contains(&trial)
+    }
+
+    /// Trials that were kept as better or simpler since the last re-measurement.
+    pub fn keeps_since_remeasurement(&self) -> u32 {
+        let last = self.remeasured.last().map_or(0, |found| found.after_trial);
+        let keeps = self
+            .trials
+            .iter()
+            .filter(|record| record.trial > last && record.verdict == Verdict::Keep && record.incumbent.is_some());
+        u32::try_from(keeps.count()).unwrap_or(u32::MAX)
+    }
+
+    /// The audits of the gate, oldest first.
+    pub fn audits(&self) -> &[AuditReport] {
+        &self.audits
     }
 
     /// The number that the next trial gets. A trial in flight has not used its number up until it ends.
@@ -137,6 +226,15 @@ impl History {
     /// The trial that is being trained, or that was when the process died.
     pub fn in_flight(&self) -> Option<&InFlight> {
         self.in_flight.as_ref()
+    }
+
+    fn remeasure(&mut self, found: &Remeasurement) {
+        // Recovery may tell the same twice; it counts once.
+        self.remeasured.retain(|known| known.after_trial != found.after_trial || known.trial != found.trial);
+        self.remeasured.push(found.clone());
+        if found.demoted_to.is_some() {
+            self.demoted.insert(found.trial);
+        }
     }
 
     fn enter(&mut self, phase: &str) {

@@ -18,16 +18,27 @@ pub fn evaluate(cells: &[CellScore], objective: &Objective) -> prepare::Result<E
     Evaluation::from_cells(&sorted, objective)
 }
 
-/// Payouts by seed and era, for the gate.
-pub fn scores(cells: &[CellScore], seeds: &[u64]) -> Scores {
-    let mut by_seed: BTreeMap<u64, BTreeMap<u32, f64>> = BTreeMap::new();
+/// Payouts by seed and era of the seeds that are whole: those with a cell in each of `folds` folds, in the order in
+/// which seeds first appear. None is whole in a trial that fell in its first seed; there are no eras then either.
+pub fn scores(cells: &[CellScore], folds: usize) -> Scores {
+    let mut order: Vec<u64> = Vec::new();
+    let mut by_seed: BTreeMap<u64, (usize, BTreeMap<u32, f64>)> = BTreeMap::new();
     for cell in cells {
-        by_seed.entry(cell.seed).or_default().extend(cell.eras.iter().map(|era| (era.era, era.payout)));
+        if !order.contains(&cell.seed) {
+            order.push(cell.seed);
+        }
+        let (count, eras) = by_seed.entry(cell.seed).or_default();
+        *count += 1;
+        eras.extend(cell.eras.iter().map(|era| (era.era, era.payout)));
     }
-    let eras = by_seed.values().next().map(|eras| eras.keys().copied().collect()).unwrap_or_default();
-    let in_order = seeds.iter().filter_map(|seed| by_seed.get(seed).map(|eras| (*seed, eras)));
+    by_seed.retain(|_, (count, _)| *count == folds);
+    let eras = by_seed.values().next().map(|(_, eras)| eras.keys().copied().collect()).unwrap_or_default();
+    let whole = order.iter().filter_map(|seed| by_seed.get(seed).map(|(_, eras)| (*seed, eras)));
     Scores {
         eras,
-        seeds: in_order.map(|(seed, eras)| SeedPayouts { seed, payout: eras.values().copied().collect() }).collect(),
+        seeds: whole.map(|(seed, eras)| SeedPayouts { seed, payout: eras.values().copied().collect() }).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

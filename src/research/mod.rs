@@ -1,6 +1,8 @@
 //! The research itself, as pure decisions over the ledger's facts: verdicts, the gate, phases and plateaus, near
 //! misses, do-not-retry rules, evidence. Nothing here reads a file, a clock or a network.
 
+pub mod audit;
+pub mod calibration;
 pub mod commit;
 pub mod event;
 pub mod evidence;
@@ -13,7 +15,9 @@ pub mod learnings;
 pub mod measurement;
 pub mod near_miss;
 pub mod phases;
+pub mod remeasure;
 pub mod rules;
+pub mod session_statistics;
 pub mod settings;
 pub mod trial;
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::history::History;
-use super::trial::{KnobChange, Verdict};
+use super::trial::{JudgementKind, KnobChange, Verdict};
 
 /// A discard that was better than the incumbent, only not provably.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,15 +19,17 @@ pub struct NearMiss {
     pub delta: f64,
     /// One-sided p-value of that difference.
     pub p_value: f64,
-    /// How many seeds it was judged over; one means that it fell at the screen.
+    /// How many whole seeds it was judged over; 0 means that it fell in its first.
     pub seeds: usize,
+    /// Whether it was still undecided at the most seeds: the best kind.
+    pub undecided: bool,
     /// What it changed in the incumbent's spec.
     pub changes: Vec<KnobChange>,
     /// The spec, as it was proposed.
     pub spec: String,
 }
 
-/// The closest discards against the present incumbent, best first: by seeds, then by p-value, then by difference, then the older one.
+/// The closest discards against the present incumbent, best first: those still undecided at the most seeds, then by seeds, then by p-value, then by difference, then the older one.
 /// None were close whose difference was not above zero.
 pub fn near_misses(history: &History, limit: usize) -> Vec<NearMiss> {
     let Some(incumbent) = history.incumbent() else { return Vec::new() };
@@ -44,6 +46,7 @@ pub fn near_misses(history: &History, limit: usize) -> Vec<NearMiss> {
                 delta: judgement.delta,
                 p_value: judgement.p_value,
                 seeds: judgement.seeds,
+                undecided: judgement.kind == JudgementKind::Undecided,
                 changes: record.changes.clone(),
                 spec: record.proposal.spec.clone(),
             })
@@ -51,7 +54,7 @@ pub fn near_misses(history: &History, limit: usize) -> Vec<NearMiss> {
         .collect();
     // A p-value of one seed knows nothing of the noise between seeds: those that fell at the screen come after.
     found.sort_by(|a, b| {
-        let by_seeds = b.seeds.cmp(&a.seeds);
+        let by_seeds = b.undecided.cmp(&a.undecided).then(b.seeds.cmp(&a.seeds));
         by_seeds.then(a.p_value.total_cmp(&b.p_value)).then(b.delta.total_cmp(&a.delta)).then(a.trial.cmp(&b.trial))
     });
     found.truncate(limit);

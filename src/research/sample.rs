@@ -4,7 +4,8 @@ use prepare::{EraScore, Evaluation, FoldScore, SeedScore, Summary};
 
 use super::event::Event;
 use super::trial::{
-    Judgement, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, TrialRecord, Usage, Verdict,
+    Judgement, JudgementKind, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, TrialRecord,
+    Usage, Verdict,
 };
 
 /// A trial against baseline 0 in the phase `explore`, measured and judged where its verdict says so, with a payout of
@@ -73,7 +74,20 @@ pub(crate) fn change(path: &str, from: Option<&str>, to: Option<&str>) -> KnobCh
 }
 
 pub(crate) fn judgement(keep: bool, delta: f64, p_value: f64) -> Judgement {
-    Judgement { keep, delta, standard_error: 0.0006, p_value, seeds: 3, reason: "sample".into() }
+    Judgement {
+        keep,
+        kind: if keep { JudgementKind::Better } else { JudgementKind::NotBetter },
+        delta,
+        standard_error: 0.0006,
+        p_value,
+        seeds: 3,
+        level: Some(0.0005),
+        bound: None,
+        between_seeds: Some(0.0005),
+        between_eras: Some(0.0003),
+        degrees_of_freedom: Some(30.0),
+        reason: "sample".into(),
+    }
 }
 
 pub(crate) fn measurement(payout: f64) -> Measurement {

@@ -1,24 +1,6 @@
-//! How the loop decides, as a person writes it in autoresearch.yaml: the gate's levels and the phases.
+//! How the loop decides, as a person writes it in autoresearch.yaml: the phases of the search.
 
 use serde::{Deserialize, Serialize};
-
-/// The gate's rules.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GateSettings {
-    /// The smallest gain in payout that counts as a gain.
-    pub min_effect: f64,
-    /// The level of the one-sided test of the paired per-era differences, in (0, 0.5].
-    pub alpha: f64,
-    /// The level that the first seed alone must pass before the other seeds are trained, in (0, 1].
-    pub screen_alpha: f64,
-}
-
-impl Default for GateSettings {
-    fn default() -> Self {
-        Self { min_effect: 0.0005, alpha: 0.05, screen_alpha: 0.3 }
-    }
-}
 
 /// How far from the incumbent a phase's proposals may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

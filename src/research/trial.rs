@@ -170,19 +170,54 @@ pub struct Measurement {
     pub device: String,
 }
 
+/// How a judgement came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgementKind {
+    /// Proven better: the reason for most keeps.
+    #[default]
+    Better,
+    /// Smaller, and as good within the margin: a keep of its own kind.
+    Simpler,
+    /// Ahead at the most seeds, and not proven: the best kind of near miss.
+    Undecided,
+    /// Not better, or with too little hope of being proven so.
+    NotBetter,
+    /// Proven better, and a constraint is broken.
+    Constrained,
+}
+
 /// How the gate judged a candidate against the incumbent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// Whether it is kept.
     pub keep: bool,
-    /// Mean paired difference in payout, candidate minus incumbent, over the common seeds and eras.
+    /// How it was decided.
+    #[serde(default)]
+    pub kind: JudgementKind,
+    /// Mean difference in payout, candidate minus incumbent, era by era, over the seeds that each has.
     pub delta: f64,
-    /// Standard error of `delta`.
+    /// Standard error of `delta`: noise of seeds and of eras.
     pub standard_error: f64,
-    /// One-sided p-value of `delta` > 0.
+    /// One-sided p-value of `delta` > 0, of this look alone.
     pub p_value: f64,
-    /// How many seeds were compared.
+    /// How many whole seeds of the candidate were compared; 0 where it fell in its first.
     pub seeds: usize,
+    /// The level of the whole trial: its share of the night's error.
+    #[serde(default)]
+    pub level: Option<f64>,
+    /// What the p-value had to be below at this look; None where the race ended between looks.
+    #[serde(default)]
+    pub bound: Option<f64>,
+    /// The part of the standard error that seeds contribute, as a standard error.
+    #[serde(default)]
+    pub between_seeds: Option<f64>,
+    /// The part that eras contribute.
+    #[serde(default)]
+    pub between_eras: Option<f64>,
+    /// Degrees of freedom of Student's t; None where there is no noise, or where it was not recorded.
+    #[serde(default)]
+    pub degrees_of_freedom: Option<f64>,
     /// One sentence: why.
     pub reason: String,
 }
@@ -225,9 +260,17 @@ pub struct TrialRecord {
 }
 
 impl TrialRecord {
-    /// The measured payout, where there is one.
+    /// The measured payout, where a seed is whole: that of a part of the folds is no payout to compare with another.
     pub fn payout(&self) -> Option<f64> {
-        self.measurement.as_ref().map(|measured| measured.evaluation.payout)
+        let measured = self.measurement.as_ref().filter(|measured| !measured.scores.seeds.is_empty())?;
+        Some(measured.evaluation.payout)
+    }
+
+    /// Cells that were trained of a trial that fell in its first seed; None where a seed is whole, or nothing was measured.
+    pub fn cells_of_no_whole_seed(&self) -> Option<usize> {
+        let measured = self.measurement.as_ref().filter(|measured| measured.scores.seeds.is_empty())?;
+        // Until the first seed is whole no other is begun, so that each fold has one cell.
+        Some(measured.evaluation.folds.len())
     }
 
     /// The folder below `runs/`, and the trial's name in commits: six digits.

@@ -4,7 +4,7 @@ use crate::research::evidence::Evidence;
 use crate::research::history::History;
 use crate::research::near_miss::NearMiss;
 use crate::research::rules::Rules;
-use crate::research::settings::{GateSettings, PhaseSettings};
+use crate::research::settings::PhaseSettings;
 use crate::research::trial::{Proposal, TrialRecord, Usage};
 use crate::spec::cost::Budget;
 use crate::spec::{DataFacts, Spec};
@@ -39,8 +39,10 @@ pub struct Briefing<'a> {
     pub facts: &'a DataFacts,
     /// The protocol and its objective in a few sentences.
     pub protocol_summary: &'a str,
-    /// The gate's rules.
-    pub gate: &'a GateSettings,
+    /// The smallest gain in payout that the gate keeps.
+    pub min_effect: f64,
+    /// The chance at which the gate keeps a candidate that is no better.
+    pub level: f64,
     /// Hints that a person sent to the running loop.
     pub hints: &'a [String],
     /// Trained trials left in this session; None: no limit.

@@ -53,7 +53,7 @@ impl Optimizer {
     /// [`ErrorKind::Exhausted`](super::error::ErrorKind::Exhausted) when a bounded search found none.
     pub fn propose(&mut self, briefing: &Briefing<'_>, rejected: &[Rejection]) -> Result<Proposal, ResearcherError> {
         let started = std::time::Instant::now();
-        let observations = self.profiles.observations(briefing.history, briefing.facts, briefing.gate.min_effect);
+        let observations = self.profiles.observations(briefing.history, briefing.facts, briefing.min_effect);
         let mut rng = self.generator(briefing.history.next_trial(), rejected.len());
         let chosen = choose::choose(briefing, rejected, &observations, &mut rng)?;
         Ok(Proposal {

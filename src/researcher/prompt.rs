@@ -193,9 +193,10 @@ fn left(briefing: &Briefing<'_>) -> String {
     let cost = crate::spec::cost::estimate(briefing.incumbent, briefing.facts);
     let budget = briefing.budget;
     format!(
-        "{trials}, {time}. A keep needs a gain of at least {} in payout at p < {}. One net of the incumbent has {} \
+        "{trials}, {time}. A keep needs a gain of at least {} in payout, proven at a level of {:.1e} by as many seeds as that \
+         takes. One net of the incumbent has {} \
          parameters, and a trial of it takes about {:.1e} operations; the most that a trial may have is {} parameters a \
          net and {:.1e} operations. A trial that costs twice as much leaves room for half as many.",
-        briefing.gate.min_effect, briefing.gate.alpha, cost.params, cost.flops, budget.params, budget.flops,
+        briefing.min_effect, briefing.level, cost.params, cost.flops, budget.params, budget.flops,
     )
 }

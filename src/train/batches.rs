@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use prepare::data::{EraSpan, Harness};
+use prepare::features::Features;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
+use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSliceMut};
 
 use super::TrainError;
 use super::aggregate::ranks;
@@ -121,18 +122,13 @@ impl Columns {
         }
     }
 
-    /// One row of the whole packed matrix.
-    fn packed_row<'f>(&self, features: &'f [u8], row: usize) -> &'f [u8] {
-        &features[row * self.feature_total..][..self.feature_total]
-    }
-
     /// Writes one row's features as -1, -0.5, 0, 0.5, 1, and what follows them. `features` is the whole packed matrix.
-    pub(super) fn write_features(&self, features: &[u8], row: usize, out: &mut [f32]) {
+    pub(super) fn write_features(&self, features: Features<'_>, row: usize, out: &mut [f32]) {
         let (out, after) = out.split_at_mut(self.features());
         if let (Some(benchmark), [after]) = (&self.benchmark, after) {
             *after = benchmark[row];
         }
-        let row = self.packed_row(features, row);
+        let row = features.row(row);
         match &self.features {
             None => unpack(row, out),
             Some(columns) => {
@@ -144,17 +140,17 @@ impl Columns {
     }
 
     /// The used features of one row, as packed. `features` is the whole packed matrix.
-    pub(super) fn packed<'f>(&'f self, features: &'f [u8], row: usize) -> impl Iterator<Item = u8> + 'f {
-        let row = self.packed_row(features, row);
+    pub(super) fn packed<'f>(&'f self, features: Features<'f>, row: usize) -> impl Iterator<Item = u8> + 'f {
+        let row = features.row(row);
         let column = |place| self.features.as_ref().map_or(place, |columns| columns[place]);
         (0..self.features()).map(move |place| row[column(place)])
     }
 
     /// The used features of every row, `[row, feature]`. `features` is the whole packed matrix.
-    pub(super) fn used(&self, features: &[u8]) -> Vec<u8> {
+    pub(super) fn used(&self, features: Features<'_>) -> Vec<u8> {
         let Some(columns) = &self.features else { return features.to_vec() };
-        let mut used = vec![0; features.len() / self.feature_total.max(1) * columns.len()];
-        let rows = features.par_chunks_exact(self.feature_total.max(1));
+        let rows = features.par_rows();
+        let mut used = vec![0; rows.len() * columns.len()];
         rows.zip(used.par_chunks_exact_mut(columns.len().max(1))).for_each(|(row, out)| {
             for (column, out) in columns.iter().zip(out) {
                 *out = row[*column];
@@ -429,14 +425,14 @@ impl Sampler {
         plan: &BatchPlan,
         fold: &FoldData<'_>,
         columns: &Columns,
-        features: &[u8],
+        features: Features<'_>,
         (batch, replica): (&mut Batch, usize),
     ) {
         let (inputs, targets) = (columns.inputs(), columns.targets.len());
         let order = &self.order[step * plan.rows..][..plan.rows];
         for (place, (era, row)) in order.iter().enumerate() {
             if let Some((era, row)) = order.get(place + AHEAD) {
-                prefetch(columns.packed_row(features, fold.learn[*era as usize].rows.start + *row as usize));
+                prefetch(features.row(fold.learn[*era as usize].rows.start + *row as usize));
             }
             let place = replica * plan.rows + place;
             let (era, row) = (&fold.learn[*era as usize], *row as usize);

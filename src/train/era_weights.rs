@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use prepare::features::Features;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::batches::{Columns, EraRows, FoldData};
@@ -14,7 +15,7 @@ const LEAST_VOLATILITY: f64 = 0.1;
 
 /// Weighs the learned eras of every fold, by labels as the harness has them. `features` is the whole packed matrix. An era's
 /// volatility is the same in every fold, so it is taken once.
-pub(super) fn weigh(spec: &Spec, columns: &Columns, features: &[u8], folds: &mut [FoldData<'_>]) {
+pub(super) fn weigh(spec: &Spec, columns: &Columns, features: Features<'_>, folds: &mut [FoldData<'_>]) {
     let volatile = matches!(spec.training.era_weighting, EraWeighting::Volatility(_));
     let eras = folds.iter().flat_map(|fold| &fold.learn).filter(|_| volatile);
     let eras: BTreeMap<usize, &EraRows<'_>> = eras.map(|era| (era.rows.start, era)).collect();
@@ -51,7 +52,7 @@ fn era_weights(spec: &Spec, learn: &[EraRows<'_>], volatilities: &BTreeMap<usize
 
 /// The root mean square over the used features of the correlation of feature and first target, over the rows that have it.
 /// Features that do not vary among them are left out; None if none does, or if no row has a target.
-fn volatility(columns: &Columns, features: &[u8], era: &EraRows<'_>) -> Option<f64> {
+fn volatility(columns: &Columns, features: Features<'_>, era: &EraRows<'_>) -> Option<f64> {
     let each = era.labels.len() / era.rows.len().max(1);
     let (mut n, mut sy, mut syy) = (0.0, 0.0, 0.0);
     let mut sums = vec![[0.0_f64; 3]; columns.features()];

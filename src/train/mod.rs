@@ -12,6 +12,7 @@ mod augment;
 pub mod backend;
 mod batches;
 mod blocks;
+mod cells;
 mod era_weights;
 mod facts;
 mod feed;
@@ -71,6 +72,9 @@ pub enum TrainError {
     /// The data cannot be trained on as the spec asks.
     #[error("{0}")]
     Data(String),
+    /// The cells that were asked for.
+    #[error("{0}")]
+    Cells(String),
     /// Someone asked it to stop.
     #[error("stopped")]
     Stopped,

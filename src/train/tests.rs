@@ -7,6 +7,7 @@ mod device;
 mod ensembles;
 mod every_block;
 mod facts;
+mod holdout;
 mod learning;
 mod losses;
 mod masks;
@@ -24,7 +25,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::backend::Flex;
-use prepare::{DataPaths, Evaluation, Harness, Protocol, build};
+use prepare::{DataPaths, Evaluation, Harness, Protocol, all_cells, build};
 
 use super::backend::Precision;
 use super::feed::Feed;
@@ -90,7 +91,8 @@ impl Market {
     /// Trains a spec; cells come sorted by seed and fold.
     fn train(&self, spec: &Spec, seeds: &[u64], threads: usize) -> Result<Vec<CellResult>, TrainError> {
         let trainer = Trainer::new(self.harness(), &on_cpu(threads)).expect("a CPU");
-        let mut cells = trainer.train(spec, seeds, &AtomicBool::new(false), &|_| {})?;
+        let wanted = all_cells(self.protocol.folds.count, seeds);
+        let mut cells = trainer.train(spec, &wanted, false, &AtomicBool::new(false), &|_| {})?;
         cells.sort_by_key(|cell| (cell.score.seed, cell.score.fold));
         Ok(cells)
     }

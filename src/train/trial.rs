@@ -1,4 +1,4 @@
-//! A trial: every fold and seed that is asked for, cell by cell.
+//! A trial: the cells that are asked for, one after another.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -7,13 +7,16 @@ use std::time::Instant;
 
 use burn::backend::Flex;
 use prepare::data::Harness;
-use prepare::evaluate::CellScore;
+use prepare::evaluate::{CellId, CellScore};
+use prepare::exposure::Exposure;
+use prepare::holdout::Holdout;
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
 use super::aggregate::{combine_members, combine_targets};
 use super::backend::{Device, DeviceError, DeviceSettings, Precision};
 use super::batches::Columns;
+use super::cells::check_cells;
 use super::feed::Feed;
 use super::group::{Context, Prediction, layout_error, train_group};
 use super::kernels::Kernels;
@@ -32,6 +35,8 @@ pub struct CellResult {
     pub score: CellScore,
     /// One prediction a test row, in the harness's order.
     pub predictions: Vec<f32>,
+    /// What they lean on, where that was asked for.
+    pub exposure: Option<Exposure>,
     /// Rows that gradients were taken of, over all members.
     pub rows_trained: u64,
     /// Seconds since the call began.
@@ -73,6 +78,15 @@ impl Trainer {
         self.device.words()
     }
 
+    /// Threads that train nets side by side; None on a GPU.
+    pub fn cpu_threads(&self) -> Option<usize> {
+        match self.device {
+            Device::Cpu { threads } => Some(threads),
+            #[cfg(feature = "cuda")]
+            Device::Cuda { .. } => None,
+        }
+    }
+
     /// How fast the device trains, measured now, in about half a second; longer on a GPU, which compiles its kernels first.
     pub fn rates(&self) -> DeviceRates {
         match self.device {
@@ -104,32 +118,64 @@ impl Trainer {
         Ok(most)
     }
 
-    /// Trains every fold under each of `seeds`. Cells come out in no particular order; each is reported once.
+    /// Trains exactly these cells, in this order as far as they do not train side by side. They come out in no particular
+    /// order; each is reported once, and its numbers do not depend on which others are asked for. `exposure`: whether each
+    /// comes with its feature exposure.
     ///
     /// # Errors
-    /// The first that occurs: divergence, data that does not fit the spec, `stop` set.
+    /// The first that occurs: cells that are not there, divergence, data that does not fit the spec, `stop` set.
     pub fn train(
         &self,
+        spec: &Spec,
+        cells: &[CellId],
+        exposure: bool,
+        stop: &AtomicBool,
+        report: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Vec<CellResult>, TrainError> {
+        self.train_on(&self.harness, spec, (cells, exposure), stop, report)
+    }
+
+    /// Trains on every era of cross-validation, under each of `seeds`, and scores the holdout. The same training as that of a
+    /// fold's cells, on more eras.
+    ///
+    /// # Errors
+    /// As [`Trainer::train`].
+    pub fn holdout(
+        &self,
+        holdout: &Holdout,
         spec: &Spec,
         seeds: &[u64],
         stop: &AtomicBool,
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
+        self.train_on(holdout.harness(), spec, (&Holdout::cells(seeds), false), stop, report)
+    }
+
+    fn train_on(
+        &self,
+        harness: &Harness,
+        spec: &Spec,
+        (cells, exposure): (&[CellId], bool),
+        stop: &AtomicBool,
+        report: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Vec<CellResult>, TrainError> {
+        check_cells(cells, harness.plan().folds.len())?;
         let kinds = Kinds::of(spec)?;
-        let trial = |precision| Trial::of(spec, &kinds, &self.harness, precision, stop);
+        let trial =
+            |precision| Trial::of(spec, &kinds, harness, precision, stop).map(|trial| Trial { exposure, ..trial });
         match self.device {
             Device::Cpu { threads } => {
                 // Matrix products of a replica must not spread over the cores that other replicas use.
                 let crew = Crew { threads, helpers: 1, most: 1 };
-                run::<Flex>(&trial(Precision::Fp32)?, seeds, &Default::default(), crew, report)
+                run::<Flex>(&trial(Precision::Fp32)?, cells, &Default::default(), crew, report)
             }
             #[cfg(feature = "cuda")]
             Device::Cuda { precision, memory } => {
-                let bytes = crate::spec::cost::estimate(spec, &super::facts(&self.harness)).replica_bytes;
+                let bytes = crate::spec::cost::estimate(spec, &super::facts(harness)).replica_bytes;
                 let most = usize::try_from(memory / bytes.max(1)).unwrap_or(usize::MAX);
                 // One thread feeds the GPU; the host's share of the work (orders, scores) is spread over all cores.
                 let crew = Crew { threads: 1, helpers: 0, most };
-                run::<burn::backend::Cuda<f32, i32>>(&trial(precision)?, seeds, &Default::default(), crew, report)
+                run::<burn::backend::Cuda<f32, i32>>(&trial(precision)?, cells, &Default::default(), crew, report)
             }
         }
     }
@@ -162,6 +208,8 @@ pub(super) struct Trial<'h> {
     /// Which of them each member is.
     kind_of: Vec<usize>,
     post: PostProcessing<'h>,
+    /// Whether cells come with their feature exposure.
+    exposure: bool,
 }
 
 impl<'h> Trial<'h> {
@@ -180,7 +228,13 @@ impl<'h> Trial<'h> {
         for (member, spec) in &kinds.firsts {
             contexts.push(Context::of_member(spec, harness, precision, stop, *member, contexts.first())?);
         }
-        Ok(Self { spec, contexts, kind_of: kinds.of.clone(), post: PostProcessing::of(spec, harness)? })
+        Ok(Self {
+            spec,
+            contexts,
+            kind_of: kinds.of.clone(),
+            post: PostProcessing::of(spec, harness)?,
+            exposure: false,
+        })
     }
 }
 
@@ -213,7 +267,7 @@ impl Kinds {
     }
 }
 
-/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first seed's cells are whole
+/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first cells are whole
 /// first. Each group is its kind and its replicas' places.
 fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Vec<usize>)> {
     let kinds = kind_of.iter().max().map_or(0, |most| most + 1);
@@ -232,7 +286,7 @@ fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Ve
 /// Trains a trial's replicas in groups.
 pub(super) fn run<B: Kernels>(
     trial: &Trial<'_>,
-    seeds: &[u64],
+    cells: &[CellId],
     device: &B::Device,
     crew: Crew,
     report: &(dyn Fn(Progress<'_>) + Sync),
@@ -241,13 +295,10 @@ where
     B::Device: Sync,
 {
     let members = trial.spec.ensemble.members;
-    let folds = trial.contexts[0].folds.len();
-    // Seed by seed, so that the first seed's cells are whole first.
-    let replicas: Vec<Replica> = seeds
+    // Cell by cell, so that the first cells are whole first.
+    let replicas: Vec<Replica> = cells
         .iter()
-        .flat_map(|seed| {
-            (0..folds).flat_map(move |fold| (0..members).map(move |member| Replica { fold, seed: *seed, member }))
-        })
+        .flat_map(|CellId { fold, seed }| (0..members).map(|member| Replica { fold: *fold, seed: *seed, member }))
         .collect();
     let groups = groups(&replicas, &trial.kind_of, crew);
     let shared = Shared {
@@ -369,10 +420,13 @@ impl Shared<'_, '_> {
         self.refuse_constants(replica, &predictions, eras, what)?;
         self.trial.post.process(replica.fold, &mut predictions);
         self.refuse_constants(replica, &predictions, eras, "post-processing leaves a constant")?;
-        let score = self.trial.contexts[0].harness.score_cell(replica.fold, replica.seed, &predictions)?;
+        let harness = self.trial.contexts[0].harness;
+        let score = harness.score_cell(replica.fold, replica.seed, &predictions)?;
+        let exposure = self.trial.exposure.then(|| harness.exposure(replica.fold, &predictions)).transpose()?;
         Ok(CellResult {
             score,
             predictions,
+            exposure,
             rows_trained: nets.iter().map(|net| net.rows_trained).sum(),
             seconds: self.started.elapsed().as_secs_f64(),
         })

@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use prepare::data::Harness;
+use prepare::evaluate::CellId;
+use prepare::holdout::Holdout;
 use prepare::protocol::Protocol;
 
 use super::wire::{FailureKind, Reply, Request, VERSION};
@@ -34,7 +36,9 @@ pub fn serve(protocol: &Path, packed: &Path, device: &DeviceSettings) -> std::io
         &Reply::Ready {
             version: VERSION,
             device: trainer.device(),
+            cpu_threads: trainer.cpu_threads(),
             facts: crate::train::facts(harness),
+            test_eras: harness.plan().folds.iter().map(|fold| fold.test.clone()).collect(),
             protocol_hash: harness.protocol().hash(),
             data_hash: harness.data_hash().to_owned(),
         },
@@ -42,9 +46,10 @@ pub fn serve(protocol: &Path, packed: &Path, device: &DeviceSettings) -> std::io
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let reply = match serde_json::from_str::<Request>(&line) {
-            Ok(Request::Train { spec, seeds, predictions }) => {
-                train(&trainer, &spec, &seeds, predictions.as_deref(), &out)
+            Ok(Request::Train { spec, cells, predictions, exposure }) => {
+                train(&trainer, &spec, (&cells, exposure), predictions.as_deref(), &out)
             }
+            Ok(Request::Holdout { spec, seeds }) => holdout(&trainer, packed, &spec, &seeds, &out),
             Ok(Request::Rates) => Reply::Rates { rates: trainer.rates() },
             Err(error) => Reply::Failed { kind: FailureKind::Lab, message: format!("a request that is none: {error}") },
         };
@@ -62,7 +67,7 @@ fn open(protocol: &Path, packed: &Path, device: &DeviceSettings) -> Result<Train
 fn train(
     trainer: &Trainer,
     spec: &str,
-    seeds: &[u64],
+    (cells, exposure): (&[CellId], bool),
     predictions: Option<&Path>,
     out: &Mutex<std::io::Stdout>,
 ) -> Reply {
@@ -71,25 +76,11 @@ fn train(
         Ok(spec) => spec,
         Err(error) => return Reply::Failed { kind: FailureKind::Lab, message: error.to_string() },
     };
-    // A parent that is gone ends this process, so a line that cannot be written needs no care of its own.
     let told = Mutex::new(Instant::now());
-    let report = |progress: Progress<'_>| {
-        let _ = match progress {
-            Progress::Epoch => {
-                let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                if told.elapsed() < SIGNS_OF_LIFE {
-                    return;
-                }
-                *told = Instant::now();
-                say(out, &Reply::Epoch)
-            }
-            Progress::Replica { done, total } => say(out, &Reply::Replica { done, total }),
-            Progress::Cell(cell) => say(out, &cell_reply(cell)),
-        };
-    };
+    let report = |progress: Progress<'_>| tell(out, &told, &progress);
     let stop = AtomicBool::new(false);
     let trained = trainer.params(&spec).and_then(|params| {
-        let cells = trainer.train(&spec, seeds, &stop, &report)?;
+        let cells = trainer.train(&spec, cells, exposure, &stop, &report)?;
         if let Some(path) = predictions {
             let mut all: Vec<(usize, u64, Vec<f32>)> =
                 cells.into_iter().map(|cell| (cell.score.fold, cell.score.seed, cell.predictions)).collect();
@@ -100,15 +91,71 @@ fn train(
     });
     match trained {
         Ok(params) => Reply::Done { params, seconds: started.elapsed().as_secs_f64() },
-        Err(error) => {
-            let kind = if matches!(error, TrainError::Data(_)) { FailureKind::Data } else { FailureKind::Training };
-            Reply::Failed { kind, message: error.to_string() }
-        }
+        Err(error) => failed(&error),
     }
 }
 
+/// Scores the holdout. Nothing but the last reply holds a score.
+fn holdout(trainer: &Trainer, packed: &Path, spec: &str, seeds: &[u64], out: &Mutex<std::io::Stdout>) -> Reply {
+    let spec = match Spec::parse(spec, "spec") {
+        Ok(spec) => spec,
+        Err(error) => return Reply::Failed { kind: FailureKind::Lab, message: error.to_string() },
+    };
+    let holdout = match Holdout::open(trainer.harness().protocol(), packed) {
+        Ok(holdout) => holdout,
+        Err(error) => {
+            let kind = if error.is_configuration() { FailureKind::Lab } else { FailureKind::Data };
+            return Reply::Failed { kind, message: error.to_string() };
+        }
+    };
+    let told = Mutex::new(Instant::now());
+    let report = |progress: Progress<'_>| {
+        if !matches!(progress, Progress::Cell(_)) {
+            tell(out, &told, &progress);
+        }
+    };
+    match trainer.holdout(&holdout, &spec, seeds, &AtomicBool::new(false), &report) {
+        Ok(mut cells) => {
+            cells.sort_by_key(|cell| seeds.iter().position(|seed| *seed == cell.score.seed));
+            Reply::Holdout { scores: cells.into_iter().map(|cell| cell.score).collect() }
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// Passes progress on; a sign of life only if the last thing told is a while ago.
+fn tell(out: &Mutex<std::io::Stdout>, told: &Mutex<Instant>, progress: &Progress<'_>) {
+    // A parent that is gone ends this process, so a line that cannot be written needs no care of its own.
+    let _ = match progress {
+        Progress::Epoch => {
+            let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if told.elapsed() < SIGNS_OF_LIFE {
+                return;
+            }
+            *told = Instant::now();
+            say(out, &Reply::Epoch)
+        }
+        Progress::Replica { done, total } => say(out, &Reply::Replica { done: *done, total: *total }),
+        Progress::Cell(cell) => say(out, &cell_reply(cell)),
+    };
+}
+
+fn failed(error: &TrainError) -> Reply {
+    let kind = match error {
+        TrainError::Data(_) => FailureKind::Data,
+        TrainError::Cells(_) => FailureKind::Lab,
+        _ => FailureKind::Training,
+    };
+    Reply::Failed { kind, message: error.to_string() }
+}
+
 fn cell_reply(cell: &CellResult) -> Reply {
-    Reply::Cell { score: cell.score.clone(), rows_trained: cell.rows_trained, seconds: cell.seconds }
+    Reply::Cell {
+        score: cell.score.clone(),
+        exposure: cell.exposure,
+        rows_trained: cell.rows_trained,
+        seconds: cell.seconds,
+    }
 }
 
 fn say(out: &Mutex<std::io::Stdout>, reply: &Reply) -> std::io::Result<()> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use prepare::evaluate::CellScore;
+use prepare::exposure::Exposure;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -37,8 +38,12 @@ pub struct WorkerSettings {
 pub struct Greeting {
     /// The device in words.
     pub device: String,
+    /// Threads that train nets side by side; None on a GPU.
+    pub cpu_threads: Option<usize>,
     /// What the data offers a spec.
     pub facts: DataFacts,
+    /// Test eras of each fold.
+    pub test_eras: Vec<Vec<u32>>,
     /// The protocol's hash.
     pub protocol_hash: String,
     /// The data's hash.
@@ -50,6 +55,8 @@ pub struct Greeting {
 pub struct Trained {
     /// Every cell.
     pub cells: Vec<CellScore>,
+    /// Each cell's feature exposure, in the order of `cells`; empty where it was not asked for.
+    pub exposures: Vec<Exposure>,
     /// Rows that gradients were taken of.
     pub rows_trained: u64,
     /// Trainable parameters of one net.
@@ -158,7 +165,9 @@ impl Worker {
         };
         let nobody = Greeting {
             device: String::new(),
+            cpu_threads: None,
             facts: no_facts(),
+            test_eras: Vec::new(),
             protocol_hash: String::new(),
             data_hash: String::new(),
         };
@@ -169,8 +178,8 @@ impl Worker {
             Reply::Ready { version, .. } if version != VERSION => {
                 Err(WorkerError::Start("the program was replaced while it ran; restart it".into()))
             }
-            Reply::Ready { device, facts, protocol_hash, data_hash, .. } => {
-                worker.greeting = Greeting { device, facts, protocol_hash, data_hash };
+            Reply::Ready { device, cpu_threads, facts, test_eras, protocol_hash, data_hash, .. } => {
+                worker.greeting = Greeting { device, cpu_threads, facts, test_eras, protocol_hash, data_hash };
                 Ok(worker)
             }
             Reply::Failed { kind, message } => Err(WorkerError::Failed { kind, message }),
@@ -183,7 +192,7 @@ impl Worker {
         &self.greeting
     }
 
-    /// Trains a spec under some seeds. After an error other than [`WorkerError::Failed`] the worker is dead.
+    /// Trains some cells of a spec. After an error other than [`WorkerError::Failed`] the worker is dead.
     ///
     /// # Errors
     /// See [`WorkerError`]. `limit_seconds` is what the message of a time-out names; `deadline` is what counts.
@@ -195,20 +204,50 @@ impl Worker {
         mut report: impl FnMut(WorkerProgress),
     ) -> Result<Trained, WorkerError> {
         self.ask(request).await?;
-        let (mut cells, mut rows_trained) = (Vec::new(), 0);
+        let (mut cells, mut exposures, mut rows_trained) = (Vec::new(), Vec::new(), 0);
         loop {
             match self.next(deadline, limit_seconds).await? {
                 Reply::Replica { done, total } => report(WorkerProgress::Replica { done, total }),
                 Reply::Epoch => report(WorkerProgress::Epoch),
-                Reply::Cell { score, rows_trained: rows, .. } => {
+                Reply::Cell { score, exposure, rows_trained: rows, .. } => {
                     let payout = score.eras.iter().map(|era| era.payout).sum::<f64>() / score.eras.len().max(1) as f64;
                     report(WorkerProgress::Cell { fold: score.fold, seed: score.seed, payout });
                     rows_trained += rows;
                     cells.push(score);
+                    exposures.extend(exposure);
                 }
-                Reply::Done { params, seconds } => return Ok(Trained { cells, rows_trained, params, seconds }),
+                Reply::Done { params, seconds } => {
+                    return Ok(Trained { cells, exposures, rows_trained, params, seconds });
+                }
                 Reply::Failed { kind, message } => return Err(WorkerError::Failed { kind, message }),
-                Reply::Ready { .. } | Reply::Rates { .. } => return Err(self.died().await),
+                Reply::Ready { .. } | Reply::Rates { .. } | Reply::Holdout { .. } => return Err(self.died().await),
+            }
+        }
+    }
+
+    /// Trains a spec for the holdout under some seeds, and gets each one's scores. What is reported on the way holds no
+    /// score. After an error other than [`WorkerError::Failed`] the worker is dead.
+    ///
+    /// # Errors
+    /// As [`Worker::train`].
+    pub async fn holdout(
+        &mut self,
+        spec: String,
+        seeds: Vec<u64>,
+        deadline: Instant,
+        limit_seconds: f64,
+        mut report: impl FnMut(WorkerProgress),
+    ) -> Result<Vec<CellScore>, WorkerError> {
+        self.ask(&Request::Holdout { spec, seeds }).await?;
+        loop {
+            match self.next(deadline, limit_seconds).await? {
+                Reply::Replica { done, total } => report(WorkerProgress::Replica { done, total }),
+                Reply::Epoch => report(WorkerProgress::Epoch),
+                Reply::Holdout { scores } => return Ok(scores),
+                Reply::Failed { kind, message } => return Err(WorkerError::Failed { kind, message }),
+                Reply::Ready { .. } | Reply::Rates { .. } | Reply::Cell { .. } | Reply::Done { .. } => {
+                    return Err(self.died().await);
+                }
             }
         }
     }

@@ -2,27 +2,38 @@
 
 use std::path::PathBuf;
 
-use prepare::evaluate::CellScore;
+use prepare::evaluate::{CellId, CellScore};
+use prepare::exposure::Exposure;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::DataFacts;
 use crate::spec::rates::DeviceRates;
 
 /// The version of these messages; both sides are the same program, and a mismatch is refused.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// To the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
-    /// Train a spec under these seeds, every fold of each.
+    /// Train exactly these cells of a spec, in this order. Each comes out as it does among any others.
     Train {
         /// The spec, as YAML.
         spec: String,
-        /// The seeds.
-        seeds: Vec<u64>,
+        /// The cells: at least one, none twice.
+        cells: Vec<CellId>,
         /// Where to write the out-of-fold predictions, if anywhere.
         predictions: Option<PathBuf>,
+        /// Whether each cell comes with its feature exposure.
+        exposure: bool,
+    },
+    /// Train a spec on every era of cross-validation, under each seed, and score the holdout. The counting of such queries is
+    /// the daemon's.
+    Holdout {
+        /// The spec, as YAML.
+        spec: String,
+        /// The seeds: at least one, none twice.
+        seeds: Vec<u64>,
     },
     /// Measure how fast the device trains.
     Rates,
@@ -38,8 +49,12 @@ pub enum Reply {
         version: u32,
         /// The device in words.
         device: String,
+        /// Threads that train nets side by side; None on a GPU.
+        cpu_threads: Option<usize>,
         /// What the data offers a spec.
         facts: DataFacts,
+        /// Test eras of each fold.
+        test_eras: Vec<Vec<u32>>,
         /// The protocol's hash.
         protocol_hash: String,
         /// The data's hash.
@@ -58,10 +73,17 @@ pub enum Reply {
     Cell {
         /// Its scores.
         score: CellScore,
+        /// How much it leans on single features, where that was asked for.
+        exposure: Option<Exposure>,
         /// Rows that gradients were taken of.
         rows_trained: u64,
         /// Seconds since the request.
         seconds: f64,
+    },
+    /// The holdout is scored.
+    Holdout {
+        /// Its scores, one a seed, in the order of the seeds.
+        scores: Vec<CellScore>,
     },
     /// The request is done.
     Done {

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms a room of src/ may use. ARCHITECTURE.md draws the same in its block `dependencies`.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("spec", &[]),
-    ("research", &["spec", "prepare"]),
+    ("stats", &[]),
+    ("research", &["spec", "stats", "prepare"]),
     ("researcher", &["research", "spec"]),
     ("train", &["spec", "prepare"]),
     ("worker", &["train", "spec", "prepare"]),
@@ -51,8 +52,9 @@ const REACHED_FROM: [(&str, &[&str]); 11] = [
 ];
 
 /// Code that decides: it takes data and returns a value.
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
     "src/spec/",
+    "src/stats/",
     "src/research/",
     "prepare/src/folds.rs",
     "prepare/src/metrics.rs",
@@ -188,6 +190,44 @@ fn only_the_worker_trains() {
         if !["train", "worker"].contains(&source.room().unwrap_or_default().as_str()) {
             assert!(!source.code.contains("Trainer"), "{} names the trainer; training is the worker's", source.path);
         }
+    }
+}
+
+#[test]
+fn only_people_are_told_of_the_holdout() {
+    // Who opens it, who trains for it, who writes and reads its answers, who shows them.
+    let opens = ["prepare/src/holdout.rs", "prepare/src/lib.rs", "src/train/trial.rs", "src/worker/child.rs"];
+    let answers = [
+        "src/lab/holdout.rs",
+        "src/daemon/holdout.rs",
+        "src/cli/holdout.rs",
+        "src/cli/view.rs",
+        "src/cli/doctor.rs",
+        "src/report/holdout.rs",
+        "src/report/status.rs",
+    ];
+    for source in ["src", "prepare/src"].into_iter().flat_map(shipped) {
+        let Source { path, code } = &source;
+        let may = |places: &[&str]| places.contains(&path.as_str());
+        assert!(
+            may(&opens) || !code.contains("Holdout::open") && !code.contains("prepare::holdout"),
+            "{path} opens it"
+        );
+        for word in ["lab::holdout", "HoldoutFacts", "holdout::{self", "use crate::daemon::holdout"] {
+            assert!(may(&answers) || !code.contains(word), "{path} names {word}, the holdout's answers");
+        }
+        // Decisions and researchers have one word for it: the event that counts queries, without a score.
+        if ["src/research/", "src/researcher/"].iter().any(|room| path.starts_with(room)) {
+            let rest = code.replace("HoldoutQueried", "");
+            assert!(!rest.to_lowercase().contains("holdout"), "{path} knows of the holdout");
+        }
+    }
+    let event = fs::read_to_string(root().join("src/research/event.rs")).expect("it is there");
+    let fields = event.split_once("HoldoutQueried {").expect("the event").1.split_once("    },").expect("its end").0;
+    assert!(!fields.contains("f64") && !fields.contains("f32"), "a count is no score: {fields}");
+    for template in fs::read_dir(root().join("src/researcher/templates")).expect("templates").flatten() {
+        let text = fs::read_to_string(template.path()).expect("a template").to_lowercase();
+        assert!(!text.contains("holdout"), "{}", template.path().display());
     }
 }
 

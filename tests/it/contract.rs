@@ -57,6 +57,7 @@ fn trial_prints_every_key_writes_predictions_and_touches_nothing() {
             "seeds",
             "folds",
             "eras",
+            "feature_exposure",
             "wall_seconds",
             "rows_per_second",
             "params",
@@ -69,6 +70,7 @@ fn trial_prints_every_key_writes_predictions_and_touches_nothing() {
     for name in ["corr", "bmc"] {
         has(&facts[name], &["mean", "std", "sharpe", "max_drawdown"]);
     }
+    has(&facts["feature_exposure"], &["mean", "max"]);
     has(&facts["seeds"][0], &["seed", "payout", "corr", "bmc"]);
     has(&facts["folds"][0], &["fold", "payout"]);
     has(&facts["eras"][0], &["era", "corr", "bmc", "payout"]);
@@ -186,6 +188,7 @@ fn status_prints_every_key_before_and_after_a_session() {
         "tokens",
         "cost_usd",
         "best_near_misses",
+        "holdout",
         "warnings",
     ];
     let before = lab.status();

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::lab::TestLab;
 
-const COMMANDS: [(&str, &[&str]); 14] = [
+const COMMANDS: [(&str, &[&str]); 18] = [
     ("init", &["--preset"]),
     ("prepare", &["prepare/protocol.yaml"]),
     ("run", &["--trials", "--until", "--researcher"]),
@@ -17,6 +17,10 @@ const COMMANDS: [(&str, &[&str]); 14] = [
     ("schema", &["JSON Schema"]),
     ("folds", &["embargoed"]),
     ("score", &["--predictions", "--truth"]),
+    ("holdout", &["--trial", "holdout.budget"]),
+    ("calibrate", &["--seeds", "gate.power", "auto"]),
+    ("remeasure", &["fresh seeds", "gate.remeasure.every_keeps"]),
+    ("audit", &["--null", "--planted", "--proposals"]),
     ("doctor", &["night"]),
     ("service", &["install", "print"]),
 ];

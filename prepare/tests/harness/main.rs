@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod golden;
+mod holdout;
 mod market;
 mod packing;
 mod protocol;

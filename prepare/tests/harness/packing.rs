@@ -48,7 +48,7 @@ fn what_was_simulated_comes_back_by_row() {
                 let simulated = era.features[if feature < 8 { 16 + feature } else { feature - 8 }][row];
                 nulls += u64::from(simulated == 255);
                 let expected = if simulated == 255 { 2 } else { simulated };
-                assert_eq!(harness.features()[packed * 24 + feature], expected);
+                assert_eq!(harness.features().row(packed)[feature], expected);
             }
             assert!((harness.benchmark()[packed] - era.benchmark[0][row]).abs() < 1e-7);
         }
@@ -290,7 +290,14 @@ fn cells_are_scored_and_bad_predictions_are_named() {
     assert!((evaluation.payout - best.payout).abs() < 1e-4, "{} and {}", evaluation.payout, best.payout);
     assert!((evaluation.corr.mean - best.corr).abs() < 1e-4);
 
-    let rows = harness.test_rows(0).iter().map(std::ops::Range::len).sum::<usize>();
+    let tested = harness.test_rows(0);
+    let third: Vec<f32> =
+        tested.iter().cloned().flatten().map(|row| f32::from(harness.features().row(row)[2])).collect();
+    let leaning = harness.exposure(0, &third).expect("an exposure");
+    assert!((leaning.max - 1.0).abs() < 1e-12 && leaning.mean < 0.5, "a feature leans on itself: {leaning:?}");
+
+    let rows = tested.iter().map(std::ops::Range::len).sum::<usize>();
+    assert!(harness.exposure(0, &vec![0.5; rows - 1]).is_err() && harness.exposure(0, &vec![0.5; rows]).is_err());
     let short = harness.score_cell(0, 42, &vec![0.5; rows - 1]).expect_err("too few");
     assert!(short.to_string().contains("fold 0, seed 42"), "{short}");
     let mut broken: Vec<f32> = (0..rows).map(|row| row as f32).collect();

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Config, Device, Precision};
 
+mod gate;
+
 /// One value that is out of its range.
 pub(super) struct Mistake {
     /// Where: `gate.alpha`, `phases[2].name`.
@@ -17,10 +19,11 @@ pub(super) fn first_mistake(config: &Config) -> Option<Mistake> {
     let mut check = Check(None);
     check.that(config.version == 1, "version", || format!("found {}; this program reads version 1", config.version));
     researcher(config, &mut check);
-    gate(config, &mut check);
+    gate::check(&config.gate, &mut check);
     phases(config, &mut check);
     check.range("plateau", u64::from(config.plateau), 1, 10_000);
     budget(config, &mut check);
+    check.range("holdout.budget", u64::from(config.holdout.budget), 0, 10_000);
     if let Some(threads) = config.threads {
         check.range("threads", threads as u64, 1, 4_096);
     }
@@ -74,17 +77,6 @@ fn researcher(config: &Config, check: &mut Check) {
     check.between("researcher.openai.output_price", openai.output_price, 0.0, 1e6);
 }
 
-fn gate(config: &Config, check: &mut Check) {
-    let gate = &config.gate;
-    check.between("gate.min_effect", gate.min_effect, 0.0, 1.0);
-    check.that(gate.alpha > 0.0 && gate.alpha <= 0.5, "gate.alpha", || {
-        format!("found {}; must be above 0 and at most 0.5", gate.alpha)
-    });
-    check.that(gate.screen_alpha > 0.0 && gate.screen_alpha <= 1.0, "gate.screen_alpha", || {
-        format!("found {}; must be above 0 and at most 1", gate.screen_alpha)
-    });
-}
-
 fn phases(config: &Config, check: &mut Check) {
     check.that(!config.phases.is_empty(), "phases", || "is empty; the search needs at least one phase".into());
     check.that(config.phases.len() <= 100, "phases", || format!("has {} phases; at most 100", config.phases.len()));
@@ -136,7 +128,7 @@ fn budget(config: &Config, check: &mut Check) {
 }
 
 /// Keeps the first mistake.
-struct Check(Option<Mistake>);
+pub(super) struct Check(Option<Mistake>);
 
 impl Check {
     fn that(&mut self, holds: bool, path: &str, message: impl FnOnce() -> String) {

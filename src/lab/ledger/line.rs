@@ -2,6 +2,9 @@
 //!
 //! `crc` is the first 16 hex digits of the BLAKE3 hash of the line without the `crc` field and the line end, so that
 //! it covers every byte as it is on the disk, whatever a JSON reader would forgive.
+//!
+//! `v` is the first version of the format that knows the event, so that an older program names what it is too old for, and
+//! reads everything else. Version 2 brought `holdout_queried`.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::Entry;
 use crate::research::event::Event;
 
-/// The version that this program writes.
-const VERSION: u64 = 1;
+/// The latest version that this program writes and reads.
+const VERSION: u64 = 2;
 /// What stands before the checksum's digits.
 const MARK: &[u8] = br#","crc":""#;
 /// Hex digits of the checksum.
@@ -26,6 +29,19 @@ pub(super) enum Reading {
     Damaged(String),
 }
 
+/// The first version that knows an event.
+fn version(event: &Event) -> u64 {
+    match event {
+        Event::HoldoutQueried { .. }
+        | Event::SeedsMeasured { .. }
+        | Event::Calibrated { .. }
+        | Event::Remeasured { .. }
+        | Event::RemeasurementCommitted { .. }
+        | Event::Audited { .. } => 2,
+        _ => 1,
+    }
+}
+
 /// Writes an entry, line end included.
 ///
 /// # Errors
@@ -33,7 +49,7 @@ pub(super) enum Reading {
 pub(super) fn write(entry: &Entry) -> Result<String, String> {
     let event = serde_json::to_string(&entry.event).map_err(|error| error.to_string())?;
     serde_json::from_str::<Event>(&event).map_err(|error| error.to_string())?;
-    let head = format!(r#"{{"v":{VERSION},"seq":{},"time":"{}""#, entry.seq, entry.time);
+    let head = format!(r#"{{"v":{},"seq":{},"time":"{}""#, version(&entry.event), entry.seq, entry.time);
     let tail = format!(r#","event":{event}}}"#);
     let sum = checksum(head.as_bytes(), tail.as_bytes());
     Ok(format!("{head},\"crc\":\"{sum}\"{tail}\n"))

@@ -9,23 +9,27 @@ use jiff::Timestamp;
 use super::{Entry, Ledger, line};
 use crate::lab::error::LabError;
 use crate::research::event::Event;
+use crate::research::remeasure::Remeasurement;
 use crate::research::trial::TrialRecord;
 
 impl Ledger {
     /// Replaces the content by events that tell of `records` (ascending): for each its phase's beginning, its end,
-    /// and its commit. The old file, where it has any event, goes to `archive`. Returns the archive, if one was made.
+    /// and its commit; behind them, what was asked of the holdout, which no branch takes back. The old file, where it has any event, goes to `archive`. Returns the archive, if one was made.
     ///
     /// # Errors
     /// [`LabError::Io`]; a crash leaves either the old ledger, or none (and the next start rebuilds it again).
     pub fn rebuild(
         &mut self,
         records: &[TrialRecord],
+        remeasured: &[Remeasurement],
         archive: &Path,
         now: Timestamp,
     ) -> Result<Option<PathBuf>, LabError> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut text = String::new();
-        for (time, event) in retell(records, now) {
+        let asked = self.entries.iter().filter(|entry| matches!(entry.event, Event::HoldoutQueried { .. }));
+        let asked: Vec<(Timestamp, Event)> = asked.map(|entry| (entry.time, entry.event.clone())).collect();
+        for (time, event) in retell(records, remeasured, now).into_iter().chain(asked) {
             let entry = Entry { seq: entries.len() as u64, time, event };
             let line =
                 line::write(&entry).map_err(|message| LabError::EventRefused { path: self.path.clone(), message })?;
@@ -59,7 +63,7 @@ impl Ledger {
 }
 
 /// The events that records tell of. They are dated as the trials were.
-fn retell(records: &[TrialRecord], now: Timestamp) -> Vec<(Timestamp, Event)> {
+pub(crate) fn retell(records: &[TrialRecord], remeasured: &[Remeasurement], now: Timestamp) -> Vec<(Timestamp, Event)> {
     let mut events = Vec::new();
     let mut phase: Option<&str> = None;
     for record in records {
@@ -72,6 +76,11 @@ fn retell(records: &[TrialRecord], now: Timestamp) -> Vec<(Timestamp, Event)> {
         }
         events.push((ended, Event::TrialEnded { record: Box::new(record.clone()) }));
         events.push((ended, Event::TrialCommitted { trial: record.trial }));
+        for found in remeasured.iter().filter(|found| found.after_trial == record.trial) {
+            let when = found.ended.parse().unwrap_or(ended);
+            events.push((when, Event::Remeasured { found: Box::new(found.clone()) }));
+            events.push((when, Event::RemeasurementCommitted { trial: found.trial }));
+        }
     }
     events
 }

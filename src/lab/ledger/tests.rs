@@ -1,10 +1,11 @@
-//! The ledger cut at every byte, with bits flipped, and as version 1 wrote it.
+//! The ledger cut at every byte, with bits flipped, and as versions 1 and 2 wrote it.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::lab::trial_files::sample;
-use crate::research::trial::{Usage, Verdict};
+use crate::research::history::History;
+use crate::research::trial::{JudgementKind, Scores, Usage, Verdict};
 
 fn now() -> Timestamp {
     "2026-03-01T22:00:00Z".parse().expect("a time")
@@ -114,13 +115,13 @@ fn damage_inside_is_refused_with_its_place() {
 fn a_newer_version_is_named_and_not_called_damage() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("ledger.jsonl");
-    let (head, tail) = (r#"{"v":2,"seq":0,"time":"2026-03-01T22:00:00Z""#, r#","event":{"event":"news"}}"#);
+    let (head, tail) = (r#"{"v":3,"seq":0,"time":"2026-03-01T22:00:00Z""#, r#","event":{"event":"news"}}"#);
     let mut hasher = blake3::Hasher::new();
     hasher.update(head.as_bytes()).update(tail.as_bytes());
     let sum = &hasher.finalize().to_hex()[..16];
     fs::write(&path, format!("{head},\"crc\":\"{sum}\"{tail}\n")).expect("written");
     let error = Ledger::open_file(&path).expect_err("a newer ledger");
-    assert!(matches!(error, LabError::LedgerNewer { version: 2, .. }), "{error}");
+    assert!(matches!(error, LabError::LedgerNewer { version: 3, .. }), "{error}");
 }
 
 #[test]
@@ -133,6 +134,33 @@ fn what_cannot_be_read_again_is_not_written() {
     let error = ledger.append(now(), Event::TrialEnded { record: Box::new(record) }).expect_err("NaN has no JSON");
     assert!(matches!(error, LabError::EventRefused { .. }), "{error}");
     assert_eq!(fs::read(&path).expect("read"), bytes);
+}
+
+#[test]
+fn only_what_an_older_program_does_not_know_says_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (path, bytes) = written(folder.path());
+    let asked = Event::HoldoutQueried { trial: 4, spec_hash: "h".into(), query: 1, budget: 10 };
+    let mut ledger = Ledger::open_file(&path).expect("opened");
+    ledger.append(now(), asked.clone()).expect("appended");
+    assert!(bytes.split_inclusive(|byte| *byte == b'\n').all(|line| line.starts_with(br#"{"v":1,"#)));
+    let all = fs::read(&path).expect("read");
+    assert!(all[bytes.len()..].starts_with(br#"{"v":2,"#));
+    let again = Ledger::open_file(&path).expect("opened again");
+    assert_eq!(again.events().last(), Some(&asked));
+}
+
+#[test]
+fn what_was_asked_of_the_holdout_stays_when_the_ledger_is_retold() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (path, _) = written(folder.path());
+    let asked = Event::HoldoutQueried { trial: 4, spec_hash: "h".into(), query: 2, budget: 10 };
+    let mut ledger = Ledger::open_file(&path).expect("opened");
+    ledger.append(now(), asked.clone()).expect("appended");
+    ledger.rebuild(&[sample(0, Verdict::Keep)], &[], &folder.path().join("old.jsonl"), now()).expect("retold");
+    assert_eq!(ledger.events().last(), Some(&asked));
+    let again = Ledger::open_file(&path).expect("opened again");
+    assert_eq!(again.events().cloned().collect::<Vec<_>>(), ledger.events().cloned().collect::<Vec<_>>());
 }
 
 /// Ledgers of old programs are read for ever.
@@ -165,6 +193,43 @@ fn the_fixture_of_version_1_still_reads() {
     let Event::TrialEnded { record } = &scanned.entries[6].event else { panic!("a trial ended there") };
     assert_eq!((record.trial, record.verdict, record.version), (1, Verdict::Discard, 1));
     assert_eq!(record.measurement.as_ref().map(|measured| measured.scores.seeds.len()), Some(1));
+}
+
+/// One event of every kind that version 2 brought, and a judgement with all that it holds since.
+#[test]
+fn the_fixture_of_version_2_still_reads() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ledger-v2.jsonl");
+    let bytes = fs::read(&fixture).expect("the fixture");
+    let scanned = scan(&bytes, &fixture).expect("it reads");
+    assert_eq!(scanned.intact, bytes.len() as u64);
+    let kinds: std::collections::BTreeSet<_> = scanned.entries.iter().map(|entry| kind(&entry.event)).collect();
+    for new in ["holdout_queried", "seeds_measured", "calibrated", "remeasured", "remeasurement_committed", "audited"] {
+        assert!(kinds.contains(new), "{new}");
+    }
+    let history = History::from_events(scanned.entries.iter().map(|entry| &entry.event));
+    assert_eq!(history.incumbent().map(|record| record.trial), Some(0), "trial 1 was taken back");
+    assert!(history.is_demoted(1) && !history.is_demoted(0));
+    assert_eq!(history.remeasurements().iter().map(|found| found.demoted_to).collect::<Vec<_>>(), [Some(0), None]);
+    let seeds =
+        |scores: Option<Scores>| scores.map(|all| all.seeds.into_iter().map(|own| own.seed).collect::<Vec<_>>());
+    assert_eq!(seeds(history.scores(0)), Some(vec![42, 17, 73, 1001, 1002, 1_000_001]));
+    assert_eq!(seeds(history.fresh_scores(1)), Some(vec![1_000_001]));
+    assert_eq!(history.noise_floor().map(|floor| floor.detectable), Some(0.0049));
+    assert_eq!(history.audits().iter().map(|audit| audit.rows[0].plain_keeps).collect::<Vec<_>>(), [41]);
+    let judged = |trial| history.trial(trial).and_then(|record| record.judgement.clone()).expect("judged");
+    assert_eq!((judged(1).kind, judged(1).degrees_of_freedom), (JudgementKind::Better, Some(31.5)));
+    assert_eq!((judged(2).kind, judged(2).degrees_of_freedom), (JudgementKind::Undecided, None));
+    // What is written today is what stands there: line for line the same.
+    let again: Vec<String> =
+        scanned.entries.iter().map(|entry| super::line::write(entry).expect("an event that can be read")).collect();
+    let events = |text: &str| -> Vec<serde_json::Value> {
+        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")).collect()
+    };
+    let (written, fixture) = (events(&again.concat()), events(std::str::from_utf8(&bytes).expect("UTF-8")));
+    for (written, fixture) in written.iter().zip(&fixture) {
+        assert_eq!((&written["v"], &written["event"]), (&fixture["v"], &fixture["event"]));
+    }
+    assert_eq!(written.len(), fixture.len());
 }
 
 fn kind(event: &Event) -> String {
@@ -208,7 +273,7 @@ fn rebuilding_retells_the_records_and_keeps_the_old_file() {
     second.phase = "combine".into();
     let records = [sample(0, Verdict::Keep), second];
     let archive = folder.path().join("state/ledger-old.jsonl");
-    let archived = ledger.rebuild(&records, &archive, now()).expect("rebuilt").expect("an archive");
+    let archived = ledger.rebuild(&records, &[], &archive, now()).expect("rebuilt").expect("an archive");
     assert_eq!(archived, archive);
     assert_eq!(fs::read(&archive).expect("read"), bytes);
     ledger.append(now(), Event::TrialCommitted { trial: 5 }).expect("appended to the new file");
@@ -227,7 +292,7 @@ fn rebuilding_retells_the_records_and_keeps_the_old_file() {
         ]
     );
     // A second archive does not overwrite the first.
-    let other = ledger.rebuild(&[], &archive, now()).expect("rebuilt").expect("an archive");
+    let other = ledger.rebuild(&[], &[], &archive, now()).expect("rebuilt").expect("an archive");
     assert!(other.ends_with("state/ledger-old-2.jsonl"), "{}", other.display());
     assert_eq!(fs::read(&archive).expect("read"), bytes);
 }

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use git2::{ErrorCode, ObjectType, Tree};
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
 use super::{Notebook, short};
 use crate::lab::error::LabError;
 use crate::lab::layout::RUNS;
-use crate::lab::trial_files::RESULT;
+use crate::lab::trial_files::{REMEASURED, RESULT};
+use crate::research::remeasure::Remeasurement;
 use crate::research::trial::TrialRecord;
 
 /// One commit, as a page of the notebook.
@@ -89,6 +91,23 @@ impl Notebook {
     /// # Errors
     /// [`LabError::RecordUnreadable`], and git's.
     pub fn head_records(&self) -> Result<Vec<TrialRecord>, LabError> {
+        let mut records: Vec<TrialRecord> = self.of_trials(RESULT, |record: &TrialRecord| record.trial)?;
+        records.sort_by_key(|record| record.trial);
+        Ok(records)
+    }
+
+    /// The last re-measurement of each trial that has one, as HEAD has them, by the trial after which they were made.
+    ///
+    /// # Errors
+    /// Git's, and [`LabError::RecordUnreadable`].
+    pub fn head_remeasurements(&self) -> Result<Vec<Remeasurement>, LabError> {
+        let mut found: Vec<Remeasurement> = self.of_trials(REMEASURED, |found: &Remeasurement| found.trial)?;
+        found.sort_by_key(|found| found.after_trial);
+        Ok(found)
+    }
+
+    /// A file of every trial's folder that has it, in HEAD.
+    fn of_trials<T: DeserializeOwned>(&self, name: &str, trial_of: fn(&T) -> u32) -> Result<Vec<T>, LabError> {
         let Some(head) = self.head_commit()? else { return Ok(Vec::new()) };
         let failed = |error| self.git("read HEAD", error);
         let tree = head.tree().map_err(failed)?;
@@ -97,27 +116,26 @@ impl Notebook {
             return Ok(Vec::new());
         }
         let runs = self.repository.find_tree(runs.id()).map_err(failed)?;
-        let mut records = Vec::new();
+        let mut found = Vec::new();
         for entry in runs.iter() {
             let Some(number) = entry.name().ok().and_then(trial_number) else { continue };
             if entry.kind() != Some(ObjectType::Tree) {
                 continue;
             }
             let folder = self.repository.find_tree(entry.id()).map_err(failed)?;
-            let Some(bytes) = self.content(&folder, Path::new(RESULT))? else { continue };
+            let Some(bytes) = self.content(&folder, Path::new(name))? else { continue };
             let unreadable = |message| LabError::RecordUnreadable {
-                path: format!("{RUNS}/{number:06}/{RESULT}"),
+                path: format!("{RUNS}/{number:06}/{name}"),
                 commit: short(&head.id()),
                 message,
             };
-            let record: TrialRecord = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
-            if record.trial != number {
-                return Err(unreadable(format!("it is the record of trial {}", record.trial)));
+            let read: T = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+            if trial_of(&read) != number {
+                return Err(unreadable(format!("it is of trial {}", trial_of(&read))));
             }
-            records.push(record);
+            found.push(read);
         }
-        records.sort_by_key(|record| record.trial);
-        Ok(records)
+        Ok(found)
     }
 
     fn content(&self, tree: &Tree<'_>, path: &Path) -> Result<Option<Vec<u8>>, LabError> {

@@ -1,5 +1,7 @@
 //! Recovery after a kill between any two steps.
 
+mod demotions;
+
 use super::*;
 use crate::lab::notebook::support::{TestLab, commit_of, now, today};
 use crate::lab::trial_files::sample;

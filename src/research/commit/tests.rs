@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::research::sample::{baseline, change, judged, trial};
-use crate::research::trial::Verdict;
+use crate::research::trial::{JudgementKind, Verdict};
 
 const NAMES: [&str; 13] = [
     "Trial",
@@ -41,6 +41,21 @@ fn gelu() -> TrialRecord {
 }
 
 #[test]
+fn a_keep_that_simplifies_says_so_in_its_subject() {
+    let mut record = gelu();
+    if let Some(judged) = &mut record.judgement {
+        judged.kind = JudgementKind::Simpler;
+    }
+    let subject = message(&record, None).subject;
+    assert_eq!(subject, "keep 000042: GELU in every block (payout 0.0113, +0.0013, simplify)");
+    // Only a keep simplifies: what broke a constraint did not.
+    if let Some(judged) = &mut record.judgement {
+        judged.keep = false;
+    }
+    assert!(!message(&record, None).subject.contains("simplify"));
+}
+
+#[test]
 fn a_kept_trial_reads_as_a_page_of_the_notebook() {
     insta::assert_snapshot!(message(&gelu(), Some(&baseline(0.010))).to_string(), @r"
     keep 000042: GELU in every block (payout 0.0113, +0.0013)
@@ -63,7 +78,8 @@ fn a_kept_trial_reads_as_a_page_of_the_notebook() {
       seed 73             0.0113     0.0100     +0.0013
       fold 0              0.0113     0.0100     +0.0013
       fold 1              0.0113     0.0100     +0.0013
-      paired +0.0013 ± 0.0006, one-sided p 0.0012, seeds 3
+      gain +0.0013 ± 0.0006, one-sided p 0.0012, seeds 3
+      noise of seeds 0.0005, of eras 0.0003; level of this trial 0.0005
       12000 parameters, 12.0 s on cpu, 2 threads
 
     Why it was kept

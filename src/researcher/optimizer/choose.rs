@@ -67,7 +67,7 @@ pub(super) fn choose(
     rng: &mut impl Rng,
 ) -> Result<Chosen, ErrorKind> {
     let pool = pool(briefing, rejected, rng)?;
-    let belief = Belief::new(observations, briefing.gate.min_effect);
+    let belief = Belief::new(observations, briefing.min_effect);
     let changes: Vec<Change> = pool.iter().map(|candidate| candidate.change.clone()).collect();
     let outlook = belief.outlook(&changes);
     let dreamt = outlook.draw(boldness(briefing.phase.breadth), rng);

@@ -1,16 +1,17 @@
 //! The optimizer against a landscape whose truth is known, through real records and the real gate.
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::choose;
 use super::testing::Lab;
 use super::{NAME, Optimizer};
-use crate::research::gate;
+use crate::research::gate::Design;
+use crate::research::gate::tests::support::{Market, Spec as Truth, design, race};
 use crate::research::rules::Rules;
 use crate::research::settings::Breadth;
-use crate::research::trial::{Scores, SeedPayouts, Usage, Verdict};
+use crate::research::trial::{Usage, Verdict};
 use crate::researcher::settings::OptimizerSettings;
 use crate::spec::{Activation, Block, Dense, LossTerm, Norm, Optimizer as Rule, Spec};
 
@@ -58,58 +59,29 @@ fn truth(spec: &Spec) -> f64 {
     0.020 + (rate + activation + norm + dropout + width + depth + squared).max(-0.03)
 }
 
-/// A market: what eras and seeds add to the truth.
-struct Market {
-    rng: ChaCha8Rng,
-    eras: Vec<f64>,
-}
+/// What seeds and eras add to the truth; what eras do to all specs alike is in no difference.
+const MARKET: Market = Market { folds: 2, eras_a_fold: 20, seeds: 0.0006, eras: 0.0, rest: 0.004 };
 
-impl Market {
-    fn new(seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let eras = (0..40).map(|_| 0.02 * noise(&mut rng)).collect();
-        Self { rng, eras }
-    }
-
-    fn scores(&mut self, spec: &Spec) -> Scores {
-        let truth = truth(spec);
-        let mut seeds = Vec::new();
-        for seed in [42, 17, 73] {
-            let luck = 0.0006 * noise(&mut self.rng);
-            let payout = self.eras.iter().map(|era| truth + luck + era + 0.004 * noise(&mut self.rng)).collect();
-            seeds.push(SeedPayouts { seed, payout });
-        }
-        Scores { eras: (0..40).map(|index| 1 + 4 * index).collect(), seeds }
-    }
-}
-
-/// Uniform with variance 1.
-fn noise(rng: &mut ChaCha8Rng) -> f64 {
-    (rng.random::<f64>() - 0.5) * 12_f64.sqrt()
-}
-
-/// Runs trials with the real gate; the true payout of the incumbent at the end.
+/// Runs trials with the real gate, at a level for each; the true payout of the incumbent at the end.
 fn night(seed: u64, trials: u32, breadth: Breadth, mut propose: impl FnMut(&Lab) -> Spec) -> f64 {
-    let mut market = Market::new(seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut lab = Lab::new(BASELINE);
     lab.phase.breadth = breadth;
-    let mut incumbent = market.scores(&lab.incumbent);
+    let flat = |spec: &Spec| Truth::flat(truth(spec), &MARKET);
+    let mut incumbent = flat(&lab.incumbent);
+    let mut scores = MARKET.scores(&incumbent, 0..12, &mut rng);
     for _ in 0..trials {
         let spec = propose(&lab);
-        let mut scores = market.scores(&spec);
-        let first = Scores { eras: scores.eras.clone(), seeds: scores.seeds[..1].to_vec() };
-        let screened = gate::screen(&first, &incumbent, &lab.gate).expect("comparable");
-        let judgement = if screened.go_on {
-            gate::judge(&scores, &incumbent, &lab.gate, &[42, 17, 73]).expect("comparable")
-        } else {
-            scores = first;
-            screened.judgement
-        };
+        let candidate = flat(&spec);
+        let rules = Design { level: 0.05, ..design(&MARKET, 12) };
+        let ruling = race(rules, &MARKET, &candidate, (&incumbent, &mut scores), None, &mut rng);
+        let judgement = ruling.judgement();
         let verdict = if judgement.keep { Verdict::Keep } else { Verdict::Discard };
         let mut record = lab.record(&spec.to_yaml(), verdict, judgement.delta);
         record.judgement = Some(judgement);
         if verdict == Verdict::Keep {
-            incumbent = scores;
+            incumbent = candidate;
+            scores = MARKET.scores(&incumbent, 0..12, &mut rng);
         }
         lab.add(record);
     }
@@ -141,9 +113,9 @@ fn by_belief_alone(seed: u64) -> impl FnMut(&Lab) -> Spec {
 
 const NIGHTS: u64 = 32;
 
-/// The nights of one way to propose, each of 20 trials.
+/// The nights of one way to propose, each of 32 trials.
 fn nights<P: FnMut(&Lab) -> Spec>(by: impl Fn(u64) -> P + Sync) -> Vec<f64> {
-    (0..NIGHTS).into_par_iter().map(|seed| night(seed, 20, Breadth::Focused, by(seed))).collect()
+    (0..NIGHTS).into_par_iter().map(|seed| night(seed, 32, Breadth::Focused, by(seed))).collect()
 }
 
 /// By how much the first nights beat the second: mean, its standard error, and how many did.

@@ -6,7 +6,7 @@ use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
 use crate::research::rules::Rules;
 use crate::research::sample;
-use crate::research::settings::{Breadth, GateSettings, PhaseSettings};
+use crate::research::settings::{Breadth, PhaseSettings};
 use crate::research::trial::{KnobChange, TrialRecord, Verdict};
 use crate::researcher::briefing::Briefing;
 use crate::spec::cost::Budget;
@@ -36,7 +36,6 @@ pub(crate) struct Lab {
     pub(crate) history: History,
     pub(crate) incumbent: Spec,
     pub(crate) phase: PhaseSettings,
-    pub(crate) gate: GateSettings,
     pub(crate) rules: Rules,
     pub(crate) facts: DataFacts,
     pub(crate) budget: Budget,
@@ -61,7 +60,6 @@ impl Lab {
                 trials: None,
                 plateau: None,
             },
-            gate: GateSettings::default(),
             rules: Rules::default(),
             facts: facts(),
             budget: budget(),
@@ -121,7 +119,8 @@ impl Lab {
             evidence,
             facts: &self.facts,
             protocol_summary: "4 folds over 120 eras, embargo 16, seeds 42, 17, 73. Payout = 0.75·CORR + 2.25·BMC.",
-            gate: &self.gate,
+            min_effect: 0.0005,
+            level: 0.0005,
             hints: &[],
             trials_left: Some(12),
             seconds_left: self.seconds_left,

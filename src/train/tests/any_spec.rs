@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use burn::backend::Flex;
+use prepare::all_cells;
 
 use super::Market;
 use crate::spec::tests::{examples, random};
@@ -50,7 +51,7 @@ fn two_steps(spec: &Spec, market: &Market) -> Result<bool, String> {
     drop(feed);
     trial.contexts.iter_mut().for_each(|context| context.folds.truncate(1));
     let crew = Crew { threads: 1, helpers: 1, most: usize::MAX };
-    match run::<Flex>(&trial, &[42], &Default::default(), crew, &|_| {}).as_deref() {
+    match run::<Flex>(&trial, &all_cells(1, &[42]), &Default::default(), crew, &|_| {}).as_deref() {
         Ok([cell]) if cell.predictions.iter().all(|value| value.is_finite()) => Ok(true),
         Ok([_]) => Err("a prediction is not a number".into()),
         Ok(cells) => Err(format!("{} cells", cells.len())),

@@ -114,7 +114,7 @@ fn calm_eras_weigh_more_by_the_strength_of_their_correlations() {
     let volatility = |era: &EraRows<'_>| {
         let correlation = |column: &usize| {
             let labels = era.labels.chunks_exact(2).map(|row| f64::from(row[0]));
-            let feature = |row| f64::from(harness.features()[row * harness.feature_count() + column]);
+            let feature = |row| f64::from(harness.features().row(row)[*column]);
             let pairs: Vec<(f64, f64)> =
                 era.rows.clone().map(feature).zip(labels).filter(|(_, y)| !y.is_nan()).collect();
             let count = pairs.len() as f64;

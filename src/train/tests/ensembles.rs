@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::backend::Flex;
+use prepare::all_cells;
 
 use super::{Market, Trainer, bits, on_cpu, spec};
 use crate::spec::Spec;
@@ -47,7 +48,8 @@ fn members_that_differ_train_in_groups_of_their_kind_as_alone() {
         let trial = Trial::of(&spec, &kinds, &harness, Precision::Fp32, &stop).expect("it can be laid out");
         let in_groups_of = |most| {
             let crew = Crew { threads: 1, helpers: 1, most };
-            let mut cells = run::<Flex>(&trial, &[42], &Default::default(), crew, &|_| {}).expect("it trains");
+            let mut cells =
+                run::<Flex>(&trial, &all_cells(3, &[42]), &Default::default(), crew, &|_| {}).expect("it trains");
             cells.sort_by_key(|cell| cell.score.fold);
             cells
         };

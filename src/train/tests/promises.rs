@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 
 use burn::backend::Flex;
+use prepare::{CellId, all_cells};
 use proptest::collection::btree_set;
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
@@ -86,6 +87,29 @@ fn the_same_bits_come_out_every_time_and_with_any_number_of_threads() {
     assert_eq!(bits(&alone), bits(&within), "a seed does not depend on which others are trained");
     let other: Vec<_> = first.iter().filter(|cell| cell.score.seed == 42).cloned().collect();
     assert_ne!(bits(&alone), bits(&other), "and seeds differ");
+}
+
+#[test]
+fn a_cell_trained_alone_is_the_same_cell_of_a_whole_trial() {
+    let market = Market::small();
+    let spec = spec(EVERYTHING);
+    let whole = market.train(&spec, &[42, 17], 2).expect("it trains");
+    let trainer = super::Trainer::new(market.harness(), &super::on_cpu(1)).expect("a CPU");
+    let train =
+        |cells: &[CellId]| trainer.train(&spec, cells, false, &AtomicBool::new(false), &|_| {}).expect("it trains");
+    for cell in &whole {
+        let id = CellId { fold: cell.score.fold, seed: cell.score.seed };
+        let alone = train(&[id]);
+        assert_eq!((alone.len(), bits(&alone)), (1, bits(std::slice::from_ref(cell))), "{id:?}");
+        assert_eq!((&alone[0].score, alone[0].rows_trained), (&cell.score, cell.rows_trained), "{id:?}");
+    }
+    // On one thread, cells come out in the order in which they were asked for.
+    let asked = [CellId { fold: 2, seed: 17 }, CellId { fold: 0, seed: 42 }, CellId { fold: 1, seed: 17 }];
+    let came: Vec<CellId> =
+        train(&asked).iter().map(|cell| CellId { fold: cell.score.fold, seed: cell.score.seed }).collect();
+    assert_eq!(came, asked);
+    let refused = trainer.train(&spec, &[CellId { fold: 3, seed: 42 }], false, &AtomicBool::new(false), &|_| {});
+    assert!(matches!(refused, Err(TrainError::Cells(_))));
 }
 
 #[test]
@@ -176,6 +200,6 @@ fn a_request_to_stop_ends_a_training() {
     let market = Market::small();
     let trainer = super::Trainer::new(market.harness(), &super::on_cpu(2)).expect("a CPU");
     let stop = AtomicBool::new(true);
-    let ended = trainer.train(&spec(EVERYTHING), &[42], &stop, &|_| {});
+    let ended = trainer.train(&spec(EVERYTHING), &all_cells(3, &[42]), false, &stop, &|_| {});
     assert!(matches!(ended, Err(TrainError::Stopped)));
 }

@@ -1,0 +1,209 @@
+//! A checked proposal's race: cells are trained as the gate asks for them, until it has decided.
+
+use jiff::Timestamp;
+use prepare::evaluate::CellId;
+
+use super::check::Checked;
+use super::session::{Flow, Session};
+use super::train::{Failure, Stage, Training};
+use crate::error::{Error, Result};
+use crate::research::calibration::min_effect;
+use crate::research::event::SeedPurpose;
+use crate::research::gate::{self, Design, GateError, Ground, Race, Ruling, Step, constraints};
+use crate::research::settings::PhaseSettings;
+use crate::research::trial::{JudgementKind, Measurement, RECORD_VERSION, TrialRecord, Verdict};
+use crate::spec::{Spec, cost};
+
+/// The most seeds of a candidate where nothing is configured: on a GPU, and on a CPU.
+const MOST_SEEDS: (usize, usize) = (24, 12);
+
+/// What a race came to.
+pub(super) struct Finish {
+    pub(super) training: Training,
+    pub(super) ruling: Box<Ruling>,
+}
+
+impl Session<'_> {
+    /// Takes a checked proposal to its verdict.
+    pub(super) async fn try_out(&mut self, phase: &PhaseSettings, checked: Checked) -> Result<Flow<TrialRecord>> {
+        let against = self.incumbent()?.0.trial;
+        let Checked { proposal, spec, hash, changes } = checked;
+        let changes_in_words = changes.iter().map(ToString::to_string).collect();
+        let begun = self.begin(&proposal.title, &hash, changes_in_words)?;
+        let design = self.design(&spec, self.candidate_seeds())?;
+        let exposure = self.config.gate.constraints.feature_exposure.is_some();
+        let finish = match self.race(Training::new(spec, exposure), design, 0.0).await? {
+            Flow::End(reason) => return Ok(Flow::End(reason)),
+            Flow::On(finish) => finish,
+        };
+        let (verdict, reason, measurement, judgement) = match finish {
+            Err((verdict, reason)) => (verdict, reason, None, None),
+            Ok(Finish { training, ruling }) => {
+                let measured = self.measurement(&training)?;
+                let mut judgement = ruling.judgement();
+                self.constrain(&mut judgement, &measured, training.exposure());
+                let verdict = if judgement.keep { Verdict::Keep } else { Verdict::Discard };
+                (verdict, judgement.reason.clone(), Some(measured), Some(judgement))
+            }
+        };
+        Ok(Flow::On(TrialRecord {
+            version: RECORD_VERSION,
+            trial: begun.trial,
+            verdict,
+            reason,
+            proposal,
+            phase: phase.name.clone(),
+            spec_hash: Some(hash),
+            protocol_hash: self.protocol.hash(),
+            data_hash: self.data_hash.clone(),
+            incumbent: Some(against),
+            changes,
+            measurement,
+            judgement,
+            wall_seconds: begun.clock.elapsed().as_secs_f64(),
+            started: begun.started.to_string(),
+            ended: Timestamp::now().to_string(),
+        }))
+    }
+
+    /// A candidate that would be kept and breaks a constraint is not kept.
+    fn constrain(
+        &self,
+        judgement: &mut crate::research::trial::Judgement,
+        measured: &Measurement,
+        exposure: Option<f64>,
+    ) {
+        if !judgement.keep {
+            return;
+        }
+        let broken = constraints::broken(&measured.evaluation, exposure, &self.config.gate.constraints);
+        if !broken.is_empty() {
+            judgement.keep = false;
+            judgement.kind = JudgementKind::Constrained;
+            judgement.reason = format!("{}; but {}", judgement.reason, broken.join("; and "));
+        }
+    }
+
+    /// The most seeds of a candidate.
+    pub(super) fn most_seeds(&self) -> usize {
+        let (gpu, cpu) = MOST_SEEDS;
+        let most = match self.config.gate.most_seeds {
+            Some(most) => most as usize,
+            None if self.cpu_threads.is_some() => cpu,
+            None => gpu,
+        };
+        most.max(self.protocol.seeds.len())
+    }
+
+    /// The seeds of a candidate: the protocol's, then others, always the same.
+    pub(super) fn candidate_seeds(&self) -> Vec<u64> {
+        seeds_after(&self.protocol.seeds, FURTHER).take(self.most_seeds()).collect()
+    }
+
+    /// The design of a race of `spec` under `seeds`.
+    pub(super) fn design(&self, spec: &Spec, seeds: Vec<u64>) -> Result<Design> {
+        let incumbent = self.incumbent()?.0;
+        let settings = &self.config.gate;
+        let level = gate::level::next_level(&self.history, settings).map_err(refused)?;
+        let scores = self.history.scores(incumbent.trial).unwrap_or_default();
+        let smaller = |share: f64| {
+            let theirs = incumbent.measurement.as_ref().map_or(0, |measured| measured.params);
+            cost::estimate(spec, &self.facts).params as f64 <= share * theirs as f64
+        };
+        let simplify = settings.simplify.as_ref().filter(|rules| smaller(rules.parameters));
+        let members = spec.ensemble.members.max(1) as usize;
+        Ok(Design {
+            order: gate::order::of_folds(&self.folds, &scores),
+            folds: self.folds.clone(),
+            seeds,
+            required: self.protocol.seeds.len(),
+            // A GPU is filled by whole seeds; on a CPU each core trains a net.
+            cells_at_once: self.cpu_threads.map_or(self.folds.len(), |threads| threads.div_ceil(members)),
+            incumbent_seeds: settings.incumbent_seeds as usize,
+            level,
+            min_effect: min_effect(settings, self.history.noise_floor()),
+            futility: settings.futility,
+            simplify: simplify.map(|rules| (rules.margin, rules.alpha)),
+        })
+    }
+
+    /// Runs a race. `planted` is added to every payout of the candidate: 0 but in an audit.
+    pub(super) async fn race(
+        &mut self,
+        mut training: Training,
+        design: Design,
+        planted: f64,
+    ) -> Result<Flow<Result<Finish, Failure>>> {
+        let incumbent = self.incumbent()?.0.trial;
+        let (folds, required) = (design.folds.clone(), design.required);
+        let mut race = Race::new(design).map_err(refused)?;
+        loop {
+            let prior = gate::pool::noise_between_seeds(&self.history).map_err(refused)?;
+            let ground = Ground { folds: &folds, eras: &self.known_eras, prior, claim: self.config.gate.claim };
+            let scores = self.history.scores(incumbent).unwrap_or_default();
+            match race.step(&scores, &ground).map_err(refused)? {
+                Step::Done(ruling) => return Ok(Flow::On(Ok(Finish { training, ruling }))),
+                Step::Incumbent(seeds) => {
+                    let further = self.further_seeds(incumbent, seeds.saturating_sub(scores.seeds.len()));
+                    match self.measure_seeds(incumbent, &further, SeedPurpose::Comparison).await? {
+                        Flow::End(reason) => return Ok(Flow::End(reason)),
+                        Flow::On(Err((verdict, why))) => {
+                            let why = format!("the incumbent could not be measured under further seeds: {why}");
+                            return Ok(Flow::On(Err((verdict, why))));
+                        }
+                        Flow::On(Ok(found)) if found.eras == scores.eras && !found.seeds.is_empty() => {}
+                        Flow::On(Ok(_)) => {
+                            let message = format!("trial {incumbent:06} has no further seeds over the same eras");
+                            return Err(Error::Internal(message));
+                        }
+                    }
+                }
+                Step::Train(cells) => {
+                    let upto = race.next_look();
+                    // The budget of a trial is for the protocol's seeds; each further one has its share again.
+                    let share = (upto.max(required) as f64) / required as f64;
+                    let limit = self.config.budget.trial_seconds as f64 * share;
+                    let members = training.members();
+                    let stage = Stage {
+                        done: race.cells().count() * members,
+                        total: if race.cells().whole_seeds().is_empty() { folds.len() } else { folds.len() * upto }
+                            * members,
+                        words: words(&cells),
+                    };
+                    let asked = cells.iter().map(|(fold, seed)| CellId { fold: *fold, seed: *seed }).collect();
+                    let known = training.cells.len();
+                    match self.train_cells(&mut training, asked, limit, &stage).await? {
+                        Flow::End(reason) => return Ok(Flow::End(reason)),
+                        Flow::On(Err(failure)) => return Ok(Flow::On(Err(failure))),
+                        Flow::On(Ok(())) => {}
+                    }
+                    for cell in &training.cells[known..] {
+                        let payout = cell.eras.iter().map(|era| era.payout + planted).collect();
+                        race.add(cell.fold, cell.seed, payout).map_err(refused)?;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The gate cannot judge.
+pub(super) fn refused(error: impl Into<GateError>) -> Error {
+    let error = error.into();
+    Error::Configuration(format!("the gate cannot judge: {error}"))
+}
+
+/// Where the seeds begin that follow the protocol's.
+pub(super) const FURTHER: u64 = 1_001;
+
+/// The protocol's seeds, and then the numbers from `from` on that are none of them.
+pub(super) fn seeds_after(protocol: &[u64], from: u64) -> impl Iterator<Item = u64> + '_ {
+    protocol.iter().copied().chain((from..).filter(|seed| !protocol.contains(seed)))
+}
+
+fn words(cells: &[(usize, u64)]) -> String {
+    let mut seeds: Vec<u64> = cells.iter().map(|(_, seed)| *seed).collect();
+    seeds.dedup();
+    let listed = seeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("seed{} {listed}", if seeds.len() == 1 { "" } else { "s" })
+}

@@ -1,0 +1,161 @@
+//! The session's statistics in `status`: what is promised, and how much of what was found may be luck.
+
+use anstyle::Style;
+
+use super::errands::p_value;
+use super::status::Status;
+use crate::research::foreign::one_line;
+use crate::research::session_statistics::{
+    CategoryEffect, ErrorControl, FEWEST_TRIALS, KeptGain, Overfitting, SessionStatistics,
+};
+use crate::research::trial::JudgementKind;
+
+/// Kept gains that are listed.
+const KEEPS: usize = 4;
+/// Categories that are listed.
+const CATEGORIES: usize = 4;
+
+/// Named rows, for the top of the status.
+pub(super) fn rows(status: &Status) -> Vec<(&'static str, String)> {
+    of_statistics(&status.statistics, status.incumbent.is_some())
+}
+
+fn of_statistics(found: &SessionStatistics, has_incumbent: bool) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if let Some(ErrorControl { promise, next_level, .. }) = &found.error_control {
+        // Before there is an incumbent nothing is tested.
+        let next = next_level.filter(|_| has_incumbent);
+        let level = next.map_or_else(String::new, |level| format!("; the next trial's level is {}", p_value(level)));
+        rows.push(("gate", format!("{promise}{level}")));
+    }
+    if let Some(text) = score(found) {
+        rows.push(("fresh", text));
+    }
+    if let Some(floor) = &found.noise_floor {
+        rows.push((
+            "noise",
+            format!(
+                "{:.5} between seeds; by that alone, without giving up early, a gain of {:.5} is found with {:.0} % power ({} seeds of trial {:06})",
+                floor.between_seeds,
+                floor.detectable,
+                floor.power * 100.0,
+                floor.seeds,
+                floor.trial
+            ),
+        ));
+    }
+    if let Some(best) = &found.best_of_null {
+        rows.push((
+            "luck",
+            format!(
+                "the best of {} {} is {:.1} standard errors ahead ({:06}); the best of as many without any effect: {:.1} on average, {:.1} with a chance of {}",
+                best.trials,
+                plural(best.trials as usize, "trial"),
+                best.observed,
+                best.best,
+                best.expected,
+                best.observed,
+                p_value(best.by_chance)
+            ),
+        ));
+        rows.push(("overfit", overfitting(&found.overfitting)));
+    }
+    rows
+}
+
+fn score(found: &SessionStatistics) -> Option<String> {
+    let fresh = found.fresh.as_ref();
+    let mut text = fresh.map_or_else(String::new, |fresh| {
+        let error = fresh.standard_error.map_or_else(String::new, |error| format!(" ± {error:.5}"));
+        format!(
+            "the incumbent's payout is {:.5}{error} on {} {} measured since it was kept, {:.5} on the {} it was kept by",
+            fresh.payout,
+            fresh.seeds,
+            plural(fresh.seeds, "seed"),
+            fresh.selected,
+            fresh.selected_seeds
+        )
+    });
+    if let Some(last) = &found.last_remeasurement {
+        let stands = if last.demoted_to.is_some() { "did not stand, and was demoted" } else { "stands" };
+        let joint = if text.is_empty() { "" } else { "; " };
+        text.push_str(&format!("{joint}re-measured after trial {:06}: {:06} {stands}", last.after_trial, last.trial));
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+fn overfitting(found: &Overfitting) -> String {
+    match found.probability {
+        Some(probability) => format!(
+            "the best trial of one half of the eras is below the median on the other half in {:.0} % of {} splits ({} trials)",
+            probability * 100.0,
+            found.splits,
+            found.trials
+        ),
+        None => format!(
+            "too few trials with all seeds to tell ({} of {FEWEST_TRIALS}); most fall before, which saves their training",
+            found.trials
+        ),
+    }
+}
+
+/// Tables, for below the trials.
+pub(super) fn tables(status: &Status) -> String {
+    tables_of(&status.statistics)
+}
+
+fn tables_of(found: &SessionStatistics) -> String {
+    let bold = Style::new().bold();
+    let mut out = String::new();
+    if !found.keeps.is_empty() {
+        out.push_str(&format!(
+            "\n{bold}kept gain        measured              likely true (95 %)             on fresh seeds{bold:#}\n"
+        ));
+        for kept in found.keeps.iter().rev().take(KEEPS).rev() {
+            out.push_str(&format!("  {}\n", kept_line(kept)));
+        }
+    }
+    if !found.effects.is_empty() {
+        out.push_str(&format!("\n{bold}category         trials  kept  mean gain (95 %){bold:#}\n"));
+        for effect in found.effects.iter().take(CATEGORIES) {
+            out.push_str(&format!("  {}\n", effect_line(effect)));
+        }
+        if found.effects.len() > CATEGORIES {
+            out.push_str(&format!("  … and {} more (--json)\n", found.effects.len() - CATEGORIES));
+        }
+    }
+    out
+}
+
+fn kept_line(kept: &KeptGain) -> String {
+    let measured = format!("{:+.5} ± {:.5}", kept.delta, kept.standard_error);
+    let likely = match (kept.shrunk, kept.interval) {
+        (Some(shrunk), Some((low, high))) => format!("{shrunk:+.5} ({low:+.4} to {high:+.4})"),
+        _ if kept.kind == JudgementKind::Simpler => "kept as simpler".into(),
+        _ => "-".into(),
+    };
+    let fresh = match (kept.fresh_gain, kept.fresh_gain_error) {
+        (Some(gain), Some(error)) => format!("{gain:+.5} ± {error:.5}"),
+        _ => "-".into(),
+    };
+    let demoted = if kept.demoted { "  demoted" } else { "" };
+    format!("{:06}         {measured:<21} {likely:<30} {fresh}{demoted}", kept.trial)
+}
+
+fn effect_line(effect: &CategoryEffect) -> String {
+    let (low, high) = effect.interval;
+    format!(
+        "{:<14} {:>6} {:>5}  {:+.5} ({low:+.4} to {high:+.4})",
+        one_line(&effect.category, 14),
+        effect.trials,
+        effect.keeps,
+        effect.effect
+    )
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+#[cfg(test)]
+mod tests;
