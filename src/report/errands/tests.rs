@@ -32,7 +32,7 @@ fn a_noise_floor_says_what_it_can_detect_and_what_auto_would_ask() {
         "between cells  0.00960 of the payout of one fold under one seed",
         "between folds  0.00610 of the folds' mean payouts",
         "between eras   0.02530 of the eras' mean payouts",
-        "detectable     a true gain of 0.00580 is kept with a chance of 80 %, at 24 seeds of a candidate against 48 of the incumbent",
+        "detectable     without giving up early, and by the noise of seeds alone, a true gain of 0.00580 is kept with a chance of 80 %, at 24 seeds of a candidate against 48 of the incumbent",
         "               at the next trial's level 5.0e-4: PROMISE",
         "               by the noise of seeds alone; eras add theirs where two specs are unlike, and then it takes a larger gain",
         "minimum        0.00140, one standard error of such a comparison, which gate.min_effect: auto would ask of a keep; now it asks for 0.0005",
