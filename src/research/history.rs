@@ -230,7 +230,7 @@ impl History {
 
     fn remeasure(&mut self, found: &Remeasurement) {
         // Recovery may tell the same twice; it counts once.
-        self.remeasured.retain(|known| known.after_trial != found.after_trial || known.trial != found.trial);
+        self.remeasured.retain(|known| known.trial != found.trial || known.ended != found.ended);
         self.remeasured.push(found.clone());
         if found.demoted_to.is_some() {
             self.demoted.insert(found.trial);
