@@ -52,14 +52,6 @@ pub enum GateError {
         /// How many there are.
         found: usize,
     },
-    /// Required seeds are missing.
-    #[error("the {side} was not trained with the required seeds {seeds:?}: train them before it is judged")]
-    MissingSeeds {
-        /// Whose.
-        side: Side,
-        /// The seeds that are missing.
-        seeds: Vec<u64>,
-    },
     /// A seed comes twice.
     #[error("the {side}'s scores hold seed {seed} twice")]
     RepeatedSeed {
