@@ -9,7 +9,7 @@ use crate::research::trial::Verdict;
 /// List the trials, one a line.
 ///
 /// Lists the trials, one a line, newest first: number, verdict, payout, gain over the incumbent of then, seeds, time, title.
-/// `2c` in place of seeds are two cells: the trial fell in its first seed, and its payout is of those folds alone. Between
+/// `2c` in place of seeds are two cells: the trial fell in its first seed, which leaves it without a payout to compare. Between
 /// the trials stand re-measurements of the incumbent.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

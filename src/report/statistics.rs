@@ -93,7 +93,7 @@ fn overfitting(found: &Overfitting) -> String {
             found.trials
         ),
         None => format!(
-            "too few trials with all seeds to tell ({} of {FEWEST_TRIALS}); most fall before, which saves their training",
+            "cannot be told yet: it takes {FEWEST_TRIALS} specs with whole seeds, the baseline among them, and there are {}; most trials fall before",
             found.trials
         ),
     }

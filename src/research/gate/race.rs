@@ -14,7 +14,8 @@
 //! error. Where eras make most of the noise, further seeds cannot help, the chance is small, and nothing is escalated.
 //!
 //! **The incumbent** is measured under as many seeds as its settings say before it is compared with, and under twice as
-//! many as the candidate at every later look; what it gains stays for the trials to come.
+//! many as the candidate has whole seeds once those are more than the protocol's; what it gains stays for the trials to
+//! come.
 
 use super::contrast::{Cells, Contrast, Ground};
 use super::error::GateError;
