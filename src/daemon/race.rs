@@ -147,9 +147,10 @@ impl Session<'_> {
                     let further = self.further_seeds(incumbent, seeds.saturating_sub(scores.seeds.len()));
                     match self.measure_seeds(incumbent, &further, SeedPurpose::Comparison).await? {
                         Flow::End(reason) => return Ok(Flow::End(reason)),
-                        Flow::On(Err((verdict, why))) => {
-                            let why = format!("the incumbent could not be measured under further seeds: {why}");
-                            return Ok(Flow::On(Err((verdict, why))));
+                        // The incumbent's failure says nothing of the candidate.
+                        Flow::On(Err((_, why))) => {
+                            self.warn(format!("the incumbent could not be measured under further seeds: {why}"));
+                            race.take_the_incumbent_as_it_is();
                         }
                         Flow::On(Ok(found)) if found.eras == scores.eras && !found.seeds.is_empty() => {}
                         Flow::On(Ok(_)) => {

@@ -39,6 +39,7 @@ impl Session<'_> {
         let (record, _) = self.incumbent()?;
         let (trial, selected) = (record.trial, record.payout().unwrap_or(f64::NAN));
         let predecessor = record.incumbent;
+        let kept_for = record.judgement.as_ref().map(|judged| judged.delta);
         let simpler = record.judgement.as_ref().is_some_and(|judged| judged.kind == JudgementKind::Simpler);
         let margin = if simpler { self.config.gate.simplify.clone().unwrap_or_default().margin } else { 0.0 };
         let of: Vec<u32> = std::iter::once(trial).chain(predecessor).collect();
@@ -55,7 +56,10 @@ impl Session<'_> {
         for trial in &of {
             match self.measure_seeds(*trial, &seeds, SeedPurpose::Remeasurement).await? {
                 Flow::End(reason) => return Ok(Flow::End(reason)),
-                Flow::On(Ok(scores)) => found.push(scores),
+                // All that were ever measured for this, so that each call decides by more than the one before.
+                Flow::On(Ok(some)) => {
+                    found.push(self.history.scores_for(*trial, SeedPurpose::Remeasurement).unwrap_or(some));
+                }
                 Flow::On(Err((_, why))) => {
                     self.warn(format!("trial {trial:06} could not be measured again: {why}"));
                     return Ok(Flow::On(None));
@@ -72,6 +76,7 @@ impl Session<'_> {
             fresh,
             predecessor: predecessor.zip(found.get(1)),
             margin,
+            kept_for,
             level: self.config.gate.remeasure.level,
             now: Timestamp::now().to_string(),
         };

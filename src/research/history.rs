@@ -131,6 +131,15 @@ impl History {
         (!seeds.is_empty()).then_some(Scores { eras: all.eras, seeds })
     }
 
+    /// The scores of a trial on the seeds that it was measured under for one purpose. None where there are none.
+    pub fn scores_for(&self, trial: u32, purpose: SeedPurpose) -> Option<Scores> {
+        let eras = &self.trial(trial)?.measurement.as_ref()?.scores.eras;
+        let of =
+            |further: &&Further| further.trial == trial && further.purpose == purpose && further.scores.eras == *eras;
+        let seeds: Vec<_> = self.further.iter().filter(of).flat_map(|further| further.scores.seeds.clone()).collect();
+        (!seeds.is_empty()).then(|| Scores { eras: eras.clone(), seeds })
+    }
+
     /// Further seeds that a trial was measured under, by purpose.
     pub fn further_seeds(&self, trial: u32, purpose: SeedPurpose) -> usize {
         let of = |further: &&Further| further.trial == trial && further.purpose == purpose;

@@ -56,6 +56,8 @@ pub struct Evidence<'a> {
     pub predecessor: Option<(u32, &'a Scores)>,
     /// By how much it may be worse and still stand: 0, but for one that was kept for its simplicity.
     pub margin: f64,
+    /// The gain that it was kept for, as the gate measured it; None for a baseline.
+    pub kept_for: Option<f64>,
     /// The p-value above which it has failed.
     pub level: f64,
     /// Now, RFC 3339.
@@ -67,7 +69,7 @@ pub struct Evidence<'a> {
 /// # Errors
 /// Scores that cannot be compared.
 pub fn remeasure(evidence: &Evidence<'_>, ground: &Ground<'_>) -> Result<Remeasurement, GateError> {
-    let Evidence { trial, after_trial, selected, fresh, predecessor, margin, level, now } = evidence;
+    let Evidence { trial, after_trial, selected, fresh, predecessor, margin, kept_for, level, now } = evidence;
     let payouts: Vec<f64> = fresh.seeds.iter().map(|seed| mean(&seed.payout)).collect();
     let mut found = Remeasurement {
         trial: *trial,
@@ -92,12 +94,23 @@ pub fn remeasure(evidence: &Evidence<'_>, ground: &Ground<'_>) -> Result<Remeasu
     let seeds = payouts.len();
     let over =
         format!("{gain:+.4} ± {error:.4} over trial {predecessor:06} on {seeds} fresh seeds, p {}{than}", short(p));
+    let risk = match kept_for.filter(|gain| *gain > 0.0) {
+        Some(gain) => {
+            let chance = contrast.chance_below(gain, -margin, *level)?;
+            format!(
+                "; a true gain of {gain:+.4}, which it was kept for, fails so with a chance of {:.0} %",
+                chance * 100.0
+            )
+        }
+        None => String::new(),
+    };
     if p > *level {
         found.demoted_to = Some(*predecessor);
-        found.reason =
-            format!("its gain did not stand: {over}, above {level}; trial {predecessor:06} is the incumbent again");
+        found.reason = format!(
+            "its gain did not stand: {over}, above {level}{risk}; trial {predecessor:06} is the incumbent again"
+        );
     } else {
-        found.reason = format!("its gain stands: {over}");
+        found.reason = format!("its gain stands: {over}{risk}");
     }
     Ok(found)
 }

@@ -260,6 +260,21 @@ impl Contrast {
         Ok(normal().sf(self.deviate(threshold)?))
     }
 
+    /// The chance that a difference whose truth is `truth` is not found above `threshold` at a level: that its p-value comes
+    /// out above it. By the normal approximation about the truth, as in sample size formulas.
+    ///
+    /// # Errors
+    /// Degrees of freedom that are none.
+    pub fn chance_below(&self, truth: f64, threshold: f64, level: f64) -> Result<f64, GateError> {
+        let error = self.variance().sqrt();
+        if error <= 0.0 {
+            return Ok(if truth > threshold { 0.0 } else { 1.0 });
+        }
+        let freedom = self.degrees_of_freedom();
+        let needed = if freedom.is_finite() { student(freedom)?.inverse_cdf(1.0 - level) } else { beyond(level) };
+        Ok(tail((truth - threshold) / error - needed))
+    }
+
     /// The value of Student's t, with the degrees of freedom that are expected at so many seeds, that stands for a
     /// standard normal deviate `z`: what `delta` must reach there, in standard errors.
     ///

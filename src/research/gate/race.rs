@@ -65,6 +65,8 @@ pub struct Race {
     design: Design,
     looks: Vec<usize>,
     cells: Cells,
+    /// The incumbent gets no further seeds.
+    incumbent_is_final: bool,
 }
 
 impl Race {
@@ -99,7 +101,7 @@ impl Race {
         }
         let looks = looks(design.required, design.seeds.len());
         let cells = Cells::none(design.folds.len());
-        Ok(Self { looks, cells, design })
+        Ok(Self { looks, cells, design, incumbent_is_final: false })
     }
 
     /// Takes a trained cell in.
@@ -114,6 +116,12 @@ impl Race {
             return Err(GateError::StrayCell { fold, seed, what: "has not the fold's eras" });
         }
         self.cells.add(fold, seed, payout)
+    }
+
+    /// The incumbent cannot be measured under further seeds (a training of it failed): the race goes on with those that it
+    /// has, and its noise is counted as it is.
+    pub fn take_the_incumbent_as_it_is(&mut self) {
+        self.incumbent_is_final = true;
     }
 
     /// The cells so far.
@@ -134,6 +142,9 @@ impl Race {
 
     /// Seeds of the incumbent that a comparison at so many seeds of the candidate wants.
     fn incumbent_at(&self, seeds: usize) -> usize {
+        if self.incumbent_is_final {
+            return 0;
+        }
         let first = self.looks.first().copied().unwrap_or(seeds);
         if seeds <= first { self.design.incumbent_seeds } else { self.design.incumbent_seeds.max(2 * seeds) }
     }
@@ -145,8 +156,10 @@ impl Race {
     pub fn step(&self, incumbent: &Scores, ground: &Ground<'_>) -> Result<Step, GateError> {
         let whole = self.cells.whole_seeds().len();
         let wanted = self.incumbent_at(whole).max(2);
-        if incumbent.seeds.len() < wanted {
-            return Ok(Step::Incumbent(wanted));
+        match incumbent.seeds.len() {
+            found if found >= wanted => {}
+            found if self.incumbent_is_final => return Err(GateError::TooFewSeeds { found, needed: wanted }),
+            _ => return Ok(Step::Incumbent(wanted)),
         }
         if self.cells.count() == 0 {
             return Ok(Step::Train(self.batch()));

@@ -25,6 +25,7 @@ fn measured_within(margin: f64, gain: f64, level: f64, predecessor: bool) -> Rem
         fresh: &fresh,
         predecessor: predecessor.then_some((4, &theirs)),
         margin,
+        kept_for: Some(0.012),
         level,
         now: "2026-03-01T22:00:00Z".into(),
     };
@@ -53,6 +54,30 @@ fn a_real_gain_stands() {
     assert!(found.p_value.is_some_and(|p| p < 0.01) && found.gain.is_some_and(|gain| (gain - 0.01).abs() < 0.003));
     assert_eq!(found.seeds, (1_000_001..1_000_007).collect::<Vec<u64>>());
     assert!((found.fresh - 0.03).abs() < 0.003 && found.standard_error > 0.0 && found.selected == 0.05);
+}
+
+/// The level is a quarter: what is no better at all fails in three of four, and what is far better hardly ever.
+#[test]
+fn the_chance_of_a_mistake_is_said() {
+    let found = measured(0.01, 0.25, true);
+    assert!(
+        found.reason.ends_with("; a true gain of +0.0120, which it was kept for, fails so with a chance of 0 %"),
+        "{}",
+        found.reason
+    );
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let (own, theirs) = (MARKET.spec(0.02, &mut rng), MARKET.spec(0.02, &mut rng));
+    let (fresh, theirs) = (MARKET.scores(&own, 0..6, &mut rng), MARKET.scores(&theirs, 0..6, &mut rng));
+    let (folds, eras) = (MARKET.folds(), KnownEras::new(OVERLAP));
+    let ground = Ground { folds: &folds, eras: &eras, prior: None, claim: Claim::NewEras };
+    let contrast = Contrast::of(&cells(&fresh, &ground).expect("whole"), &theirs, &ground).expect("comparable");
+    let none = contrast.chance_below(0.0, 0.0, 0.25).expect("a number");
+    assert!((none - 0.75).abs() < 0.01, "{none}");
+    // A gain of the standard error times the two quantiles is missed in as many cases as the second says.
+    let error = contrast.variance().sqrt();
+    let needed = contrast.t_at(0.674_489_750, 6, 6).expect("a number") * error;
+    let some = contrast.chance_below(needed + 1.281_551_566 * error, 0.0, 0.25).expect("a number");
+    assert!((some - 0.1).abs() < 0.01, "{some}");
 }
 
 #[test]

@@ -76,6 +76,35 @@ fn course(design: Design, market: &Market, gain: f64, seed: u64) -> Course {
     course_from(design, market, Claim::NewEras, gain, seed, 3)
 }
 
+/// A training of the incumbent that failed must not end the candidate's race.
+#[test]
+fn an_incumbent_that_cannot_be_measured_further_is_taken_as_it_is() {
+    let design = design(&MARKET, 12);
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let (own, theirs) = (MARKET.spec(0.05, &mut rng), MARKET.spec(0.01, &mut rng));
+    let scores = MARKET.scores(&theirs, 100..103, &mut rng);
+    let folds = design.folds.clone();
+    let eras = KnownEras::new(OVERLAP);
+    let ground = Ground { folds: &folds, eras: &eras, prior: None, claim: Claim::NewEras };
+    let mut race = Race::new(design).expect("sensible");
+    assert!(matches!(race.step(&scores, &ground), Ok(Step::Incumbent(_))), "it asks first");
+    race.take_the_incumbent_as_it_is();
+    let ruling = loop {
+        match race.step(&scores, &ground).expect("comparable") {
+            Step::Done(ruling) => break ruling,
+            Step::Incumbent(wanted) => panic!("asked again for {wanted}"),
+            Step::Train(cells) => {
+                for (fold, seed) in cells {
+                    race.add(fold, seed, MARKET.cell(&own, fold, &mut rng)).expect("asked for");
+                }
+            }
+        }
+    };
+    assert_eq!(ruling.kind, Kind::Better, "{}", ruling.words);
+    let alone = Scores { seeds: scores.seeds[..1].to_vec(), ..scores };
+    assert!(race.step(&alone, &ground).is_err(), "one seed is too few for any comparison");
+}
+
 #[test]
 fn looks_double_up_to_the_most() {
     for (required, most, wanted) in [
