@@ -84,7 +84,7 @@ fn earlier_trial(against: &Against<'_>, hash: &str) -> Option<u32> {
             && record.protocol_hash == against.protocol_hash
             && record.data_hash == against.data_hash
     };
-    against.history.trials().iter().find(same).map(|record| record.trial)
+    against.history.records().find(same).map(|record| record.trial)
 }
 
 /// What differs between two specs, for records.

@@ -222,7 +222,7 @@ pub fn status(found: Found<'_>) -> Status {
     let mut verdicts: std::collections::BTreeMap<&'static str, u32> =
         Verdict::ALL.iter().map(|verdict| (verdict.word(), 0)).collect();
     let judged = |record: &&TrialRecord| record.incumbent.is_some() || record.verdict != Verdict::Keep;
-    for record in history.trials().iter().filter(judged) {
+    for record in history.records().filter(judged) {
         *verdicts.entry(record.verdict.word()).or_default() += 1;
     }
     let keeps = verdicts.get("keep").copied().unwrap_or(0);

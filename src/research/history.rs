@@ -2,6 +2,7 @@
 //! from the trials' records alone where nothing else was left.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::audit::AuditReport;
 use super::calibration::NoiseFloor;
@@ -23,7 +24,8 @@ pub struct InFlight {
 /// The past, ready to be asked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    trials: Vec<TrialRecord>,
+    /// Shared, so that whoever thinks about the past beside the loop has it without a copy.
+    trials: Vec<Arc<TrialRecord>>,
     tried: HashMap<String, u32>,
     phase: Option<String>,
     trained_in_phase: u32,
@@ -82,13 +84,18 @@ impl History {
     }
 
     /// Every trial that came to a verdict, ascending by number.
-    pub fn trials(&self) -> &[TrialRecord] {
+    pub fn trials(&self) -> &[Arc<TrialRecord>] {
         &self.trials
+    }
+
+    /// The same, one after another.
+    pub fn records(&self) -> impl DoubleEndedIterator<Item = &TrialRecord> {
+        self.trials.iter().map(Arc::as_ref)
     }
 
     /// One trial by its number.
     pub fn trial(&self, number: u32) -> Option<&TrialRecord> {
-        self.trials.binary_search_by_key(&number, |record| record.trial).ok().map(|index| &self.trials[index])
+        self.trials.binary_search_by_key(&number, |record| record.trial).ok().map(|index| self.trials[index].as_ref())
     }
 
     /// The baseline: the first spec that was kept without an incumbent to beat, under the protocol and on the data of
@@ -97,12 +104,13 @@ impl History {
         let now = self.incumbent()?;
         let comparable =
             |record: &&TrialRecord| record.protocol_hash == now.protocol_hash && record.data_hash == now.data_hash;
-        self.trials.iter().filter(comparable).find(|record| is_baseline(record))
+        self.trials.iter().map(Arc::as_ref).filter(comparable).find(|record| is_baseline(record))
     }
 
     /// The best spec so far: the last one that was kept and not demoted, or the baseline.
     pub fn incumbent(&self) -> Option<&TrialRecord> {
-        self.trials.iter().rev().find(|record| record.verdict == Verdict::Keep && !self.demoted.contains(&record.trial))
+        let stands = |record: &&TrialRecord| record.verdict == Verdict::Keep && !self.demoted.contains(&record.trial);
+        self.trials.iter().rev().map(Arc::as_ref).find(stands)
     }
 
     /// The scores of a trial: those that it was judged by, and every further seed that it was measured under since. None
@@ -263,10 +271,10 @@ impl History {
         match known {
             // Recovery may write the same end twice; it counts once.
             Ok(index) => {
-                self.trials[index] = record.clone();
+                self.trials[index] = Arc::new(record.clone());
                 return;
             }
-            Err(index) => self.trials.insert(index, record.clone()),
+            Err(index) => self.trials.insert(index, Arc::new(record.clone())),
         }
         if !record.verdict.was_trained() {
             return;

@@ -159,11 +159,8 @@ fn summary(history: &History) -> String {
 }
 
 fn works(history: &History, evidence: &Evidence) -> Vec<String> {
-    let kept: Vec<&TrialRecord> = history
-        .trials()
-        .iter()
-        .filter(|record| record.verdict == Verdict::Keep && record.incumbent.is_some())
-        .collect();
+    let kept: Vec<&TrialRecord> =
+        history.records().filter(|record| record.verdict == Verdict::Keep && record.incumbent.is_some()).collect();
     let mut entries: Vec<String> = kept
         .iter()
         .rev()

@@ -178,7 +178,7 @@ pub fn session_statistics(
 fn comparable(history: &History) -> Vec<&TrialRecord> {
     let Some(now) = history.incumbent() else { return Vec::new() };
     let same = |record: &&TrialRecord| record.protocol_hash == now.protocol_hash && record.data_hash == now.data_hash;
-    history.trials().iter().filter(same).collect()
+    history.records().filter(same).collect()
 }
 
 fn best_of_null(trials: &[&TrialRecord]) -> Option<BestOfNull> {

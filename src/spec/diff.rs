@@ -79,7 +79,7 @@ fn named(item: &Value, path: String) -> (String, String) {
 }
 
 /// What became of an item, by its place in the old list, the new one, or both.
-enum Step {
+pub(super) enum Step {
     Both(usize, usize),
     Gone(usize),
     New(usize),
@@ -90,7 +90,7 @@ enum Step {
 const EQUAL: f64 = 1e4;
 
 /// The alignment of two lists with the greatest likeness.
-fn alignment(old: &[Value], new: &[Value]) -> Vec<Step> {
+pub(super) fn alignment(old: &[Value], new: &[Value]) -> Vec<Step> {
     let alike: Vec<Vec<f64>> = old.iter().map(|from| new.iter().map(|to| likeness(from, to)).collect()).collect();
     // best[i][j]: the greatest likeness of `old[i..]` and `new[j..]`.
     let mut best = vec![vec![0.0_f64; new.len() + 1]; old.len() + 1];

@@ -16,6 +16,7 @@ pub mod knobs;
 pub mod language;
 pub mod members;
 mod mend;
+pub mod merge;
 mod names;
 pub mod net;
 mod node;

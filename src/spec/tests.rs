@@ -9,6 +9,7 @@ mod hostile;
 mod idle;
 mod knobs;
 mod meaning;
+mod merge;
 pub(crate) mod random;
 mod schema;
 mod shapes;

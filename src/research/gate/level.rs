@@ -45,7 +45,7 @@ fn rejections(history: &History) -> (Vec<usize>, usize) {
         record.protocol_hash == now.protocol_hash && record.data_hash == now.data_hash && record.judgement.is_some()
     };
     let (mut found, mut tests) = (Vec::new(), 0);
-    for record in history.trials().iter().filter(of_stream) {
+    for record in history.records().filter(of_stream) {
         tests += 1;
         let better = record.judgement.as_ref().is_some_and(|judged| judged.kind == JudgementKind::Better);
         if record.verdict == Verdict::Keep && better {

@@ -20,16 +20,16 @@ const MOST_CHANGES: usize = 12;
 
 /// The latest trials, and before them the steps that were kept.
 pub fn trials(history: &History) -> String {
-    let all = history.trials();
+    let all: Vec<&TrialRecord> = history.records().collect();
     let (older, latest) = all.split_at(all.len().saturating_sub(LATEST));
-    let keeps: Vec<&TrialRecord> = older.iter().filter(|record| record.verdict == Verdict::Keep).collect();
+    let keeps: Vec<&TrialRecord> = older.iter().copied().filter(|record| record.verdict == Verdict::Keep).collect();
     let keeps = &keeps[keeps.len().saturating_sub(OLDER_KEEPS)..];
     if all.is_empty() {
         return String::new();
     }
     let mut out =
         String::from("| trial | verdict | payout | Δ | p | category | what |\n|---|---|---|---|---|---|---|\n");
-    for record in keeps.iter().copied().chain(latest) {
+    for record in keeps.iter().chain(latest) {
         let judged = record.judgement.as_ref();
         let _ = writeln!(
             out,
