@@ -122,7 +122,7 @@ fn examine(folder: &Path) -> Vec<Check> {
     let asked = prompt_overrides(&lab).and_then(|overrides| {
         let fail = |source| Error::Researcher { who: "researcher".into(), source: Box::new(source) };
         let templates = Templates::with_overrides(&overrides).map_err(|kind| fail(kind.free()))?;
-        let researcher = Researcher::new(&config.researcher, templates).map_err(fail)?;
+        let researcher = Researcher::new(config.researcher.kind, &config.researcher, templates).map_err(fail)?;
         runtime.block_on(researcher.check()).map_err(fail)
     });
     take(&mut checks, "researcher", asked, String::clone);

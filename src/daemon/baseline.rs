@@ -48,6 +48,8 @@ impl Session<'_> {
                 usage: Usage::default(),
             },
             phase: self.history.phase().unwrap_or("baseline").to_owned(),
+            phase_why: self.history.phase_why().map(str::to_owned),
+            origin: None,
             spec_hash: Some(hash),
             protocol_hash: self.protocol.hash(),
             data_hash: self.data_hash.clone(),

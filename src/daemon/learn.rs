@@ -12,7 +12,7 @@ use crate::research::evidence::evidence;
 use crate::research::learned::learned_rules;
 use crate::research::learnings;
 use crate::research::rules::render;
-use crate::research::settings::PhaseSettings;
+use crate::research::settings::{Breadth, PhaseSettings};
 use crate::research::trial::TrialRecord;
 use crate::researcher::Researcher;
 use crate::spec::DataFacts;
@@ -58,14 +58,7 @@ impl Session<'_> {
         if matches!(self.researcher, Researcher::Optimizer(_)) || !worth_a_call {
             return Ok(None);
         }
-        let nowhere = PhaseSettings {
-            name: record.phase.clone(),
-            brief: String::new(),
-            breadth: crate::research::settings::Breadth::Wide,
-            categories: Vec::new(),
-            trials: None,
-            plateau: None,
-        };
+        let nowhere = PhaseSettings::new(&record.phase, Breadth::Wide);
         let phase = self.config.phases.iter().find(|phase| phase.name == record.phase).unwrap_or(&nowhere);
         let brief = Brief::new(Sources {
             history: &self.history,
@@ -81,8 +74,8 @@ impl Session<'_> {
         let notify = &mut self.notify;
         let answer = patiently(call, &mut self.stop, || notify.progress()).await;
         match answer {
-            None => Ok(None),
-            Some(Ok(synthesis)) => {
+            None | Some(Ok(None)) => Ok(None),
+            Some(Ok(Some(synthesis))) => {
                 self.record(Event::TokensSpent { purpose: "learnings".into(), usage: synthesis.usage })?;
                 let text = learnings::with_notes(&papers.learnings, &synthesis.text);
                 match learnings::accept(&papers.learnings, &text) {

@@ -182,10 +182,9 @@ pub(super) fn researchers(lab: &Lab, config: &Config, asked: Option<Kind>) -> Re
     }
     let templates = Templates::with_overrides(&prompt_overrides(lab)?)
         .map_err(|kind| Error::Researcher { who: "prompts".into(), source: Box::new(kind.free()) })?;
-    let researcher = Researcher::new(&settings, templates.clone())
-        .map_err(|source| Error::Researcher { who: kind_name(settings.kind).into(), source: Box::new(source) })?;
-    settings.kind = Kind::Optimizer;
-    let fallback = Researcher::new(&settings, templates)
+    let researcher = Researcher::new(settings.kind, &settings, templates.clone())
+        .map_err(|source| Error::Researcher { who: settings.kind.name().into(), source: Box::new(source) })?;
+    let fallback = Researcher::new(Kind::Optimizer, &settings, templates)
         .map_err(|source| Error::Researcher { who: "optimizer".into(), source: Box::new(source) })?;
     Ok((researcher, fallback))
 }
@@ -241,14 +240,6 @@ pub(crate) fn prompt_overrides(lab: &Lab) -> Result<Vec<(String, String)>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// A researcher's name in messages.
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Optimizer => "optimizer",
-        Kind::Openai => "openai",
-    }
 }
 
 /// How this lab's worker is started.

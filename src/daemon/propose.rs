@@ -15,6 +15,7 @@ use crate::research::event::Event;
 use crate::research::rules::Rules;
 use crate::research::settings::PhaseSettings;
 use crate::research::trial::{Proposal, RECORD_VERSION, TrialRecord, Usage};
+use crate::researcher::Ask;
 use crate::researcher::briefing::Rejection;
 use crate::researcher::error::ResearcherError;
 
@@ -135,7 +136,8 @@ impl Session<'_> {
         })?;
         let briefing = brief.briefing(phase);
         let researcher = if fallen_back { &mut self.fallback } else { &mut self.researcher };
-        let asked = researcher.propose(&briefing, rejected);
+        let ask = Ask { count: 1, rejected };
+        let asked = async { researcher.propose(&briefing, &ask).await.map(|mut found| found.remove(0)) };
         let notify = &mut self.notify;
         let answer = patiently(asked, &mut self.stop, || notify.progress()).await;
         Ok(answer.map_or_else(|| Flow::End("asked to stop".into()), Flow::On))
@@ -170,6 +172,8 @@ impl Session<'_> {
             reason: refusal.reason,
             proposal,
             phase: phase.name.clone(),
+            phase_why: self.history.phase_why().map(str::to_owned),
+            origin: None,
             spec_hash: refusal.hash,
             protocol_hash: self.protocol.hash(),
             data_hash: self.data_hash.clone(),

@@ -53,6 +53,8 @@ impl Session<'_> {
             reason,
             proposal,
             phase: phase.name.clone(),
+            phase_why: self.history.phase_why().map(str::to_owned),
+            origin: None,
             spec_hash: Some(hash),
             protocol_hash: self.protocol.hash(),
             data_hash: self.data_hash.clone(),

@@ -226,6 +226,8 @@ mod tests {
                 usage: Usage::default(),
             },
             phase: "explore".into(),
+            phase_why: None,
+            origin: None,
             spec_hash: Some(format!("{trial:016x}")),
             protocol_hash: "p".into(),
             data_hash: "d".into(),

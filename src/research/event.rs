@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::AuditReport;
 use super::calibration::NoiseFloor;
 use super::remeasure::Remeasurement;
+use super::round::Round;
 use super::trial::{Scores, TrialRecord, Usage};
 
 /// One fact of a session. On disk each is a line of JSON with a sequence number, a time and a checksum (`lab::ledger`).
@@ -73,6 +74,28 @@ pub enum Event {
         purpose: String,
         /// How many.
         usage: Usage,
+    },
+    /// A researcher put forward candidates that may be trained; each waits for its turn. They are written whole, so that
+    /// none is paid for twice when the process dies.
+    RoundProposed {
+        /// The round.
+        round: Round,
+    },
+    /// A candidate of a round was dropped before it was trained.
+    CandidateDropped {
+        /// The round that it came from.
+        round: u32,
+        /// Canonical hash of its spec.
+        spec_hash: String,
+        /// What would have been tried.
+        title: String,
+        /// Why not: it repeats a trial, it cannot be put onto the present incumbent, …
+        why: String,
+    },
+    /// A person's hint to the researchers was taken in.
+    Hinted {
+        /// The hint.
+        text: String,
     },
     /// The holdout was asked about a kept spec. Its answer stands elsewhere, where only people look.
     HoldoutQueried {

@@ -8,6 +8,7 @@ use super::audit::AuditReport;
 use super::calibration::NoiseFloor;
 use super::event::{Event, SeedPurpose};
 use super::remeasure::Remeasurement;
+use super::round::Candidate;
 use super::trial::{Scores, TrialRecord, Usage, Verdict};
 
 /// A trial that went into training and has no verdict yet.
@@ -28,6 +29,7 @@ pub struct History {
     trials: Vec<Arc<TrialRecord>>,
     tried: HashMap<String, u32>,
     phase: Option<String>,
+    phase_why: Option<String>,
     trained_in_phase: u32,
     discards_in_a_row: u32,
     since_keep: u32,
@@ -38,6 +40,29 @@ pub struct History {
     remeasured: Vec<Remeasurement>,
     demoted: BTreeSet<u32>,
     audits: Vec<AuditReport>,
+    rounds: u32,
+    waiting: Vec<Waiting>,
+    hints: Vec<Hint>,
+}
+
+/// A candidate of a round that has neither been tried nor dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// The round that it came from.
+    pub round: u32,
+    /// The incumbent that it is an edit of.
+    pub against: u32,
+    /// What is proposed.
+    pub candidate: Candidate,
+}
+
+/// A person's hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The last trial that had ended by then.
+    pub after_trial: Option<u32>,
+    /// What they said.
+    pub text: String,
 }
 
 /// Further seeds of a kept spec.
@@ -74,7 +99,24 @@ impl History {
             Event::Audited { report } => self.audits.push(report.clone()),
             // Recovery and a session's end are both past the point where a trial could still come to its verdict.
             Event::SessionEnded { .. } | Event::Recovered { .. } => self.in_flight = None,
-            Event::PhaseEntered { phase, .. } => self.enter(phase),
+            Event::PhaseEntered { phase, why } => {
+                self.enter(phase);
+                self.phase_why = Some(why.clone());
+            }
+            Event::RoundProposed { round } => {
+                self.rounds = self.rounds.max(round.round);
+                self.usage.add(&round.usage);
+                self.waiting.extend(round.candidates.iter().map(|candidate| Waiting {
+                    round: round.round,
+                    against: round.against,
+                    candidate: candidate.clone(),
+                }));
+            }
+            Event::CandidateDropped { round, spec_hash, .. } => self.no_longer_waits(*round, spec_hash),
+            Event::Hinted { text } => {
+                let after_trial = self.trials.last().map(|record| record.trial);
+                self.hints.push(Hint { after_trial, text: text.clone() });
+            }
             Event::TrialStarted { trial, title, spec_hash } => {
                 self.in_flight = Some(InFlight { trial: *trial, title: title.clone(), spec_hash: spec_hash.clone() });
             }
@@ -201,6 +243,26 @@ impl History {
         self.phase.as_deref()
     }
 
+    /// Why the search came to that phase; None where only the trials' records were left.
+    pub fn phase_why(&self) -> Option<&str> {
+        self.phase_why.as_deref()
+    }
+
+    /// How many rounds there were.
+    pub fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// The candidates that wait for their turn, in the order of the rounds.
+    pub fn waiting(&self) -> &[Waiting] {
+        &self.waiting
+    }
+
+    /// People's hints, oldest first.
+    pub fn hints(&self) -> &[Hint] {
+        &self.hints
+    }
+
     /// Trials trained since the phase was entered, without the baseline.
     pub fn trained_in_phase(&self) -> u32 {
         self.trained_in_phase
@@ -228,7 +290,8 @@ impl History {
     /// What all calls to researchers have cost: proposals, failures, synthesis.
     pub fn usage(&self) -> Usage {
         let mut usage = self.usage;
-        for record in &self.trials {
+        // What a round cost was counted when it came.
+        for record in self.trials.iter().filter(|record| record.origin.is_none()) {
             usage.add(&record.proposal.usage);
         }
         usage
@@ -254,8 +317,16 @@ impl History {
         }
     }
 
+    fn no_longer_waits(&mut self, round: u32, spec_hash: &str) {
+        let of = |waiting: &Waiting| waiting.round == round && waiting.candidate.spec_hash == spec_hash;
+        if let Some(index) = self.waiting.iter().position(of) {
+            self.waiting.remove(index);
+        }
+    }
+
     fn enter(&mut self, phase: &str) {
         self.phase = Some(phase.to_owned());
+        self.phase_why = None;
         self.trained_in_phase = 0;
         self.discards_in_a_row = 0;
     }
@@ -275,6 +346,9 @@ impl History {
                 return;
             }
             Err(index) => self.trials.insert(index, Arc::new(record.clone())),
+        }
+        if let Some(origin) = &record.origin {
+            self.no_longer_waits(origin.round, &origin.spec_hash);
         }
         if !record.verdict.was_trained() {
             return;

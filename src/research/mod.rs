@@ -16,6 +16,7 @@ pub mod measurement;
 pub mod near_miss;
 pub mod phases;
 pub mod remeasure;
+pub mod round;
 pub mod rules;
 pub mod session_statistics;
 pub mod settings;

@@ -89,14 +89,7 @@ mod tests {
     use crate::research::trial::Verdict::{self, Blocked, Crash, Discard, Invalid, Keep};
 
     fn phase(name: &str, trials: Option<u32>, plateau: Option<u32>) -> PhaseSettings {
-        PhaseSettings {
-            name: name.into(),
-            brief: String::new(),
-            breadth: Breadth::Focused,
-            categories: Vec::new(),
-            trials,
-            plateau,
-        }
+        PhaseSettings { trials, plateau, ..PhaseSettings::new(name, Breadth::Focused) }
     }
 
     fn enter(phase: &str, why: &str) -> PhaseMove {

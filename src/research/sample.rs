@@ -28,6 +28,8 @@ pub(crate) fn trial(number: u32, verdict: Verdict) -> TrialRecord {
             usage: Usage::default(),
         },
         phase: "explore".into(),
+        phase_why: None,
+        origin: None,
         spec_hash: (verdict != Verdict::Invalid).then(|| format!("{number:016x}")),
         protocol_hash: "1111111111111111".into(),
         data_hash: "2222222222222222".into(),

@@ -35,6 +35,34 @@ pub struct PhaseSettings {
     /// It ends after this many discards in a row; None: the session's plateau.
     #[serde(default)]
     pub plateau: Option<u32>,
+    /// Candidates that an LLM is asked for in one round.
+    #[serde(default = "candidates")]
+    pub candidates: u32,
+    /// Share of the proposals that put earlier trials together (near misses, good trials of different lines); None: what
+    /// goes with the breadth.
+    #[serde(default)]
+    pub combinations: Option<f64>,
+}
+
+/// Candidates a round where nothing else is said.
+fn candidates() -> u32 {
+    4
+}
+
+impl PhaseSettings {
+    /// A phase by its name and breadth, everything else left out.
+    pub fn new(name: &str, breadth: Breadth) -> Self {
+        Self {
+            name: name.to_owned(),
+            brief: String::new(),
+            breadth,
+            categories: Vec::new(),
+            trials: None,
+            plateau: None,
+            candidates: candidates(),
+            combinations: None,
+        }
+    }
 }
 
 /// What happens after a plateau in the last phase.

@@ -222,6 +222,18 @@ pub struct Judgement {
     pub reason: String,
 }
 
+/// Where a trial's proposal stood in a round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The round.
+    pub round: u32,
+    /// Canonical hash of the spec as it was proposed.
+    pub spec_hash: String,
+    /// The incumbent that it was proposed against. Where another stood by the time of its training, what it changed was
+    /// put onto that one.
+    pub against: u32,
+}
+
 /// One trial, whole: what was tried, what came out, why it ended as it did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialRecord {
@@ -237,6 +249,12 @@ pub struct TrialRecord {
     pub proposal: Proposal,
     /// The phase that it was proposed in.
     pub phase: String,
+    /// Why the search had come to that phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase_why: Option<String>,
+    /// The round that it came from; None for a proposal that was asked for alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Canonical hash of the spec; None where it never became valid.
     pub spec_hash: Option<String>,
     /// The protocol it was measured under.

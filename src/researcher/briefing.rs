@@ -1,11 +1,12 @@
 //! What a researcher is told before it proposes: borrowed facts, put together by the loop.
 
+use super::optimizer::view::View;
 use crate::research::evidence::Evidence;
 use crate::research::history::History;
 use crate::research::near_miss::NearMiss;
 use crate::research::rules::Rules;
-use crate::research::settings::PhaseSettings;
-use crate::research::trial::{Proposal, TrialRecord, Usage};
+use crate::research::settings::{Breadth, PhaseSettings};
+use crate::research::trial::{KnobChange, Proposal, TrialRecord, Usage};
 use crate::spec::cost::Budget;
 use crate::spec::{DataFacts, Spec};
 
@@ -25,10 +26,18 @@ pub struct Briefing<'a> {
     pub history: &'a History,
     /// The phase of the search.
     pub phase: &'a PhaseSettings,
+    /// How far proposals may go now: the phase's own breadth, or wider after a row of failures.
+    pub breadth: Breadth,
+    /// Why it is wider than the phase's; None while it is not.
+    pub widened: Option<&'a str>,
     /// What a person would say about a lack of progress; None while there is progress.
     pub plateau: Option<&'a str>,
     /// The closest discards against this incumbent.
     pub near_misses: &'a [NearMiss],
+    /// What is in training or waits for its turn: not to be proposed again.
+    pub pending: &'a [Pending],
+    /// What the optimizer makes of the ledger; None where nobody asked it.
+    pub view: Option<&'a View>,
     /// What is ruled out.
     pub rules: &'a Rules,
     /// do_not_retry.toml as written.
@@ -51,6 +60,19 @@ pub struct Briefing<'a> {
     pub seconds_left: Option<f64>,
     /// What one trial may cost.
     pub budget: &'a Budget,
+}
+
+/// A candidate that has no verdict yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    /// What is tried.
+    pub title: String,
+    /// Its category.
+    pub category: String,
+    /// Canonical hash of its spec.
+    pub spec_hash: String,
+    /// What it changes in the incumbent's spec.
+    pub changes: Vec<KnobChange>,
 }
 
 /// A proposal that could not be taken, and why: it goes back to its researcher.

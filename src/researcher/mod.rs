@@ -6,6 +6,7 @@
 
 pub mod briefing;
 pub mod categories;
+mod dialogue;
 pub mod error;
 pub mod openai;
 pub mod optimizer;
@@ -25,21 +26,35 @@ use crate::research::trial::{Proposal, TrialRecord};
 /// One of the researchers.
 #[derive(Clone, Debug)]
 pub enum Researcher {
-    /// The embedded optimizer.
+    /// The embedded optimizer, or its control arm.
     Optimizer(Box<Optimizer>),
     /// An LLM behind an endpoint.
     OpenAi(Box<OpenAi>),
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// How many candidates; at least 1. An answer may have fewer, and never more.
+    pub count: usize,
+    /// Earlier proposals of the same round that could not be taken, and why.
+    pub rejected: &'a [Rejection],
+}
+
+impl Ask<'static> {
+    /// One candidate, for the first time.
+    pub const ONE: Self = Self { count: 1, rejected: &[] };
+}
+
 impl Researcher {
-    /// The researcher that the settings name. A key is read from the environment here, once.
+    /// The researcher of a kind. A key is read from the environment here, once.
     ///
     /// # Errors
     /// What is missing or wrong, before anything is started.
-    pub fn new(settings: &ResearcherSettings, templates: Templates) -> Result<Self, ResearcherError> {
-        Ok(match settings.kind {
-            Kind::Optimizer => Self::Optimizer(Box::new(Optimizer::new(&settings.optimizer))),
-            Kind::Openai => Self::OpenAi(Box::new(OpenAi::new(&settings.openai, settings.repairs, templates)?)),
+    pub fn new(kind: Kind, settings: &ResearcherSettings, templates: Templates) -> Result<Self, ResearcherError> {
+        Ok(match kind {
+            Kind::Openai => Self::OpenAi(Box::new(OpenAi::new(settings, templates)?)),
+            _ => Self::Optimizer(Box::new(Optimizer::new(&settings.optimizer))),
         })
     }
 
@@ -51,23 +66,19 @@ impl Researcher {
         }
     }
 
-    /// The next proposal. `rejected` are its earlier ones for the same trial that could not be taken, and why.
+    /// The next proposals: at least one, at most as many as were asked for.
     ///
     /// # Errors
     /// Why there is none, and what it cost all the same.
-    pub async fn propose(
-        &mut self,
-        briefing: &Briefing<'_>,
-        rejected: &[Rejection],
-    ) -> Result<Proposal, ResearcherError> {
+    pub async fn propose(&mut self, briefing: &Briefing<'_>, ask: &Ask<'_>) -> Result<Vec<Proposal>, ResearcherError> {
         match self {
-            Self::Optimizer(optimizer) => optimizer.propose(briefing, rejected),
-            Self::OpenAi(openai) => openai.propose(briefing, rejected).await,
+            Self::Optimizer(optimizer) => optimizer.propose(briefing, ask.rejected).map(|proposal| vec![proposal]),
+            Self::OpenAi(openai) => dialogue::propose(openai.as_mut(), briefing, ask).await,
         }
     }
 
-    /// A new learnings.md after a trial, people's notes included. The caller checks it with
-    /// `research::learnings::accept` before it replaces the old one.
+    /// A new learnings.md after a trial, people's notes included; None from a researcher that does not write. The caller
+    /// checks it with `research::learnings::accept` before it replaces the old one.
     ///
     /// # Errors
     /// Why there is none, and what it cost all the same; the template's version serves then.
@@ -75,14 +86,14 @@ impl Researcher {
         &mut self,
         briefing: &Briefing<'_>,
         last: &TrialRecord,
-    ) -> Result<Synthesis, ResearcherError> {
+    ) -> Result<Option<Synthesis>, ResearcherError> {
         match self {
-            Self::Optimizer(optimizer) => Ok(optimizer.synthesize(briefing)),
-            Self::OpenAi(openai) => openai.synthesize(briefing, last).await,
+            Self::Optimizer(_) => Ok(None),
+            Self::OpenAi(openai) => dialogue::synthesize(openai.as_mut(), briefing, last).await.map(Some),
         }
     }
 
-    /// Whether it can be reached, in words, for `doctor`.
+    /// Whether it can be reached, in words, for `doctor` and for a session's start: one small call, without retries.
     ///
     /// # Errors
     /// What is wrong, and what to do.

@@ -33,23 +33,15 @@ use self::endpoint::Endpoint;
 use self::key::Key;
 use self::said::one_line;
 use self::transport::Transport;
-use super::briefing::{Briefing, Rejection, Synthesis};
+use super::dialogue::{Manner, Said, Speaker};
 use super::error::{ErrorKind, ResearcherError};
 use super::prompt::fit::tokens;
 use super::prompt::templates::Templates;
-use super::prompt::{self, fence};
-use super::reply::{self, Draft};
-use super::settings::OpenAiSettings;
-use crate::research::learnings;
-use crate::research::trial::{Proposal, TrialRecord, Usage};
+use super::settings::{OpenAiSettings, Price, ResearcherSettings};
+use crate::research::trial::Usage;
 
 /// The name in commits and in the ledger.
 pub const NAME: &str = "openai";
-
-/// Of rejected proposals, the latest are shown again; older ones only cost tokens.
-const MOST_REJECTIONS: usize = 2;
-/// A reply that could not be read is shown to the model no longer than this.
-const LONGEST_ECHO: usize = 4_000;
 
 /// An LLM behind an endpoint.
 #[derive(Clone, Debug)]
@@ -64,14 +56,8 @@ pub struct OpenAi {
     templates: Templates,
     /// How often an unreadable reply is asked for again.
     repairs: u32,
-}
-
-/// One side's words in the conversation.
-#[derive(Clone, Debug, PartialEq)]
-enum Said {
-    System(String),
-    User(String),
-    Assistant(String),
+    /// US dollars per million tokens; None where the configuration does not say.
+    price: Option<Price>,
 }
 
 impl OpenAi {
@@ -79,10 +65,14 @@ impl OpenAi {
     ///
     /// # Errors
     /// [`ErrorKind::BaseUrl`], [`ErrorKind::KeyMissing`], [`ErrorKind::KeyMalformed`], [`ErrorKind::Client`].
-    pub fn new(settings: &OpenAiSettings, repairs: u32, templates: Templates) -> Result<Self, ResearcherError> {
+    pub fn new(settings: &ResearcherSettings, templates: Templates) -> Result<Self, ResearcherError> {
+        let price = settings.prices.get(&settings.openai.model).copied();
+        let (repairs, settings) = (settings.repairs, &settings.openai);
         let endpoint = Endpoint::parse(&settings.base_url)?;
         let key = Key::from_environment(&settings.key_variable, endpoint.base(), endpoint.is_local())?;
-        Self::with_key(settings, repairs, templates, key, Backoff::default())
+        let mut openai = Self::with_key(settings, repairs, templates, key, Backoff::default())?;
+        openai.price = price;
+        Ok(openai)
     }
 
     fn with_key(
@@ -110,57 +100,8 @@ impl OpenAi {
             settings: settings.clone(),
             templates,
             repairs,
+            price: None,
         })
-    }
-
-    /// A proposal. Replies that cannot be read go back at once, a bounded number of times; what can be read and yet
-    /// not be tried comes back in `rejected`, by the loop.
-    ///
-    /// # Errors
-    /// Any [`ErrorKind`] of a call; the error carries what was spent.
-    pub async fn propose(
-        &mut self,
-        briefing: &Briefing<'_>,
-        rejected: &[Rejection],
-    ) -> Result<Proposal, ResearcherError> {
-        let mut conversation = self.conversation(briefing, rejected)?;
-        let mut usage = Usage::default();
-        let mut left = self.repairs;
-        loop {
-            let reply = self.ask(&conversation, true, &mut usage).await.map_err(|kind| kind.costing(usage))?;
-            let why = match self.read(&reply) {
-                Ok(draft) => return Ok(proposal(draft, usage)),
-                Err(kind) if !kind.is_the_models() || left == 0 => return Err(kind.costing(usage)),
-                Err(kind) => kind.to_string(),
-            };
-            left -= 1;
-            tracing::warn!(left, "{why}");
-            let again = prompt::repair(&self.templates, &why).map_err(|kind| kind.costing(usage))?;
-            conversation.push(Said::Assistant(fence::cut(&reply.text, LONGEST_ECHO)));
-            conversation.push(Said::User(again));
-        }
-    }
-
-    /// A new learnings.md, people's notes included. The caller checks it with `research::learnings::accept`.
-    ///
-    /// # Errors
-    /// As for [`OpenAi::propose`].
-    pub async fn synthesize(
-        &mut self,
-        briefing: &Briefing<'_>,
-        last: &TrialRecord,
-    ) -> Result<Synthesis, ResearcherError> {
-        let system = self.system(briefing)?;
-        let room = self.settings.max_prompt_tokens.saturating_sub(tokens(&system));
-        let request = prompt::synthesize(&self.templates, briefing, last, room)?;
-        let mut usage = Usage::default();
-        let conversation = [Said::System(system), Said::User(request)];
-        let reply = self.ask(&conversation, false, &mut usage).await.map_err(|kind| kind.costing(usage))?;
-        if reply.truncated {
-            return Err(self.truncated().costing(usage));
-        }
-        let document = reply::document(&reply.text).map_err(|why| ErrorKind::Malformed { why }.costing(usage))?;
-        Ok(Synthesis { text: learnings::with_notes(briefing.learnings, &document), usage })
     }
 
     /// Whether endpoint, key and model work, in one small call without retries. For `doctor`.
@@ -180,33 +121,6 @@ impl OpenAi {
             None => "without a key".to_owned(),
         };
         Ok(format!("{} at {} answered in {:.1} s, {key}", self.settings.model, self.endpoint.base(), usage.seconds))
-    }
-
-    fn system(&self, briefing: &Briefing<'_>) -> Result<String, ErrorKind> {
-        prompt::system(&self.templates, briefing.protocol_summary, &crate::spec::reference::markdown())
-    }
-
-    fn conversation(&self, briefing: &Briefing<'_>, rejected: &[Rejection]) -> Result<Vec<Said>, ErrorKind> {
-        let system = self.system(briefing)?;
-        let mut repairs = Vec::new();
-        for rejection in &rejected[rejected.len().saturating_sub(MOST_REJECTIONS)..] {
-            repairs.push(Said::Assistant(echo(&rejection.proposal)));
-            repairs.push(Said::User(prompt::repair(&self.templates, &rejection.error)?));
-        }
-        let spent: u32 = repairs.iter().map(|said| tokens(said.text())).sum();
-        let spent = spent.saturating_add(tokens(&system));
-        let room = self.settings.max_prompt_tokens.saturating_sub(spent);
-        // What is missing is said in terms of the setting, not of what happens to be left of it.
-        let request = prompt::propose(&self.templates, briefing, room).map_err(|kind| match kind {
-            ErrorKind::PromptTooLong { needed, .. } => ErrorKind::PromptTooLong {
-                needed: needed.saturating_add(spent),
-                limit: self.settings.max_prompt_tokens,
-            },
-            other => other,
-        })?;
-        let mut conversation = vec![Said::System(system), Said::User(request)];
-        conversation.extend(repairs);
-        Ok(conversation)
     }
 
     /// One call, made again in another dialect where the server does not take this one.
@@ -252,7 +166,7 @@ impl OpenAi {
             let sent: u32 = conversation.iter().map(|said| tokens(said.text())).sum();
             (u64::from(sent), u64::from(tokens(text)))
         };
-        let prices = (self.settings.input_price, self.settings.output_price);
+        let prices = self.price.map_or((0.0, 0.0), |price| (price.input, price.output));
         let counted = read.as_ref().map_or((0, 0), |found| found.tokens.unwrap_or_else(|| estimate(&found.text)));
         usage.add(&completion::usage(counted, prices, seconds));
         let completion = read?;
@@ -262,23 +176,11 @@ impl OpenAi {
         }
     }
 
-    /// A proposal from a completion.
-    fn read(&self, completion: &Completion) -> Result<Draft, ErrorKind> {
-        reply::parse(&completion.text).map_err(|why| {
-            // Half a reply is not the model's mistake, and asking again would cut it off again.
-            if completion.truncated { self.truncated() } else { ErrorKind::Malformed { why } }
-        })
-    }
-
-    fn truncated(&self) -> ErrorKind {
-        ErrorKind::Truncated { limit: self.settings.max_output_tokens }
-    }
-
     fn request(&self, conversation: &[Said], response_format: Option<ResponseFormat>) -> Value {
         let limit = Some(self.settings.max_output_tokens);
         let request = CreateChatCompletionRequest {
             model: self.settings.model.clone(),
-            messages: conversation.iter().map(Said::message).collect(),
+            messages: conversation.iter().map(message).collect(),
             response_format,
             temperature: self.settings.temperature.filter(|_| self.dialect.temperature).map(|value| value as f32),
             max_completion_tokens: limit.filter(|_| self.dialect.new_limit_name),
@@ -311,43 +213,27 @@ impl OpenAi {
     }
 }
 
-impl Said {
-    fn text(&self) -> &str {
-        match self {
-            Self::System(text) | Self::User(text) | Self::Assistant(text) => text,
-        }
-    }
-
-    fn message(&self) -> ChatCompletionRequestMessage {
-        match self {
-            Self::System(text) => ChatCompletionRequestSystemMessage::from(text.as_str()).into(),
-            Self::User(text) => ChatCompletionRequestUserMessage::from(text.as_str()).into(),
-            Self::Assistant(text) => ChatCompletionRequestAssistantMessage::from(text.as_str()).into(),
-        }
+/// One side's words as the client sends them.
+fn message(said: &Said) -> ChatCompletionRequestMessage {
+    match said {
+        Said::System(text) => ChatCompletionRequestSystemMessage::from(text.as_str()).into(),
+        Said::User(text) => ChatCompletionRequestUserMessage::from(text.as_str()).into(),
+        Said::Assistant(text) => ChatCompletionRequestAssistantMessage::from(text.as_str()).into(),
     }
 }
 
-fn proposal(draft: Draft, usage: Usage) -> Proposal {
-    Proposal {
-        title: draft.title,
-        hypothesis: draft.hypothesis,
-        category: draft.category,
-        expected_effect: draft.expected_effect,
-        spec: draft.spec,
-        researcher: NAME.into(),
-        parents: Vec::new(),
-        usage,
+impl Speaker for OpenAi {
+    fn manner(&self) -> Manner<'_> {
+        Manner {
+            name: NAME,
+            templates: &self.templates,
+            repairs: self.repairs,
+            max_prompt_tokens: self.settings.max_prompt_tokens,
+            max_output_tokens: self.settings.max_output_tokens,
+        }
     }
-}
 
-/// A proposal as the model wrote it, near enough.
-fn echo(proposal: &Proposal) -> String {
-    json!({
-        "title": proposal.title,
-        "hypothesis": fence::cut(&proposal.hypothesis, 1_000),
-        "category": proposal.category,
-        "expected_effect": proposal.expected_effect,
-        "spec": fence::cut(&proposal.spec, 3 * LONGEST_ECHO),
-    })
-    .to_string()
+    async fn say(&mut self, conversation: &[Said], as_json: bool, usage: &mut Usage) -> Result<Completion, ErrorKind> {
+        self.ask(conversation, as_json, usage).await
+    }
 }

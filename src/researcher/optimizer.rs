@@ -20,15 +20,15 @@ mod surrogate;
 #[cfg(test)]
 pub(super) mod testing;
 mod tree;
+pub mod view;
 mod words;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::briefing::{Briefing, Rejection, Synthesis};
+use super::briefing::{Briefing, Rejection};
 use super::error::ResearcherError;
 use super::settings::OptimizerSettings;
-use crate::research::learnings;
 use crate::research::trial::{Proposal, Usage};
 
 /// The name in commits and in the ledger.
@@ -66,12 +66,6 @@ impl Optimizer {
             parents: chosen.parents,
             usage: Usage { seconds: started.elapsed().as_secs_f64(), ..Usage::default() },
         })
-    }
-
-    /// Learnings by template, people's notes kept.
-    pub fn synthesize(&self, briefing: &Briefing<'_>) -> Synthesis {
-        let text = learnings::update(briefing.learnings, briefing.history, briefing.evidence);
-        Synthesis { text, usage: Usage::default() }
     }
 
     /// The generator of one proposal: a function of the seed, the trial and how often it has been sent back.

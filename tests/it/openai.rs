@@ -27,7 +27,7 @@ fn lab(endpoint: &Endpoint) -> TestLab {
     lab.edit("autoresearch.yaml", "https://api.openai.com/v1 ", &format!("{} ", endpoint.base_url()));
     lab.edit("autoresearch.yaml", "OPENAI_API_KEY ", &format!("{VARIABLE} "));
     lab.edit("autoresearch.yaml", "retries: 5", "retries: 0");
-    lab.edit("autoresearch.yaml", "input_price: 0.0", "input_price: 1.0");
+    lab.edit("autoresearch.yaml", "prices: {}", "prices: { gpt-5-mini: { input: 1.0, output: 0.0 } }");
     lab.commit("a researcher");
     lab
 }

@@ -13,7 +13,7 @@ use super::Entry;
 use crate::research::event::Event;
 
 /// The latest version that this program writes and reads.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// What stands before the checksum's digits.
 const MARK: &[u8] = br#","crc":""#;
 /// Hex digits of the checksum.
@@ -38,6 +38,7 @@ fn version(event: &Event) -> u64 {
         | Event::Remeasured { .. }
         | Event::RemeasurementCommitted { .. }
         | Event::Audited { .. } => 2,
+        Event::RoundProposed { .. } | Event::CandidateDropped { .. } | Event::Hinted { .. } => 3,
         _ => 1,
     }
 }

@@ -4,8 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::server::{Act, Server};
 use super::*;
+use crate::research::learnings;
+use crate::research::trial::Proposal;
 use crate::research::trial::Verdict;
+use crate::researcher::briefing::{Briefing, Rejection};
 use crate::researcher::optimizer::testing::Lab;
+use crate::researcher::{Ask, dialogue};
 
 const BASE: &str = "network: [ { dense: { width: 32 } } ]\n";
 const KEY: &str = "sk-test-0123456789-very-secret";
@@ -26,8 +30,6 @@ fn settings(base_url: &str) -> OpenAiSettings {
         temperature: Some(0.7),
         timeout_seconds: 5,
         retries: 3,
-        input_price: 1.0,
-        output_price: 10.0,
         ..OpenAiSettings::default()
     }
 }
@@ -35,7 +37,10 @@ fn settings(base_url: &str) -> OpenAiSettings {
 fn researcher(settings: &OpenAiSettings) -> OpenAi {
     let key = Key::new(KEY, "SOME_KEY").expect("a key");
     let quick = Backoff { first: Duration::from_millis(5), longest: Duration::from_secs(3) };
-    OpenAi::with_key(settings, 2, Templates::embedded().expect("templates"), Some(key), quick).expect("an endpoint")
+    let templates = Templates::embedded().expect("templates");
+    let mut openai = OpenAi::with_key(settings, 2, templates, Some(key), quick).expect("an endpoint");
+    openai.price = Some(Price { input: 1.0, output: 10.0 });
+    openai
 }
 
 /// Proposes once against a script; the outcome, and the requests that the server saw.
@@ -60,7 +65,10 @@ async fn play_with(
 async fn propose(lab: &Lab, openai: &mut OpenAi, rejected: &[Rejection]) -> Result<Proposal, ResearcherError> {
     let misses = Vec::new();
     let evidence = crate::research::evidence::evidence(&lab.history);
-    openai.propose(&lab.briefing(&misses, &evidence), rejected).await
+    let ask = Ask { count: 1, rejected };
+    let mut found = dialogue::propose(openai, &lab.briefing(&misses, &evidence), &ask).await?;
+    assert_eq!(found.len(), 1, "as many as were asked for");
+    Ok(found.remove(0))
 }
 
 fn kind(outcome: Result<Proposal, ResearcherError>) -> ErrorKind {
@@ -311,7 +319,7 @@ async fn learnings_are_synthesized_and_peoples_notes_put_back() {
     let old = "# Learnings\n\n## What works\n\nNothing yet.\n\n## Notes by people\n\nMind the gap.\n";
     let briefing = Briefing { learnings: old, ..lab.briefing(&misses, &evidence) };
     let last = lab.history.trials().last().expect("a trial").clone();
-    let synthesis = openai.synthesize(&briefing, &last).await.expect("a document");
+    let synthesis = dialogue::synthesize(&mut openai, &briefing, &last).await.expect("a document");
     assert!(
         synthesis.text.contains("- Width (trial 1).") && synthesis.text.ends_with("Mind the gap.\n"),
         "{}",

@@ -50,11 +50,7 @@ fn edits_of_different_places_add_up() {
             "another optimizer",
         ),
         (vec![("epochs: 20", "epochs: 30")], vec![("epochs: 20", "epochs: 30")], "the same edit twice"),
-        (
-            vec![(&last, "")],
-            vec![("width: 64", "width: 96")],
-            "a block taken out, and a knob of the other",
-        ),
+        (vec![(&last, "")], vec![("width: 64", "width: 96")], "a block taken out, and a knob of the other"),
     ];
     for (theirs, ours, why) in table {
         let together: Vec<(&str, &str)> =
