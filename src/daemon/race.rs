@@ -11,7 +11,7 @@ use crate::research::calibration::min_effect;
 use crate::research::event::SeedPurpose;
 use crate::research::gate::{self, Design, GateError, Ground, Race, Ruling, Step, constraints};
 use crate::research::settings::PhaseSettings;
-use crate::research::trial::{JudgementKind, Measurement, RECORD_VERSION, TrialRecord, Verdict};
+use crate::research::trial::{JudgementKind, Measurement, Origin, RECORD_VERSION, TrialRecord, Verdict};
 use crate::spec::{Spec, cost};
 
 /// The most seeds of a candidate where nothing is configured: on a GPU, and on a CPU.
@@ -25,8 +25,14 @@ pub(super) struct Finish {
 
 impl Session<'_> {
     /// Takes a checked proposal to its verdict.
-    pub(super) async fn try_out(&mut self, phase: &PhaseSettings, checked: Checked) -> Result<Flow<TrialRecord>> {
+    pub(super) async fn try_out(
+        &mut self,
+        phase: &PhaseSettings,
+        checked: Checked,
+        origin: Option<Origin>,
+    ) -> Result<Flow<TrialRecord>> {
         let against = self.incumbent()?.0.trial;
+        self.ask_ahead(phase, &checked, origin.as_ref())?;
         let Checked { proposal, spec, hash, changes } = checked;
         let changes_in_words = changes.iter().map(ToString::to_string).collect();
         let begun = self.begin(&proposal.title, &hash, changes_in_words)?;
@@ -54,7 +60,7 @@ impl Session<'_> {
             proposal,
             phase: phase.name.clone(),
             phase_why: self.history.phase_why().map(str::to_owned),
-            origin: None,
+            origin,
             spec_hash: Some(hash),
             protocol_hash: self.protocol.hash(),
             data_hash: self.data_hash.clone(),

@@ -86,6 +86,10 @@ pub struct BudgetSettings {
     pub session_trials: Option<u32>,
     /// Hours of one session; None: no limit.
     pub session_hours: Option<f64>,
+    /// Tokens that researchers may send and receive in one session; None: no limit.
+    pub session_tokens: Option<u64>,
+    /// US dollars that researchers may cost in one session, by the price table; None: no limit.
+    pub session_usd: Option<f64>,
 }
 
 impl Default for BudgetSettings {
@@ -97,6 +101,8 @@ impl Default for BudgetSettings {
             flops: None,
             session_trials: None,
             session_hours: None,
+            session_tokens: None,
+            session_usd: None,
         }
     }
 }

@@ -238,6 +238,14 @@ impl ErrorKind {
         matches!(self, Self::Malformed { .. })
     }
 
+    /// How long the server asked to be left alone, if it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// The error, of a call that cost nothing.
     pub fn free(self) -> ResearcherError {
         self.costing(Usage::default())

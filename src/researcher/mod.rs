@@ -13,12 +13,14 @@ pub mod optimizer;
 pub mod prompt;
 pub mod reply;
 pub mod settings;
+pub mod team;
 
 pub use briefing::{Briefing, Rejection, Synthesis};
 pub use error::{ErrorKind, ResearcherError};
 pub use openai::OpenAi;
 pub use optimizer::Optimizer;
 pub use prompt::templates::Templates;
+pub use team::Team;
 
 use self::settings::{Kind, ResearcherSettings};
 use crate::research::trial::{Proposal, TrialRecord};
