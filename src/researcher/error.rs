@@ -238,6 +238,21 @@ impl ErrorKind {
         matches!(self, Self::Malformed { .. })
     }
 
+    /// Whether only a person can mend it: asking again soon is of no use.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::KeyMissing { .. }
+                | Self::KeyMalformed { .. }
+                | Self::BaseUrl { .. }
+                | Self::Client { .. }
+                | Self::Auth { .. }
+                | Self::ModelNotFound { .. }
+                | Self::Template { .. }
+                | Self::PromptTooLong { .. }
+        )
+    }
+
     /// How long the server asked to be left alone, if it did.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

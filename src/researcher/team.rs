@@ -20,8 +20,6 @@ const BANDIT_WINDOW: usize = 200;
 /// No researcher's share falls under this part of what was configured, so that it can recover.
 const LEAST: f64 = 0.2;
 
-/// The first rest after a failure, doubled with each further one.
-const FIRST_REST: Duration = Duration::from_secs(30);
 /// The longest rest, and the one after what only a person can mend.
 const LONGEST_REST: Duration = Duration::from_secs(3_600);
 
@@ -33,6 +31,8 @@ pub struct Team {
     shares: Vec<(Kind, f64)>,
     ladder: Vec<Kind>,
     bandit: bool,
+    /// The rest after a first failure.
+    first_rest: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -50,9 +50,9 @@ struct Rest {
 
 impl Rest {
     /// After one more failure. `dice` in [0, 1) spreads those who failed together.
-    fn longer(self, kind: &ErrorKind, now: Instant, dice: f64) -> Self {
-        let doubled = FIRST_REST.saturating_mul(1 << self.failures.min(16)).min(LONGEST_REST);
-        let rest = if kind.is_passing() || kind.is_the_models() { doubled } else { LONGEST_REST };
+    fn longer(self, first: Duration, kind: &ErrorKind, now: Instant, dice: f64) -> Self {
+        let doubled = first.saturating_mul(1 << self.failures.min(16)).min(LONGEST_REST);
+        let rest = if kind.needs_a_person() { LONGEST_REST } else { doubled };
         let spread = rest.mul_f64(1.0 + 0.25 * dice);
         let asked = kind.retry_after().unwrap_or_default();
         Self { failures: self.failures.saturating_add(1), until: now.checked_add(spread.max(asked)) }
@@ -86,7 +86,8 @@ impl Team {
             }
         }
         let bandit = settings.kind == Kind::Mix && settings.mix.bandit;
-        Ok(Self { seats, shares, ladder: settings.ladder.clone(), bandit })
+        let first_rest = Duration::from_secs(settings.rest_seconds);
+        Ok(Self { seats, shares, ladder: settings.ladder.clone(), bandit, first_rest })
     }
 
     /// What it is called in the status and in the ledger: `openai`, `mix of openai and optimizer`.
@@ -125,7 +126,7 @@ impl Team {
         if let Some(seat) = self.seats.get_mut(&kind) {
             seat.researcher = researcher;
             seat.rest = match failure {
-                Some(failure) => seat.rest.longer(failure, now, dice),
+                Some(failure) => seat.rest.longer(self.first_rest, failure, now, dice),
                 None => Rest::default(),
             };
         }

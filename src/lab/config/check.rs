@@ -73,6 +73,7 @@ fn researcher(config: &Config, check: &mut Check) {
     check.range("researcher.openai.max_prompt_tokens", u64::from(openai.max_prompt_tokens), 2_000, 2_000_000);
     check.range("researcher.openai.timeout_seconds", openai.timeout_seconds, 1, 3_600);
     check.range("researcher.openai.retries", u64::from(openai.retries), 0, 20);
+    check.range("researcher.rest_seconds", settings.rest_seconds, 1, 3_600);
     check.range("researcher.patience_seconds", settings.patience_seconds, 1, 86_400);
     for (model, price) in &settings.prices {
         check.between(&format!("researcher.prices.{model}.input"), price.input, 0.0, 1e6);
