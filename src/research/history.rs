@@ -94,10 +94,7 @@ impl History {
     /// The baseline: the first spec that was kept without an incumbent to beat, under the protocol and on the data of
     /// the present incumbent; trial 0 unless its first training failed, or either has changed.
     pub fn baseline(&self) -> Option<&TrialRecord> {
-        let now = self.incumbent()?;
-        let comparable =
-            |record: &&TrialRecord| record.protocol_hash == now.protocol_hash && record.data_hash == now.data_hash;
-        self.trials.iter().filter(comparable).find(|record| is_baseline(record))
+        self.comparable().find(|record| is_baseline(record))
     }
 
     /// The best spec so far: the last one that was kept and not demoted, or the baseline.
@@ -146,6 +143,22 @@ impl History {
     /// The re-measurements, oldest first.
     pub fn remeasurements(&self) -> &[Remeasurement] {
         &self.remeasured
+    }
+
+    /// The last re-measurement of a trial.
+    pub fn remeasurement(&self, trial: u32) -> Option<&Remeasurement> {
+        self.remeasured.iter().rev().find(|found| found.trial == trial)
+    }
+
+    /// Whether a trial was kept, over an incumbent, and still stands: it has not failed a re-measurement.
+    pub fn stands(&self, record: &TrialRecord) -> bool {
+        record.verdict == Verdict::Keep && record.incumbent.is_some() && !self.is_demoted(record.trial)
+    }
+
+    /// The trials under the protocol and on the data of the present incumbent: those whose payouts can be compared.
+    pub fn comparable(&self) -> impl Iterator<Item = &TrialRecord> {
+        let now = self.incumbent();
+        self.trials.iter().filter(move |record| now.is_some_and(|now| same_ground(record, now)))
     }
 
     /// Whether a kept trial failed its re-measurement.
@@ -275,6 +288,11 @@ impl History {
             self.since_keep += 1;
         }
     }
+}
+
+/// Whether two trials were measured under one protocol and on the same data.
+fn same_ground(one: &TrialRecord, other: &TrialRecord) -> bool {
+    one.protocol_hash == other.protocol_hash && one.data_hash == other.data_hash
 }
 
 fn is_baseline(record: &TrialRecord) -> bool {

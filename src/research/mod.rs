@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod calibration;
 pub mod commit;
+pub mod effect;
 pub mod event;
 pub mod evidence;
 pub mod foreign;

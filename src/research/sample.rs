@@ -3,6 +3,7 @@
 use prepare::{EraScore, Evaluation, FoldScore, SeedScore, Summary};
 
 use super::event::Event;
+use super::remeasure::Remeasurement;
 use super::trial::{
     Judgement, JudgementKind, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, TrialRecord,
     Usage, Verdict,
@@ -127,4 +128,23 @@ pub(crate) fn ended(record: TrialRecord) -> Event {
 
 pub(crate) fn entered(phase: &str) -> Event {
     Event::PhaseEntered { phase: phase.into(), why: "test".into() }
+}
+
+/// A re-measurement of a trial against baseline 0 on two fresh seeds, with a gain of its own; `back` is the incumbent again.
+pub(crate) fn remeasured(trial: u32, gain: f64, back: Option<u32>) -> Remeasurement {
+    Remeasurement {
+        trial,
+        after_trial: trial,
+        seeds: vec![2001, 2002],
+        selected: 0.014,
+        fresh: 0.010 + gain,
+        standard_error: 0.001,
+        predecessor: Some(0),
+        gain: Some(gain),
+        gain_error: Some(0.0008),
+        p_value: Some(if gain > 0.0 { 0.3 } else { 0.9 }),
+        demoted_to: back,
+        reason: "sample".into(),
+        ended: format!("2026-03-02T07:30:0{}Z", if back.is_some() { 1 } else { 0 }),
+    }
 }
