@@ -14,7 +14,7 @@ use super::foreign::one_line;
 use super::history::History;
 use super::knob_path::{Aim, wildcarded};
 use super::rules::category_key;
-use super::trial::{TrialRecord, Verdict};
+use super::trial::TrialRecord;
 
 /// From this many measured trials on, a category or knob can be called bad.
 pub const ENOUGH: usize = 3;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::audit::AuditReport;
 use super::calibration::NoiseFloor;
 use super::event::{Event, SeedPurpose};
+use super::gate::mean;
 use super::remeasure::Remeasurement;
 use super::trial::{Scores, TrialRecord, Usage, Verdict};
 
@@ -126,6 +127,14 @@ impl History {
         let is_fresh = |seed: u64| selected.seeds.iter().all(|own| own.seed != seed);
         let seeds: Vec<_> = all.seeds.into_iter().filter(|own| is_fresh(own.seed)).collect();
         (!seeds.is_empty()).then_some(Scores { eras: all.eras, seeds })
+    }
+
+    /// A trial's payout over every seed that it was measured under, and how many they are: less a matter of luck than the one
+    /// it was kept by. None where no seed is whole.
+    pub fn payout(&self, trial: u32) -> Option<(f64, usize)> {
+        let scores = self.scores(trial)?;
+        let means: Vec<f64> = scores.seeds.iter().map(|seed| mean(&seed.payout)).collect();
+        Some((mean(&means), means.len()))
     }
 
     /// Further seeds that a trial was measured under, by purpose.

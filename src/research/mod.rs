@@ -21,6 +21,7 @@ pub mod rules;
 pub mod session_statistics;
 pub mod settings;
 pub mod trial;
+pub mod words;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -70,6 +70,21 @@ pub(crate) fn judged(
     record
 }
 
+/// A discard that fell after the first of two folds of seed 42: of its payout there are the first four eras alone.
+pub(crate) fn fallen(number: u32, payout: f64, delta: f64) -> TrialRecord {
+    let mut record = judged(number, "loss", &[], (false, delta, 0.9));
+    let mut found = measurement(payout);
+    found.scores = Scores::default();
+    found.evaluation.seeds.truncate(1);
+    found.evaluation.folds.truncate(1);
+    found.evaluation.eras.truncate(4);
+    record.measurement = Some(found);
+    if let Some(own) = &mut record.judgement {
+        own.seeds = 0;
+    }
+    record
+}
+
 pub(crate) fn change(path: &str, from: Option<&str>, to: Option<&str>) -> KnobChange {
     KnobChange { path: path.into(), from: from.map(Into::into), to: to.map(Into::into) }
 }
@@ -82,6 +97,7 @@ pub(crate) fn judgement(keep: bool, delta: f64, p_value: f64) -> Judgement {
         standard_error: 0.0006,
         p_value,
         seeds: 3,
+        folds: Some(2),
         level: Some(0.0005),
         bound: None,
         between_seeds: Some(0.0005),

@@ -82,8 +82,11 @@ pub struct Overfitting {
     /// The share of splits of the eras in which the best trial of one half is no better than the median on the other;
     /// None for fewer than [`FEWEST_TRIALS`].
     pub probability: Option<f64>,
-    /// Trials that were trained under the protocol's seeds or more, the baseline among them.
+    /// Trials that were trained under the protocol's seeds or more, the baseline among them: the others fell before, and are
+    /// not in it.
     pub trials: usize,
+    /// Trials that were measured at all, over whole seeds or not.
+    pub measured: usize,
     /// Splits.
     pub splits: usize,
 }
@@ -197,15 +200,16 @@ fn overfitting(trials: &[&TrialRecord], required: usize) -> Overfitting {
     let measured = || trials.iter().filter_map(|record| record.measurement.as_ref().map(|measured| &measured.scores));
     let enough = || measured().filter(|scores| !scores.seeds.is_empty() && scores.seeds.len() >= required);
     // Those of a protocol are scored on the same eras; anything else cannot be compared.
-    let Some(eras) = enough().next().map(|scores| &scores.eras) else { return Overfitting::default() };
+    let all = Overfitting { measured: measured().count(), ..Overfitting::default() };
+    let Some(eras) = enough().next().map(|scores| &scores.eras) else { return all };
     let series: Vec<Vec<f64>> = enough().filter(|scores| scores.eras == *eras).map(contrast::era_means).collect();
     let trials = series.len();
     if trials < FEWEST_TRIALS {
-        return Overfitting { trials, ..Overfitting::default() };
+        return Overfitting { trials, ..all };
     }
     match probability_of_overfitting(&series, BLOCKS) {
-        Ok(found) => Overfitting { probability: Some(found.probability), trials, splits: found.splits },
-        Err(_) => Overfitting { trials, ..Overfitting::default() },
+        Ok(found) => Overfitting { probability: Some(found.probability), trials, splits: found.splits, ..all },
+        Err(_) => Overfitting { trials, ..all },
     }
 }
 
