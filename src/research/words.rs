@@ -47,7 +47,7 @@ pub(super) fn folds_of(folds: usize, all: Option<usize>, seed: &str) -> String {
 pub fn noise(error: f64, decimals: usize) -> String {
     let least = 10f64.powi(-i32::try_from(decimals).unwrap_or(4));
     match error {
-        error if error == 0.0 => "too small to tell".into(),
+        0.0 => "too small to tell".into(),
         error if error < least / 2.0 => format!("under {least:.decimals$}"),
         error => format!("{error:.decimals$}"),
     }
