@@ -9,8 +9,8 @@ use crate::research::trial::Verdict;
 /// List the trials, one a line.
 ///
 /// Lists the trials, one a line, newest first: number, verdict, payout, gain over the incumbent of then, seeds, time, title.
-/// `2c` in place of seeds are two cells: the trial fell in its first seed, which leaves it without a payout to compare. Between
-/// the trials stand re-measurements of the incumbent.
+/// `2/4` in place of seeds are two of four folds: the trial fell in its first seed, which leaves it without a payout to compare.
+/// Between the trials stand re-measurements of the incumbent.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// List at most so many.

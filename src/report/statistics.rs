@@ -85,16 +85,20 @@ fn score(found: &SessionStatistics) -> Option<String> {
 }
 
 fn overfitting(found: &Overfitting) -> String {
+    let Overfitting { trials, measured, splits, .. } = found;
     match found.probability {
         Some(probability) => format!(
-            "the best trial of one half of the eras is below the median on the other half in {:.0} % of {} splits ({} trials)",
+            "the best trial of one half of the eras is below the median on the other half in {:.0} % of {splits} splits, over the {trials} of {measured} measured trials with the protocol's seeds whole{}",
             probability * 100.0,
-            found.splits,
-            found.trials
+            match measured.saturating_sub(*trials) {
+                0 => String::new(),
+                fell => format!(
+                    "; the {fell} that fell before are not in it, though the best was picked from among them too"
+                ),
+            }
         ),
         None => format!(
-            "cannot be told yet: it takes {FEWEST_TRIALS} specs with whole seeds, the baseline among them, and there are {}; most trials fall before",
-            found.trials
+            "too few to tell: {trials} of {measured} measured trials have the protocol's seeds whole (most fall before), and it takes {FEWEST_TRIALS}"
         ),
     }
 }

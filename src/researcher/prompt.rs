@@ -22,6 +22,7 @@ use super::error::ErrorKind;
 use crate::research::learnings;
 use crate::research::settings::Breadth;
 use crate::research::trial::TrialRecord;
+use crate::research::words;
 
 /// No section is longer than this, in characters, whatever the limit of the whole.
 const LONGEST: usize = 24_000;
@@ -46,7 +47,7 @@ pub fn system(templates: &Templates, protocol_summary: &str, spec_reference: &st
 pub fn propose(templates: &Templates, briefing: &Briefing<'_>, limit: u32) -> Result<String, ErrorKind> {
     let fixed = BTreeMap::from([
         ("incumbent", fenced(&briefing.incumbent.to_yaml(), "yaml", LONGEST)),
-        ("incumbent_result", briefing.incumbent_record.map_or_else(|| "It has not been measured.".into(), result)),
+        ("incumbent_result", incumbent(briefing)),
         ("phase", phase(briefing)),
         ("plateau", briefing.plateau.map(|hint| inline(hint, 600)).unwrap_or_default()),
         ("hints", hints(briefing.hints)),
@@ -59,6 +60,7 @@ pub fn propose(templates: &Templates, briefing: &Briefing<'_>, limit: u32) -> Re
         Section { name: "rules", text: rules(briefing), floor: 1_000 },
         Section { name: "categories", text: tables::categories(briefing.evidence), floor: 800 },
         Section { name: "near_misses", text: tables::near_misses(briefing.near_misses), floor: 1_000 },
+        Section { name: "demotions", text: tables::demotions(briefing.history), floor: 600 },
         Section { name: "learnings", text: block(briefing.learnings, "markdown"), floor: 3_000 },
         Section { name: "program", text: block(briefing.program, "markdown"), floor: 3_000 },
     ];
@@ -94,7 +96,9 @@ pub fn synthesize(
     let sections = [
         Section { name: "knobs", text: tables::knobs(briefing.evidence), floor: 800 },
         Section { name: "near_misses", text: tables::near_misses(briefing.near_misses), floor: 1_000 },
+        Section { name: "demotions", text: tables::demotions(briefing.history), floor: 600 },
         Section { name: "categories", text: tables::categories(briefing.evidence), floor: 800 },
+        Section { name: "demotions", text: tables::demotions(briefing.history), floor: 600 },
     ];
     fitted(templates, SYNTHESIZE, &fixed, &sections, limit)
 }
@@ -113,14 +117,26 @@ fn rules(briefing: &Briefing<'_>) -> String {
     block(lines.join("\n").trim_start(), "toml")
 }
 
+/// The incumbent's result, and what its payout is over all seeds: the ones that it was kept by are luckier than others.
+fn incumbent(briefing: &Briefing<'_>) -> String {
+    let Some(record) = briefing.incumbent_record else { return "It has not been measured.".into() };
+    let kept_by = record.measurement.as_ref().map_or(0, |measured| measured.scores.seeds.len());
+    let all = briefing.history.payout(record.trial).filter(|(_, seeds)| *seeds > kept_by);
+    let all = all.map_or_else(String::new, |(payout, seeds)| {
+        format!(" Over all {seeds} seeds that it was measured under since, its payout is {payout:.4}.")
+    });
+    format!("{}{all}", result(record))
+}
+
 /// A measured trial's result: payout, both scores, folds.
 fn result(record: &TrialRecord) -> String {
     let Some(measured) = &record.measurement else { return format!("Trial {}, not measured.", record.trial) };
     let scores = &measured.evaluation;
     let mut out = format!(
-        "Trial {}: payout {:.4} (CORR {:.4} with Sharpe {:.2}, BMC {:.4} with Sharpe {:.2}, correlation with the \
+        "Trial {}, over {}: payout {:.4} (CORR {:.4} with Sharpe {:.2}, BMC {:.4} with Sharpe {:.2}, correlation with the \
          benchmark {:.2}); {:.0} s for {} parameters a net.",
         record.trial,
+        words::over(record).unwrap_or_default(),
         scores.payout,
         scores.corr.mean,
         scores.corr.sharpe,
@@ -140,27 +156,33 @@ fn result(record: &TrialRecord) -> String {
 /// A trial for the synthesis: what it was, what it changed, how it ended.
 fn trial(record: &TrialRecord) -> String {
     let proposal = &record.proposal;
-    let mut words = format!("Trial {}: {}\n", record.trial, inline(&proposal.title, 120));
+    let mut text = format!("Trial {}: {}\n", record.trial, inline(&proposal.title, 120));
     let _ = writeln!(
-        words,
+        text,
         "Category: {}. Proposed by {}.",
         inline(&proposal.category, 32),
         inline(&proposal.researcher, 32)
     );
-    let _ = writeln!(words, "Hypothesis: {}", inline(&proposal.hypothesis, 2_000));
-    let _ = writeln!(words, "Changes:{}", tables::changes(&record.changes, "\n- "));
-    let _ = writeln!(words, "Verdict: {}: {}", record.verdict, inline(&record.reason, 600));
+    let _ = writeln!(text, "Hypothesis: {}", inline(&proposal.hypothesis, 2_000));
+    let _ = writeln!(text, "Changes:{}", tables::changes(&record.changes, "\n- "));
+    let _ = writeln!(text, "Verdict: {}: {}", record.verdict, inline(&record.reason, 600));
     if let Some(judged) = &record.judgement {
         let _ = writeln!(
-            words,
-            "Difference to the incumbent: {:+.4} ± {:.4}, p {:.3}, over {} seeds",
-            judged.delta, judged.standard_error, judged.p_value, judged.seeds
+            text,
+            "Difference to the incumbent: {:+.4} ± {:.4}, {}, over {}",
+            judged.delta,
+            judged.standard_error,
+            words::p_value(judged.p_value),
+            words::over(record).unwrap_or_default()
         );
     }
-    if record.measurement.is_some() {
-        words.push_str(&result(record));
+    if let Some(theirs) = record.compared_with() {
+        let _ = writeln!(text, "The incumbent's payout over the same eras: {theirs:.4}");
     }
-    fenced(&words, "text", LONGEST)
+    if record.measurement.is_some() {
+        text.push_str(&result(record));
+    }
+    fenced(&text, "text", LONGEST)
 }
 
 fn phase(briefing: &Briefing<'_>) -> String {
