@@ -59,7 +59,8 @@ impl Session<'_> {
             return Ok(Learned::Template);
         }
         let mut learned = Learned::AsItIs;
-        if self.desk.writing() == Some(true) {
+        let last = self.limit_reached().is_some();
+        if self.desk.writing().is_some_and(|done| done || last) {
             learned = self.written(papers).await?;
         }
         // Before there is an incumbent (a baseline that failed) there is nothing to synthesize.
@@ -76,8 +77,12 @@ impl Session<'_> {
             let packet = self.packet(phase, None)?;
             self.desk.write(kind, researcher, packet, record.clone());
         }
-        if self.limit_reached().is_some() && self.desk.writing().is_some() {
-            learned = self.written(papers).await?;
+        if last && self.desk.writing().is_some() {
+            // What was written of the trial before stands where this one brings nothing.
+            match self.written(papers).await? {
+                Learned::AsItIs => {}
+                found => learned = found,
+            }
         }
         Ok(learned)
     }

@@ -21,6 +21,7 @@ use crate::research::event::Event;
 use crate::research::gate::KnownEras;
 use crate::research::history::History;
 use crate::researcher::settings::Kind;
+use crate::researcher::team::Reached;
 use crate::researcher::{ResearcherError, Team, Templates};
 use crate::spec::cost::Budget;
 use crate::spec::rates::DeviceRates;
@@ -64,10 +65,7 @@ pub async fn open<'s>(
     let mut notify = Notify::default();
     notify.ready();
     // A wrong key or model is found now, and not at three in the morning.
-    for sentence in team.check(Instant::now()).await.map_err(refused)? {
-        tracing::warn!("{sentence}");
-        say(Update::Note(sentence));
-    }
+    let reached = team.check(Instant::now()).await.map_err(refused)?;
     let protocol = Protocol::read(&lab.protocol())?;
     let mut notebook = Notebook::open(&lab)?;
     if notebook.is_elsewhere()? {
@@ -101,6 +99,21 @@ pub async fn open<'s>(
             data_hash: data_hash.clone(),
         },
     )?;
+    for Reached { kind, usage, failure } in reached {
+        let name = kind.name().to_owned();
+        let event = match failure {
+            None => Event::TokensSpent { purpose: format!("asking whether {name} can be reached"), usage },
+            Some(failure) => {
+                let error = failure.to_string();
+                let stand_in = team.stand_in(Instant::now()).name();
+                say(Update::Note(format!(
+                    "{name}: {error}; the {stand_in} proposes in its place until it can be reached"
+                )));
+                Event::ResearcherFailed { researcher: name, error, usage }
+            }
+        };
+        ledger.append(now, event)?;
+    }
     let history = History::from_events(ledger.events());
     let live = Live {
         pid: std::process::id(),

@@ -56,6 +56,7 @@ impl Session<'_> {
         let trial = self.history.next_trial();
         self.live.live.trial = Some(trial);
         self.live.live.title = None;
+        self.live.live.researcher = self.team_in_words();
         loop {
             if let Some((checked, origin)) = self.next_waiting()? {
                 return Ok(Flow::On(Candidate::Ready(Box::new(checked), Some(origin))));
@@ -74,6 +75,22 @@ impl Session<'_> {
                 return Ok(Flow::On(candidate));
             }
         }
+    }
+
+    /// Who proposes, who is left alone until when, and shares that are not as configured.
+    pub(super) fn team_in_words(&self) -> String {
+        let (team, now) = (&self.desk.team, Instant::now());
+        let mut words = team.name();
+        for (kind, seconds) in team.resting(now) {
+            let until = Timestamp::now() + jiff::SignedDuration::from_secs(seconds.try_into().unwrap_or(3_600));
+            let until = until.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
+            words.push_str(&format!("; {} failed and is left alone until {until}", kind.name()));
+        }
+        if let Some(moved) = team.shares_in_words(&self.history) {
+            words.push_str("; ");
+            words.push_str(&moved);
+        }
+        words
     }
 
     /// Asks whose turn it is, and whoever can answer at once when that takes too long.
@@ -218,7 +235,7 @@ impl Session<'_> {
                 let rest = self.desk.team.resting(now).into_iter().find(|(resting, _)| *resting == kind);
                 let again = rest.map_or_else(String::new, |(_, seconds)| format!(" for {seconds} s"));
                 let stand_in = self.desk.team.stand_in(now);
-                self.warn(format!("{name}: {error}; {} proposes in its place{again}", stand_in.name()));
+                self.warn(format!("{name}: {error}; the {} proposes in its place{again}", stand_in.name()));
             }
         }
         if ready.is_empty() {

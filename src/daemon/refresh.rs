@@ -51,7 +51,7 @@ impl Session<'_> {
         self.limits = limits(&self.options, &config, self.started);
         self.live.live.trials = self.limits.trials;
         self.live.live.until = self.limits.until;
-        self.live.live.researcher = self.desk.team.name();
+        self.live.live.researcher = self.team_in_words();
         self.worker_settings = settings;
         self.config = config;
     }

@@ -23,7 +23,7 @@ pub use prompt::templates::Templates;
 pub use team::Team;
 
 use self::settings::{Kind, ResearcherSettings};
-use crate::research::trial::{Proposal, TrialRecord};
+use crate::research::trial::{Proposal, TrialRecord, Usage};
 
 /// One of the researchers.
 #[derive(Clone, Debug)]
@@ -99,9 +99,9 @@ impl Researcher {
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub async fn check(&self) -> Result<String, ResearcherError> {
+    pub async fn check(&self) -> Result<(String, Usage), ResearcherError> {
         match self {
-            Self::Optimizer(_) => Ok("the embedded optimizer needs neither key nor network".into()),
+            Self::Optimizer(_) => Ok(("the embedded optimizer needs neither key nor network".into(), Usage::default())),
             Self::OpenAi(openai) => openai.check().await,
         }
     }

@@ -10,7 +10,7 @@ use super::optimizer::Optimizer;
 use super::prompt::templates::Templates;
 use super::settings::{Kind, ResearcherSettings};
 use crate::research::history::History;
-use crate::research::trial::{JudgementKind, Verdict};
+use crate::research::trial::{JudgementKind, Usage, Verdict};
 
 /// Shares are kept over so many of the latest proposals, so that what was proposed under another configuration long ago
 /// is not made up for.
@@ -99,6 +99,11 @@ impl Team {
                 format!("mix of {}", names.join(" and "))
             }
         }
+    }
+
+    /// Everybody who may be asked.
+    pub fn kinds(&self) -> Vec<Kind> {
+        self.seats.keys().copied().collect()
     }
 
     /// A researcher to ask. Its clone keeps what it has learned of its endpoint when it is [put back](Team::put_back).
@@ -244,27 +249,39 @@ impl Team {
         moved.then(|| format!("the bandit has moved the shares of the proposals: {}", words.join(", ")))
     }
 
-    /// Whether those who take part can be reached: one small call each to those that are not instant, without retries. What
-    /// only a person can mend is the error; what may pass is a sentence, and that researcher rests.
+    /// Whether those who take part can be reached: one small call each to those that are not instant, without retries. One
+    /// whose trouble may pass rests.
     ///
     /// # Errors
-    /// Which researcher, and what is wrong with it.
-    pub async fn check(&mut self, now: Instant) -> Result<Vec<String>, (Kind, ResearcherError)> {
-        let mut sentences = Vec::new();
+    /// Which researcher, and what only a person can mend.
+    pub async fn check(&mut self, now: Instant) -> Result<Vec<Reached>, (Kind, ResearcherError)> {
+        let mut found = Vec::new();
         let kinds: Vec<Kind> = self.seats.keys().copied().filter(|kind| !kind.is_instant()).collect();
         for kind in kinds {
             let Some(researcher) = self.researcher(kind) else { continue };
-            match researcher.check().await {
-                Ok(_) => {}
-                Err(failed) if failed.kind.is_passing() => {
-                    sentences.push(format!("{}: {failed}; it is asked again later", kind.name()));
-                    self.put_back(kind, researcher, Some(&failed.kind), now, 0.0);
-                }
-                Err(failed) => return Err((kind, failed)),
+            let (usage, failure) = match researcher.check().await {
+                Ok((_, usage)) => (usage, None),
+                Err(failed) if failed.kind.needs_a_person() => return Err((kind, failed)),
+                Err(failed) => (failed.usage, Some(failed.kind)),
+            };
+            if let Some(failure) = &failure {
+                self.put_back(kind, researcher, Some(failure), now, 0.0);
             }
+            found.push(Reached { kind, usage, failure });
         }
-        Ok(sentences)
+        Ok(found)
     }
+}
+
+/// Whether a researcher could be reached.
+#[derive(Clone, Debug)]
+pub struct Reached {
+    /// Which.
+    pub kind: Kind,
+    /// What it cost to find out.
+    pub usage: Usage,
+    /// Why it could not.
+    pub failure: Option<ErrorKind>,
 }
 
 /// What researchers proposed, the latest first; baselines are people's.
