@@ -105,6 +105,10 @@ impl<'de> Deserialize<'de> for MinEffect {
                 formatter.write_str("a payout, or `auto`")
             }
 
+            fn visit_unit<E: serde::de::Error>(self) -> Result<MinEffect, E> {
+                Err(E::custom("found nothing for min_effect; must be a payout such as 0.0005, or `auto`"))
+            }
+
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<MinEffect, E> {
                 Ok(MinEffect::Payout(value))
             }
