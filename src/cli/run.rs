@@ -53,7 +53,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let options = Options { trials: arguments.trials, until: arguments.until, researcher: arguments.researcher };
     let stopped = |reason| Ending { reason, trained: 0, seconds: 0.0 };
     let ending = with_session(lab.clone(), &options, &mut screen, async |session| session.run().await, stopped)?;
-    let mut status = super::view::status(&lab)?;
+    let (mut status, _) = super::view::status(&lab)?;
     // What a session prints may end up in a log; the holdout's answers are for those who ask for them.
     status.holdout.last = None;
     if context.json {
@@ -65,7 +65,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
         ending.trained,
         crate::report::text::duration(ending.seconds)
     ));
-    out::print(&crate::report::text::status_text(&status));
+    out::print_wrapped(&crate::report::text::status_text(&status));
     Ok(())
 }
 
