@@ -22,7 +22,8 @@ pub(super) struct Arguments {
     /// End after so many trained trials (the baseline is not counted).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     trials: Option<u32>,
-    /// End at this time: `07:30`, or an RFC 3339 time such as `2026-03-02T07:30:00Z`.
+    /// End at this time: `07:30`, or an RFC 3339 time such as `2026-03-02T07:30:00Z`. A trial that is in training then is
+    /// given up, as by Ctrl-C; whole seeds of the incumbent are kept.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
     /// Who proposes, in place of autoresearch.yaml's researcher.kind.

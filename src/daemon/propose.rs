@@ -137,8 +137,11 @@ impl Session<'_> {
         let researcher = if fallen_back { &mut self.fallback } else { &mut self.researcher };
         let asked = researcher.propose(&briefing, rejected);
         let notify = &mut self.notify;
-        let answer = patiently(asked, &mut self.stop, || notify.progress()).await;
-        Ok(answer.map_or_else(|| Flow::End("asked to stop".into()), Flow::On))
+        let answer = tokio::select! {
+            answer = patiently(asked, &mut self.stop, || notify.progress()) => answer.ok_or("asked to stop"),
+            why = passed(self.limits.until) => Err(why),
+        };
+        Ok(answer.map_or_else(|why| Flow::End(why.into()), Flow::On))
     }
 
     /// Reads the lab's papers anew. While do_not_retry.toml cannot be read (an edit half saved), the rules as they were stay
@@ -217,9 +220,68 @@ pub(super) async fn patiently<T>(
     }
 }
 
+/// How a session ends whose time is over.
+pub(super) const TIME_IS_OVER: &str = "the session's time is over";
+/// The clock is looked at this often: it may be set, and a machine that sleeps through the night has its timers wait.
+const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(10);
+
+/// Returns once the session shall end, and says why: a stop is asked for, or its time is over.
+pub(super) async fn over(stop: &mut tokio::sync::watch::Receiver<bool>, until: Option<Timestamp>) -> &'static str {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => "asked to stop",
+        why = passed(until) => why,
+    }
+}
+
+/// Returns once the moment has passed; never where there is none.
+async fn passed(until: Option<Timestamp>) -> &'static str {
+    let Some(until) = until else { return std::future::pending().await };
+    loop {
+        let left = until.duration_since(Timestamp::now());
+        if !left.is_positive() {
+            return TIME_IS_OVER;
+        }
+        tokio::time::sleep(left.unsigned_abs().min(LOOK_AT_THE_CLOCK)).await;
+    }
+}
+
 /// Returns once a stop is asked for; never if nobody can ask any more.
 pub(super) async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    use jiff::SignedDuration;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    /// What a session that may end says when it is looked at once.
+    fn looked_at(stop: bool, seconds_left: Option<i64>) -> Option<&'static str> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let _inside = runtime.enter();
+        let (_asks, mut heard) = watch::channel(stop);
+        let until = seconds_left.map(|seconds| Timestamp::now() + SignedDuration::from_secs(seconds));
+        let mut waiting = std::pin::pin!(over(&mut heard, until));
+        match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(why) => Some(why),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_session_is_over_when_asked_or_when_its_time_is() {
+        assert_eq!(looked_at(false, None), None);
+        assert_eq!(looked_at(false, Some(3_600)), None);
+        assert_eq!(looked_at(false, Some(-1)), Some(TIME_IS_OVER));
+        assert_eq!(looked_at(true, None), Some("asked to stop"));
+        assert_eq!(looked_at(true, Some(-1)), Some("asked to stop"));
     }
 }

@@ -133,6 +133,17 @@ fn killed_at_any_step_the_lab_is_whole_after_the_next_start() {
 }
 
 #[test]
+fn the_sessions_time_ends_a_trial_in_training() {
+    let lab = TestLab::with(PROTOCOL, ENDLESS);
+    lab.edit("autoresearch.yaml", "session_hours: null ", "session_hours: 0.003 ");
+    lab.commit("eleven seconds");
+    lab.run(&["run"]).exits(0).says(&["session over: the session's time is over"]);
+    assert!(lab.events("trial_ended").is_empty() && lab.events("session_ended").len() == 1);
+    lab.is_deserted();
+    lab.is_clean();
+}
+
+#[test]
 fn a_term_signal_ends_the_session_in_order() {
     let lab = TestLab::with(PROTOCOL, ENDLESS);
     let session = lab.start(&["run"]);
