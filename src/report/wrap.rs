@@ -13,9 +13,9 @@ pub fn wrap(text: &str, width: usize) -> String {
     for line in text.split_inclusive('\n') {
         let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
         if columns(line) <= width {
-            out.push_str(line)
+            out.push_str(line);
         } else {
-            broken(line, width, &mut out)
+            broken(line, width, &mut out);
         }
         out.push_str(end);
     }
@@ -104,8 +104,8 @@ mod tests {
         let row =
             "noise      0.00480 between seeds; by that alone a gain of 0.00580 ± 0.00310 is found with 80 % power\n";
         let lines = [
-            "noise      0.00480 between seeds;",
-            "           by that alone a gain of",
+            "noise      0.00480 between seeds; by",
+            "           that alone a gain of",
             "           0.00580 ± 0.00310 is found",
             "           with 80 % power\n",
         ];

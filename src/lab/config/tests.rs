@@ -144,7 +144,7 @@ fn a_value_of_the_wrong_type_is_told_what_may_stand_there() {
             "2:17: gate.trials: found `99999999999`; must be a whole number, 1 to 1000000",
         ),
         ("gate: { most_seeds: few }", "2:21: gate.most_seeds: found `few`; must be a whole number, 3 to 1000, or null"),
-        ("gate: off", "2:7: gate: found `off`; must be settings, each as `name: value`"),
+        ("gate: strict", "2:7: gate: found `strict`; must be settings, each as `name: value`"),
         (
             "gate: { simplify: true }",
             "2:19: gate.simplify: found `true`; must be settings, each as `name: value`, or null",
