@@ -65,7 +65,7 @@ fn mistakes_are_located_and_say_what_is_allowed() {
         (
             "version: 1\ngate: { min_effect: [1] }\n",
             "autoresearch.yaml:2",
-            &["found a list", "a payout such as 0.0005, or `auto`"],
+            &["gate.min_effect: found a list", "a payout such as 0.0005, or `auto`"],
         ),
         ("version: 1\ngate: { min_effect: -0.1 }\n", "autoresearch.yaml:2:21", &["gate.min_effect", "-0.1"]),
         ("version: 1\ngate: { claim: all_eras }\n", "autoresearch.yaml:2", &["all_eras", "new_eras", "these_eras"]),
@@ -159,10 +159,7 @@ fn a_value_of_the_wrong_type_is_told_what_may_stand_there() {
             "gate: { min_effect: { a: 1 } }",
             "gate.min_effect: found a mapping; must be a payout such as 0.0005, or `auto`",
         ),
-        (
-            "gate: { min_effect: null }",
-            "gate: found nothing for min_effect; must be a payout such as 0.0005, or `auto`",
-        ),
+        ("gate: { min_effect: null }", "gate.min_effect: found nothing; must be a payout such as 0.0005, or `auto`"),
         ("holdout: { score_keeps: maybe }", "2:25: holdout.score_keeps: found `maybe`; must be true or false"),
         ("phases: 3", "2:9: phases: found `3`; must be a list"),
         ("phases:\n  - 3", "3:5: phases[0]: found `3`; must be settings, each as `name: value`"),

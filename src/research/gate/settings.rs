@@ -106,11 +106,11 @@ impl<'de> Deserialize<'de> for MinEffect {
             }
 
             fn visit_unit<E: serde::de::Error>(self) -> Result<MinEffect, E> {
-                Err(E::custom("found nothing for min_effect; must be a payout such as 0.0005, or `auto`"))
+                Err(E::custom("found nothing; must be a payout such as 0.0005, or `auto`"))
             }
 
             fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<MinEffect, A::Error> {
-                Err(serde::de::Error::custom("found a list for min_effect; must be a payout such as 0.0005, or `auto`"))
+                Err(serde::de::Error::custom("found a list; must be a payout such as 0.0005, or `auto`"))
             }
 
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<MinEffect, E> {
