@@ -55,6 +55,8 @@ fn the_noise_floor_is_measured_and_stays() {
     lab.edit("autoresearch.yaml", "min_effect: 0.0005 ", "min_effect: auto ");
     lab.commit("by the noise floor");
     let text = lab.run(&["calibrate", "--seeds", "1"]).exits(0).stdout;
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in
         ["noise floor of trial 000000: baseline", "over 10 seeds", "detectable", "auto asks of a keep from now on"]
     {
