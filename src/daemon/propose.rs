@@ -107,20 +107,22 @@ impl Session<'_> {
         self.desk.ask(kind, packet, self.candidates(phase));
         let patience = Duration::from_secs(self.config.researcher.patience_seconds);
         let left = self.desk.asked().map_or(patience, |(_, _, since)| patience.saturating_sub(since.elapsed()));
-        let Session { desk, stop, notify, .. } = self;
+        let Session { desk, stop, notify, limits, .. } = self;
         let answer = tokio::select! {
-            answer = patiently(desk.answer(), stop, || notify.progress()) => Some(answer),
-            () = tokio::time::sleep(left) => None,
+            answer = patiently(desk.answer(), stop, || notify.progress()) => Ok(answer),
+            why = passed(limits.until) => Err(Some(why)),
+            () = tokio::time::sleep(left) => Err(None),
         };
         match answer {
-            Some(None) => Ok(Flow::End("asked to stop".into())),
-            Some(Some(Some(answer))) => Ok(Flow::On(answer)),
-            Some(Some(None)) => Ok(Flow::On(Err(Error::Internal("nobody was asked".into())))),
-            None => {
+            Ok(None) => Ok(Flow::End("asked to stop".into())),
+            Err(Some(why)) => Ok(Flow::End(why.into())),
+            Ok(Some(Some(answer))) => Ok(Flow::On(answer)),
+            Ok(Some(None)) => Ok(Flow::On(Err(Error::Internal("nobody was asked".into())))),
+            Err(None) => {
                 let waiting = self.desk.asked().map_or(kind, |(kind, _, _)| kind);
                 let stand_in = self.desk.team.instant_stand_in();
                 self.warn(format!(
-                    "{} has not answered within {} s (researcher.patience_seconds); {} proposes meanwhile",
+                    "{} has not answered within {} s (researcher.patience_seconds); the {} proposes meanwhile",
                     waiting.name(),
                     patience.as_secs(),
                     stand_in.name()
@@ -402,9 +404,68 @@ pub(super) async fn patiently<T>(
     }
 }
 
+/// How a session ends whose time is over.
+pub(super) const TIME_IS_OVER: &str = "the session's time is over";
+/// The clock is looked at this often: it may be set, and a machine that sleeps through the night has its timers wait.
+const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(10);
+
+/// Returns once the session shall end, and says why: a stop is asked for, or its time is over.
+pub(super) async fn over(stop: &mut tokio::sync::watch::Receiver<bool>, until: Option<Timestamp>) -> &'static str {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => "asked to stop",
+        why = passed(until) => why,
+    }
+}
+
+/// Returns once the moment has passed; never where there is none.
+async fn passed(until: Option<Timestamp>) -> &'static str {
+    let Some(until) = until else { return std::future::pending().await };
+    loop {
+        let left = until.duration_since(Timestamp::now());
+        if !left.is_positive() {
+            return TIME_IS_OVER;
+        }
+        tokio::time::sleep(left.unsigned_abs().min(LOOK_AT_THE_CLOCK)).await;
+    }
+}
+
 /// Returns once a stop is asked for; never if nobody can ask any more.
 pub(super) async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    use jiff::SignedDuration;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    /// What a session that may end says when it is looked at once.
+    fn looked_at(stop: bool, seconds_left: Option<i64>) -> Option<&'static str> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let _inside = runtime.enter();
+        let (_asks, mut heard) = watch::channel(stop);
+        let until = seconds_left.map(|seconds| Timestamp::now() + SignedDuration::from_secs(seconds));
+        let mut waiting = std::pin::pin!(over(&mut heard, until));
+        match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(why) => Some(why),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_session_is_over_when_asked_or_when_its_time_is() {
+        assert_eq!(looked_at(false, None), None);
+        assert_eq!(looked_at(false, Some(3_600)), None);
+        assert_eq!(looked_at(false, Some(-1)), Some(TIME_IS_OVER));
+        assert_eq!(looked_at(true, None), Some("asked to stop"));
+        assert_eq!(looked_at(true, Some(-1)), Some("asked to stop"));
     }
 }

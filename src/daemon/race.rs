@@ -37,8 +37,8 @@ impl Session<'_> {
         let changes_in_words = changes.iter().map(ToString::to_string).collect();
         let begun = self.begin(&proposal.title, &hash, changes_in_words)?;
         let design = self.design(&spec, self.candidate_seeds())?;
-        let exposure = self.config.gate.constraints.feature_exposure.is_some();
-        let finish = match self.race(Training::new(spec, exposure), design, 0.0).await? {
+        let training = Training::new(spec, self.measures_exposure());
+        let finish = match self.race(training, design, 0.0).await? {
             Flow::End(reason) => return Ok(Flow::End(reason)),
             Flow::On(finish) => finish,
         };
@@ -72,6 +72,11 @@ impl Session<'_> {
             started: begun.started.to_string(),
             ended: Timestamp::now().to_string(),
         }))
+    }
+
+    /// Whether a candidate's exposure to features is wanted.
+    pub(super) fn measures_exposure(&self) -> bool {
+        self.config.gate.constraints.feature_exposure.is_some()
     }
 
     /// A candidate that would be kept and breaks a constraint is not kept.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::desk::Desk;
 use super::notify::Notify;
 use super::open::Options;
-use super::propose::Candidate;
+use super::propose::{Candidate, TIME_IS_OVER};
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
@@ -29,7 +29,7 @@ use crate::worker::supervisor::{Worker, WorkerSettings};
 pub(super) struct Limits {
     /// Trained trials.
     pub(super) trials: Option<u32>,
-    /// A moment.
+    /// A moment, inside of a trial too.
     pub(super) until: Option<Timestamp>,
     /// Tokens of researchers, sent and received.
     pub(super) tokens: Option<u64>,
@@ -226,15 +226,21 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn limit_reached(&self) -> Option<String> {
+    /// Why the session is to end now, whatever it is at.
+    pub(super) fn is_over(&self) -> Option<&'static str> {
         if *self.stop.borrow() {
-            return Some("asked to stop".into());
+            return Some("asked to stop");
+        }
+        self.limits.until.filter(|until| Timestamp::now() >= *until).map(|_| TIME_IS_OVER)
+    }
+
+    /// Why the session is to end between two trials.
+    pub(super) fn limit_reached(&self) -> Option<String> {
+        if let Some(why) = self.is_over() {
+            return Some(why.into());
         }
         if let Some(limit) = self.limits.trials.filter(|limit| self.trained >= *limit) {
             return Some(format!("{limit} {} done", if limit == 1 { "trial" } else { "trials" }));
-        }
-        if self.limits.until.is_some_and(|until| Timestamp::now() >= until) {
-            return Some("the session's time is over".into());
         }
         let (now, before) = (self.history.usage(), &self.spent_before);
         let tokens = (now.input_tokens + now.output_tokens) - (before.input_tokens + before.output_tokens);

@@ -3,6 +3,7 @@
 //! The commented file that stands at the top of this repository is embedded here, is what `init` writes, and is what
 //! a setting defaults to where a lab's own file leaves it out.
 
+mod allowed;
 mod check;
 mod locate;
 

@@ -60,9 +60,10 @@ pub fn trial_line(line: &Line) -> String {
 
 /// A re-measurement on one line, in the columns of a trial: its payout, gain and seeds are the fresh ones.
 pub fn remeasured_line(found: &Remeasurement) -> String {
-    let (word, style) = match found.demoted_to {
-        Some(_) => ("demoted", AnsiColor::Red.on_default()),
-        None => ("stands", AnsiColor::Green.on_default()),
+    let (word, style) = match (found.demoted_to, found.predecessor) {
+        (Some(_), _) => ("demoted", AnsiColor::Red.on_default()),
+        (None, Some(_)) => ("stands", AnsiColor::Green.on_default()),
+        (None, None) => ("measured", Style::new()),
     };
     let gain = found.gain.map_or_else(|| format!("{:>9}", ""), |gain| format!("{gain:>+9.5}"));
     let reason = one_line(&found.reason, 160);
@@ -70,10 +71,18 @@ pub fn remeasured_line(found: &Remeasurement) -> String {
     format!("{:06} {style}{word:<9}{style:#} {:>9.5} {gain} {seeds:>5} {:>9}  {reason}", found.trial, found.fresh, "")
 }
 
-/// The status for people.
+/// The status for people, with what is wrong at the top.
 pub fn status_text(status: &Status) -> String {
     let bold = Style::new().bold();
     let mut out = String::new();
+    if !status.warnings.is_empty() {
+        let warn = AnsiColor::Yellow.on_default();
+        out.push_str(&format!("{warn}warnings{warn:#}\n"));
+        for warning in &status.warnings {
+            out.push_str(&format!("  {}\n", one_line(warning, 400)));
+        }
+        out.push('\n');
+    }
     let mut row = |name: &str, text: String| out.push_str(&format!("{bold}{name:<10}{bold:#} {text}\n"));
     row("state", state_text(status));
     if let Some(branch) = &status.branch {
@@ -114,10 +123,9 @@ pub fn status_text(status: &Status) -> String {
             demoted => format!(" ({demoted} of the keeps demoted since)"),
         };
         let counts = if counts.is_empty() { "the baseline alone".to_owned() } else { counts.join(", ") + &demoted };
-        row(
-            "trials",
-            format!("{counts}{rate}; {} without a keep (plateau at {})", status.discards_in_a_row, status.plateau),
-        );
+        // Without a configuration that can be read there is none.
+        let plateau = if status.plateau > 0 { format!(" (plateau at {})", status.plateau) } else { String::new() };
+        row("trials", format!("{counts}{rate}; {} without a keep{plateau}", status.discards_in_a_row));
     }
     if let Some(rate) = status.trials_per_hour {
         row("speed", format!("{rate:.0} trials an hour"));
@@ -153,13 +161,6 @@ pub fn status_text(status: &Status) -> String {
         }
     }
     out.push_str(&statistics::tables(status));
-    if !status.warnings.is_empty() {
-        let warn = AnsiColor::Yellow.on_default();
-        out.push_str(&format!("\n{warn}warnings{warn:#}\n"));
-        for warning in &status.warnings {
-            out.push_str(&format!("  {}\n", one_line(warning, 400)));
-        }
-    }
     out
 }
 

@@ -67,7 +67,8 @@ pub fn remeasurement(found: &Remeasurement, title: &str) -> CommitMessage {
         body: body.join("\n"),
         trailers: vec![
             ("Remeasured", found.trial.to_string()),
-            ("Stands", if found.demoted_to.is_some() { "no" } else { "yes" }.into()),
+            // A baseline has nobody to stand against.
+            ("Stands", found.predecessor.map_or("-", |_| if found.demoted_to.is_some() { "no" } else { "yes" }).into()),
             ("Incumbent", found.demoted_to.unwrap_or(found.trial).to_string()),
             ("Selected-Payout", number(Some(found.selected), six)),
             ("Fresh-Payout", number(Some(found.fresh), six)),

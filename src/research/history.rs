@@ -249,6 +249,16 @@ impl History {
         &self.audits
     }
 
+    /// The last audit with proposals that changed nothing.
+    pub fn last_null_audit(&self) -> Option<&AuditReport> {
+        self.audits.iter().rev().find(|report| report.null().is_some())
+    }
+
+    /// The last audit with planted gains.
+    pub fn last_planted_audit(&self) -> Option<&AuditReport> {
+        self.audits.iter().rev().find(|report| report.planted().next().is_some())
+    }
+
     /// The number that the next trial gets. A trial in flight has not used its number up until it ends.
     pub fn next_trial(&self) -> u32 {
         self.trials.last().map_or(0, |record| record.trial + 1)

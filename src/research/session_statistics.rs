@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::audit::AuditReport;
 use super::calibration::NoiseFloor;
 use super::effect::{CONFIDENCE, Effect, of_all};
 use super::evidence::category_of;
@@ -46,6 +47,10 @@ pub struct SessionStatistics {
     pub demotions: usize,
     /// The last calibration.
     pub noise_floor: Option<NoiseFloor>,
+    /// The last audit with proposals that changed nothing.
+    pub null_audit: Option<AuditReport>,
+    /// The last audit with planted gains.
+    pub planted_audit: Option<AuditReport>,
 }
 
 /// The error that the gate may make.
@@ -173,6 +178,8 @@ pub fn session_statistics(
         last_remeasurement: history.remeasurements().last().cloned(),
         demotions: comparable.iter().filter(|record| history.is_demoted(record.trial)).count(),
         noise_floor: history.noise_floor().cloned(),
+        null_audit: history.last_null_audit().cloned(),
+        planted_audit: history.last_planted_audit().cloned(),
     }
 }
 

@@ -172,6 +172,6 @@ fn is_endpoint(text: &str) -> bool {
 }
 
 /// A person's text for a message: one line, not too long.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(60).map(|each| if each.is_control() { '�' } else { each }).collect()
 }

@@ -333,7 +333,7 @@ async fn learnings_are_synthesized_and_peoples_notes_put_back() {
 async fn doctor_gets_one_honest_answer() {
     let server = Server::start(vec![Act::says("OK"), Act::fails(503, "down", "")]).await;
     let openai = researcher(&settings(&server.base_url));
-    let fine = openai.check().await.expect("it answers");
+    let (fine, _) = openai.check().await.expect("it answers");
     assert!(
         fine.starts_with("some-model at http://127.0.0.1:") && fine.ends_with("with the key in SOME_KEY"),
         "{fine}"
