@@ -17,7 +17,7 @@ pub struct AuditReport {
     /// The level of a single trial.
     pub level: f64,
     /// What is controlled over many trials; None in old ledgers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
     /// What the gate promises, in a sentence.
     #[serde(default)]
@@ -58,7 +58,7 @@ pub struct AuditRow {
     /// How many were ahead of the incumbent by the mean of the protocol's seeds: what a plain rule would have kept.
     pub plain_keeps: u32,
     /// How many were proven better, and not kept, for they broke a constraint.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub constrained: u32,
 }
 
@@ -104,6 +104,12 @@ impl AuditReport {
     pub fn planted(&self) -> impl Iterator<Item = &AuditRow> {
         self.rows.iter().filter(|row| row.planted != 0.0)
     }
+}
+
+/// Not written where there were none: audits of before did not look.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl AuditRow {

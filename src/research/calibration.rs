@@ -48,19 +48,19 @@ pub struct NoiseFloor {
     pub detectable: f64,
     /// Standard error of the payout over eras alone: Newey and West's, made whole for overlapping targets, as the gate has
     /// it (`stats::long_run`). None in old ledgers, as what follows.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub era_error: Option<f64>,
     /// The same by a stationary bootstrap over the eras, which shares no formula with it (`stats::bootstrap`).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap_error: Option<f64>,
     /// Mean length of its blocks, in eras.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap_block: Option<f64>,
     /// Eras of the shortest series that the gate estimates noise of eras from: a fold's, or all where folds are too short.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series_eras: Option<usize>,
     /// When, RFC 3339, UTC; empty in old ledgers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ended: String,
 }
 
