@@ -104,7 +104,7 @@ impl Session<'_> {
         }
         let packet = self.packet(phase, None)?;
         // Where somebody is being asked already, it is that answer that is waited for.
-        self.desk.ask(kind, packet, self.candidates(phase));
+        self.desk.ask(kind, packet, self.candidates(phase, 0));
         let patience = Duration::from_secs(self.config.researcher.patience_seconds);
         let left = self.desk.asked().map_or(patience, |(_, _, since)| patience.saturating_sub(since.elapsed()));
         let Session { desk, stop, notify, limits, .. } = self;
@@ -160,7 +160,7 @@ impl Session<'_> {
         let kind = self.desk.team.turn(&self.history, &under_way, Instant::now());
         if !kind.is_instant() {
             let packet = self.packet(phase, Some(training))?;
-            self.desk.ask(kind, packet, self.candidates(phase));
+            self.desk.ask(kind, packet, self.candidates(phase, 1));
         }
         Ok(())
     }
@@ -180,9 +180,9 @@ impl Session<'_> {
         found
     }
 
-    /// How many candidates a round is asked for.
-    fn candidates(&self, phase: &PhaseSettings) -> usize {
-        let left = self.limits.trials.map_or(u32::MAX, |limit| limit.saturating_sub(self.trained));
+    /// How many candidates a round is asked for, while so many are in training.
+    fn candidates(&self, phase: &PhaseSettings, training: u32) -> usize {
+        let left = self.limits.trials.map_or(u32::MAX, |limit| limit.saturating_sub(self.trained + training));
         phase.candidates.min(left).max(1) as usize
     }
 

@@ -42,6 +42,8 @@ pub struct History {
     demoted: BTreeSet<u32>,
     audits: Vec<AuditReport>,
     rounds: u32,
+    /// The rounds whose events are there; a ledger that was retold from git has none.
+    paid: BTreeSet<u32>,
     waiting: Vec<Waiting>,
     hints: Vec<Hint>,
 }
@@ -106,6 +108,7 @@ impl History {
             }
             Event::RoundProposed { round } => {
                 self.rounds = self.rounds.max(round.round);
+                self.paid.insert(round.round);
                 self.usage.add(&round.usage);
                 self.waiting.extend(round.candidates.iter().map(|candidate| Waiting {
                     round: round.round,
@@ -323,7 +326,11 @@ impl History {
     pub fn usage(&self) -> Usage {
         let mut usage = self.usage;
         // What a round cost was counted when it came.
-        for record in self.trials.iter().filter(|record| record.origin.is_none()) {
+        for record in self
+            .trials
+            .iter()
+            .filter(|record| record.origin.as_ref().is_none_or(|origin| !self.paid.contains(&origin.round)))
+        {
             usage.add(&record.proposal.usage);
         }
         usage
@@ -380,6 +387,7 @@ impl History {
             Err(index) => self.trials.insert(index, Arc::new(record.clone())),
         }
         if let Some(origin) = &record.origin {
+            self.rounds = self.rounds.max(origin.round);
             self.no_longer_waits(origin.round, &origin.spec_hash);
         }
         if !record.verdict.was_trained() {
