@@ -31,7 +31,7 @@ fn lab_after_ten_trials() -> Lab {
 #[test]
 fn the_whole_prompt_before_any_trial() {
     let lab = Lab::new(BASE);
-    let text = lab.brief(|briefing| propose(&templates(), briefing, 24_000)).expect("it renders");
+    let text = lab.brief(|briefing| propose(&templates(), briefing, 1, 24_000)).expect("it renders");
     insta::assert_snapshot!("propose_after_0_trials", text);
 }
 
@@ -50,7 +50,7 @@ fn the_whole_prompt_after_ten_trials() {
             rules_text,
             ..*briefing
         };
-        propose(&templates(), &briefing, 24_000)
+        propose(&templates(), &briefing, 1, 24_000)
     });
     insta::assert_snapshot!("propose_after_10_trials", text.expect("it renders"));
 }
@@ -68,13 +68,6 @@ fn the_synthesis_prompt() {
     let last = lab.history.trials().last().expect("there are ten").clone();
     let text = lab.brief(|briefing| synthesize(&templates(), briefing, &last, 24_000)).expect("it renders");
     insta::assert_snapshot!("synthesize_after_10_trials", text);
-}
-
-#[test]
-fn the_repair_prompt() {
-    let text = repair(&templates(), "model.yaml:4:12: network[0].dense.widht: unknown; did you mean `width`?")
-        .expect("it renders");
-    insta::assert_snapshot!("repair", text);
 }
 
 #[test]
@@ -102,7 +95,7 @@ fn the_size_is_bounded_after_thousands_of_trials() {
                     hints: &hints,
                     ..*briefing
                 };
-                propose(&templates(), &briefing, limit)
+                propose(&templates(), &briefing, 1, limit)
             })
             .expect("it fits");
         assert!(fit::tokens(&text) <= limit, "{limit}");
@@ -127,7 +120,7 @@ fn foreign_text_stays_inside_its_fence() {
         .brief(|briefing| {
             let briefing = Briefing { learnings: nasty, rules: &rules, rules_text: nasty, hints: &hints, ..*briefing };
             Ok::<_, ErrorKind>(
-                propose(&templates(), &briefing, 24_000)? + &synthesize(&templates(), &briefing, &record, 24_000)?,
+                propose(&templates(), &briefing, 1, 24_000)? + &synthesize(&templates(), &briefing, &record, 24_000)?,
             )
         })
         .expect("it renders");
@@ -149,6 +142,6 @@ fn foreign_text_stays_inside_its_fence() {
 #[test]
 fn the_same_briefing_gives_the_same_prompt() {
     let lab = lab_after_ten_trials();
-    let once = || lab.brief(|briefing| propose(&templates(), briefing, 2_000)).expect("it fits");
+    let once = || lab.brief(|briefing| propose(&templates(), briefing, 1, 2_000)).expect("it fits");
     assert_eq!(once(), once());
 }
