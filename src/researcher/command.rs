@@ -122,11 +122,9 @@ impl Agent {
             }
             Err(Failure::Start(error)) if is_lasting(&error) => Err(missing(error.to_string())),
             Err(Failure::Start(error) | Failure::Pipes(error)) => Err(failed(error.to_string(), nothing())),
-            Err(Failure::Timeout { words }) => Err(ErrorKind::AgentTimeout {
-                program: program(),
-                seconds: limits.time.as_secs(),
-                said: said(&words),
-            }),
+            Err(Failure::Timeout { words }) => {
+                Err(ErrorKind::AgentTimeout { program: program(), seconds: limits.time.as_secs(), said: said(&words) })
+            }
             Err(Failure::TooLarge) => {
                 Err(ErrorKind::TooLarge { endpoint: format!("the agent `{}`", self.program()), limit: limits.bytes })
             }

@@ -72,12 +72,7 @@ pub(super) trait Speaker {
     ///
     /// # Errors
     /// Why there are none.
-    async fn say(
-        &mut self,
-        conversation: &[Said],
-        wanted: Wanted,
-        usage: &mut Usage,
-    ) -> Result<Completion, ErrorKind>;
+    async fn say(&mut self, conversation: &[Said], wanted: Wanted, usage: &mut Usage) -> Result<Completion, ErrorKind>;
 }
 
 /// Proposals: at least one, at most as many as were asked for; what the call cost is divided among them. A reply in which

@@ -45,12 +45,7 @@ pub fn system(templates: &Templates, protocol_summary: &str, spec_reference: &st
 ///
 /// # Errors
 /// [`ErrorKind::Template`], [`ErrorKind::PromptTooLong`].
-pub fn propose(
-    templates: &Templates,
-    briefing: &Briefing<'_>,
-    count: usize,
-    limit: u32,
-) -> Result<String, ErrorKind> {
+pub fn propose(templates: &Templates, briefing: &Briefing<'_>, count: usize, limit: u32) -> Result<String, ErrorKind> {
     let unmeasured = || "It has not been measured.".to_owned();
     let fixed = BTreeMap::from([
         ("incumbent", fenced(&briefing.incumbent.to_yaml(), "yaml", LONGEST)),

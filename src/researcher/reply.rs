@@ -93,16 +93,16 @@ pub fn parse_all(reply: &str, count: usize, cut_off: bool) -> Result<Vec<Result<
         }
         several => {
             let ends = std::iter::once(0).chain(several.iter().map(|block| block.start + block.text.len()));
-            Ok(first(several.iter().zip(ends).map(|(block, end)| from_prose(&text[end..block.start], block.text)), count))
+            Ok(first(
+                several.iter().zip(ends).map(|(block, end)| from_prose(&text[end..block.start], block.text)),
+                count,
+            ))
         }
     }
 }
 
 /// Up to the readable one that completes `count`.
-fn first(
-    drafts: impl Iterator<Item = Result<Draft, Complaint>>,
-    count: usize,
-) -> Vec<Result<Draft, Complaint>> {
+fn first(drafts: impl Iterator<Item = Result<Draft, Complaint>>, count: usize) -> Vec<Result<Draft, Complaint>> {
     let (mut kept, mut readable) = (Vec::new(), 0);
     for draft in drafts.take(MOST_CANDIDATES) {
         if readable == count.max(1) {

@@ -93,7 +93,8 @@ async fn a_reply_is_a_proposal_and_is_paid_for() {
 #[tokio::test]
 async fn an_unreadable_reply_goes_back_in_the_same_conversation() {
     let good = r#"{"title": "Wider", "spec": "network: []"}"#;
-    let script = Script::new(&format!("cat > \"$0.$$\"\nif grep -q ASSISTANT \"$0.$$\"; then echo '{good}'; else echo No.; fi"));
+    let script =
+        Script::new(&format!("cat > \"$0.$$\"\nif grep -q ASSISTANT \"$0.$$\"; then echo '{good}'; else echo No.; fi"));
     let found = propose(&mut script.agent()).await.expect("the second reply is good");
     assert_eq!(found[0].title, "Wider");
     assert!(found[0].usage.output_tokens > u64::from(tokens(good)), "both calls are counted");
@@ -204,7 +205,10 @@ async fn what_an_agent_leaves_running_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_flood_is_cut_off() {
-    let error = Script::new("cat > /dev/null\nwhile :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done").fails().await;
+    let error =
+        Script::new("cat > /dev/null\nwhile :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done")
+            .fails()
+            .await;
     assert!(matches!(&error, ErrorKind::TooLarge { limit: MAX_REPLY_BYTES, .. }), "{error}");
     assert!(error.to_string().starts_with("the agent `/"), "{error}");
     let noisy = Script::new("cat > /dev/null\nhead -c 3000000 /dev/zero | tr '\\0' 'x' >&2\necho fine");

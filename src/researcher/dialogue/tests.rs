@@ -42,12 +42,7 @@ impl Speaker for Scripted {
         }
     }
 
-    async fn say(
-        &mut self,
-        conversation: &[Said],
-        wanted: Wanted,
-        usage: &mut Usage,
-    ) -> Result<Completion, ErrorKind> {
+    async fn say(&mut self, conversation: &[Said], wanted: Wanted, usage: &mut Usage) -> Result<Completion, ErrorKind> {
         self.heard.push((conversation.to_vec(), wanted));
         usage.add(&Usage { input_tokens: 1_001, output_tokens: 103, cost_usd: 0.01, seconds: 1.0 });
         Ok(self.replies.pop_front().expect("the script has another reply"))
@@ -115,7 +110,8 @@ async fn rejected_candidates_come_back_with_their_titles_and_errors() {
     for part in ["First of all", "unknown block `dens`", "Second of all", "as trial 7", "2 candidates are wanted now"] {
         assert!(words.contains(part), "{part} is not in {words}");
     }
-    let many: Vec<Rejection> = (0..50).map(|number| rejection(&format!("number {number}"), &"e".repeat(9_000))).collect();
+    let many: Vec<Rejection> =
+        (0..50).map(|number| rejection(&format!("number {number}"), &"e".repeat(9_000))).collect();
     let mut speaker = Scripted::new(vec![candidate("A").to_string()]);
     ask(&mut speaker, 1, &many).await.expect("one");
     let words = speaker.heard[0].0[3].text();

@@ -75,7 +75,8 @@ impl Dialect {
             Form::Schema => Some(ResponseFormat::JsonSchema {
                 json_schema: ResponseFormatJsonSchema {
                     description: Some(
-                        if several { "Candidates for the next trials" } else { "One proposal for the next trial" }.into(),
+                        if several { "Candidates for the next trials" } else { "One proposal for the next trial" }
+                            .into(),
                     ),
                     name: if several { "candidates" } else { "proposal" }.into(),
                     schema: if several { candidates() } else { proposal() },

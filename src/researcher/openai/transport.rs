@@ -156,7 +156,8 @@ impl Transport {
         }
         let now = jiff::Timestamp::now();
         let asked = retry_after(response.headers(), now);
-        let wait = asked.or_else(|| reset_after(response.headers(), now).filter(|_| matches!(status.as_u16(), 402 | 429)));
+        let wait =
+            asked.or_else(|| reset_after(response.headers(), now).filter(|_| matches!(status.as_u16(), 402 | 429)));
         let location = response.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
         // What cannot be read of an error page is not worth an error of its own.
         let body = self.read(&mut response, MAX_ERROR_BYTES, attempt).await.ok().flatten().unwrap_or_default();

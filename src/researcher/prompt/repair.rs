@@ -45,9 +45,11 @@ pub fn repair(
         0 | 1 if mistakes.len() < 2 => {
             "Mend it, or propose something else, and reply again with the whole JSON object.".to_owned()
         }
-        0 | 1 => "Mend one of them, or propose something else: one candidate is wanted now, as one JSON object. What else \
+        0 | 1 => {
+            "Mend one of them, or propose something else: one candidate is wanted now, as one JSON object. What else \
                   you had proposed is taken; do not repeat it."
-            .to_owned(),
+                .to_owned()
+        }
         count if nothing_was_read => {
             format!("Reply again with the whole JSON object: {count} candidates under the key `candidates`.")
         }

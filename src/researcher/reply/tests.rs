@@ -43,10 +43,7 @@ fn the_ways_in_which_models_answer() {
             ),
             "prose around a spec",
         ),
-        (
-            format!("{}\n```", json().replace("{\"category", "```json\n{\"category")),
-            "a fence that never closes well",
-        ),
+        (format!("{}\n```", json().replace("{\"category", "```json\n{\"category")), "a fence that never closes well"),
     ];
     for (reply, why) in table {
         let draft = parse(&reply).unwrap_or_else(|error| panic!("{why}: {error}"));
@@ -122,7 +119,10 @@ fn the_ways_in_which_models_answer_with_several() {
     let object = serde_json::json!({ "candidates": list });
     let each = |title: &str| format!("```json\n{}\n```\n", candidate(title));
     let prose = |title: &str| format!("Title: {title}\nHypothesis: Why not.\n```yaml\n{SPEC}```\n");
-    let yaml = format!("candidates:\n{}", ["A", "B", "C"].map(|title| format!("- title: {title}\n  spec: |\n    version: 1\n")).concat());
+    let yaml = format!(
+        "candidates:\n{}",
+        ["A", "B", "C"].map(|title| format!("- title: {title}\n  spec: |\n    version: 1\n")).concat()
+    );
     let table = [
         (object.to_string(), "the form that is asked for"),
         (format!("Four ideas:\n```json\n{object:#}\n```"), "the same, fenced"),
