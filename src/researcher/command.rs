@@ -12,6 +12,8 @@ mod program;
 mod tests;
 mod transcript;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -104,6 +106,7 @@ impl Agent {
         let failed = |how: String, said: String| ErrorKind::AgentFailed { program: program(), how, said };
         let folder = tempfile::Builder::new()
             .prefix("autoresearch-agent-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(&self.folders)
             .map_err(|error| failed(format!("no folder for it in {}: {error}", self.folders.display()), nothing()))?;
         let limits = Limits { time: Duration::from_secs(self.settings.timeout_seconds.max(1)), bytes: MAX_REPLY_BYTES };
