@@ -7,6 +7,8 @@ mod market;
 mod night;
 mod tables;
 
+// What the market makes.
+use autoresearch::research::trial::{Scores, SeedPayouts};
 use rayon::ThreadPoolBuilder;
 
 fn main() {

@@ -1,8 +1,10 @@
-//! Payouts by seed and era of specs whose truth is known.
+//! Payouts by seed and era of specs whose truth is known. The gate's own tests have them from here too; where scores come
+//! from, whoever includes this says.
 
-use autoresearch::research::trial::{Scores, SeedPayouts};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::{Scores, SeedPayouts};
 
 /// What a market is made of. Payouts of a spec: what the era gives to all specs, what it gives to this spec, what the
 /// spec earns, the luck of the run (fold and seed), and the rest.
@@ -45,7 +47,7 @@ impl Market {
 
     /// What eras do to one spec, autocorrelated as overlapping targets make it: the sum of the shocks of the weeks that a
     /// target spans.
-    pub(crate) fn era_effects(&self, luck: &mut Luck) -> Vec<f64> {
+    pub(crate) fn era_effects(&self, luck: &mut impl Normal) -> Vec<f64> {
         overlapping(self.count(), STRIDE as usize, OVERLAP as usize, luck)
             .iter()
             .map(|value| value * self.eras)
@@ -54,7 +56,7 @@ impl Market {
 }
 
 /// A series of `count` values of variance 1, each the sum of `span` weekly shocks, `stride` weeks apart.
-pub(crate) fn overlapping(count: usize, stride: usize, span: usize, luck: &mut Luck) -> Vec<f64> {
+pub(crate) fn overlapping(count: usize, stride: usize, span: usize, luck: &mut impl Normal) -> Vec<f64> {
     let weeks: Vec<f64> = (0..(count - 1) * stride + span).map(|_| luck.normal()).collect();
     (0..count).map(|at| weeks[at * stride..at * stride + span].iter().sum::<f64>() / (span as f64).sqrt()).collect()
 }
@@ -73,10 +75,16 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// A spec that earns `payout`, and in each era so much more or less; as noisy as the market says.
+    pub(crate) fn of(payout: f64, eras: Vec<f64>) -> Self {
+        Self { payout, eras, stream: 0, noise: 1.0 }
+    }
+
     /// A spec that earns `payout`, to which eras do what they do to no other.
     pub(crate) fn new(payout: f64, market: &Market, luck: &mut Luck) -> Self {
         let noise = market.unlike.powf(2.0 * luck.uniform() - 1.0);
-        Self { payout, eras: market.era_effects(luck), stream: luck.generator.next_u64(), noise }
+        let new = Self::of(payout, market.era_effects(luck));
+        Self { stream: luck.generator.next_u64(), noise, ..new }
     }
 
     /// A spec that earns `payout`, to which eras do what they do to `other` where the market has no effect of its own.
@@ -87,7 +95,12 @@ impl Model {
 
     /// One cell: the payouts of a fold's eras under a seed. The same cell is the same numbers.
     pub(crate) fn cell(&self, fold: usize, seed: u64, market: &Market) -> Vec<f64> {
-        let mut luck = Luck::new(self.stream ^ (seed << 8 | fold as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let stream = self.stream ^ (seed << 8 | fold as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.draw(fold, market, &mut Luck::new(stream))
+    }
+
+    /// One cell under a seed that nothing else is drawn under.
+    pub(crate) fn draw(&self, fold: usize, market: &Market, luck: &mut impl Normal) -> Vec<f64> {
         // A seed's mean over F folds has the F-th part of the variance of a cell's.
         let run = self.noise * market.seeds * (market.folds as f64).sqrt() * luck.normal();
         let from = fold * market.eras_a_fold;
@@ -103,7 +116,13 @@ impl Model {
     }
 }
 
-/// A source of normal numbers.
+/// A source of standard normal numbers.
+pub(crate) trait Normal {
+    /// The next.
+    fn normal(&mut self) -> f64;
+}
+
+/// A source of uniform and normal numbers.
 pub(crate) struct Luck {
     generator: ChaCha8Rng,
     spare: Option<f64>,
@@ -119,9 +138,11 @@ impl Luck {
     pub(crate) fn uniform(&mut self) -> f64 {
         (self.generator.next_u64() >> 11) as f64 / (1u64 << 53) as f64 + 1e-17
     }
+}
 
-    /// Standard normal (Box and Muller 1958).
-    pub(crate) fn normal(&mut self) -> f64 {
+impl Normal for Luck {
+    /// Box and Muller (1958).
+    fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
         }

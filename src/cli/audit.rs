@@ -20,14 +20,20 @@ use crate::research::audit::Planted;
 #[command(group(clap::ArgGroup::new("what").args(["null", "planted"]).required(true).multiple(true)))]
 pub(super) struct Arguments {
     /// So many proposals that change nothing but the seeds.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     null: Option<u32>,
-    /// Plant gains of these sizes, in payout, as `0.002,0.005`; without sizes: 0.5, 1, 1.5, 2 and 3 standard deviations
-    /// between seeds of the incumbent.
-    #[arg(long, value_name = "SIZES", value_parser = sizes)]
+    /// Plant gains of these sizes, in payout (above 0, at most 1), as `0.002,0.005`; without sizes: 0.5, 1, 1.5, 2 and 3
+    /// standard deviations between seeds of the incumbent.
+    #[arg(long, value_name = "SIZES", allow_negative_numbers = true, value_parser = sizes)]
     planted: Option<Option<Sizes>>,
     /// So many proposals of each planted size; else as many as --null, or 20.
-    #[arg(long, value_name = "N", requires = "planted", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "planted",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
     proposals: Option<u32>,
 }
 
@@ -41,12 +47,13 @@ const MULTIPLES: [f64; 5] = [0.5, 1.0, 1.5, 2.0, 3.0];
 const PROPOSALS: u32 = 20;
 
 fn sizes(text: &str) -> Result<Sizes, String> {
-    let one = |size: &str| match size.trim().parse::<f64>() {
-        Ok(payout) if payout.is_finite() && payout > 0.0 => Ok(payout),
-        _ => Err(format!(
-            "`{}` is no gain: write payouts above 0, with commas between them, as 0.002,0.005 (--null is for none)",
-            size.trim()
-        )),
+    // A payout is a sum of correlations: larger gains there are none, and they would say nothing of the gate.
+    const ALLOWED: &str =
+        "write payouts above 0 and at most 1, with one comma between each two, as 0.002,0.005 (--null plants none)";
+    let one = |size: &str| match (size.trim(), size.trim().parse::<f64>()) {
+        (_, Ok(payout)) if payout > 0.0 && payout <= 1.0 => Ok(payout),
+        ("", _) => Err(format!("a size is missing before or behind a comma: {ALLOWED}")),
+        (size, _) => Err(format!("`{size}` is no gain: {ALLOWED}")),
     };
     text.split(',').map(one).collect::<Result<_, _>>().map(Sizes)
 }
@@ -60,7 +67,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     if context.json {
         return out::json(&report);
     }
-    out::print(&audit_text(&report));
+    out::print_wrapped(&audit_text(&report));
     Ok(())
 }
 
@@ -104,7 +111,14 @@ mod tests {
             ("", "--null <N>|--planted"),
             ("--null 0", "0 is not in"),
             ("--planted 0", "`0` is no gain"),
-            ("--planted 0.1,,0.2", "`` is no gain"),
+            ("--null -3", "-3 is not in 1..=100000"),
+            ("--null some", "invalid digit"),
+            ("--planted --proposals -2", "-2 is not in 1..=100000"),
+            ("--planted 0.1,,0.2", "a size is missing"),
+            ("--planted 0.01,", "a size is missing"),
+            ("--planted -0.01", "`-0.01` is no gain: write payouts above 0 and at most 1"),
+            ("--planted 1e9", "`1e9` is no gain: write payouts above 0 and at most 1"),
+            ("--planted inf", "`inf` is no gain"),
             ("--planted nan", "is no gain"),
             ("--null 3 --proposals 3", "--planted"),
         ] {

@@ -21,7 +21,13 @@ use crate::research::gate::settings::{GateSettings, MinEffect};
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Train under so many further seeds.
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 12,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
     seeds: u32,
 }
 
@@ -52,6 +58,6 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
             floor: &floor,
         });
     }
-    out::print(&noise_floor_text(&floor, &view::title(&lab, floor.trial)?, &settings));
+    out::print_wrapped(&noise_floor_text(&floor, &view::title(&lab, floor.trial)?, &settings));
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::lab::config::Config;
 use crate::lab::{Lab, LabError, Ledger, Notebook, lock};
 use crate::report::holdout::HoldoutFacts;
 use crate::research::rules::Rules;
-use crate::researcher::{Researcher, Templates};
+use crate::researcher::{Team, Templates};
 use crate::spec::{Spec, text_of};
 use crate::train::facts;
 use crate::worker::supervisor::Worker;
@@ -122,8 +122,14 @@ fn examine(folder: &Path) -> Vec<Check> {
     let asked = prompt_overrides(&lab).and_then(|overrides| {
         let fail = |source| Error::Researcher { who: "researcher".into(), source: Box::new(source) };
         let templates = Templates::with_overrides(&overrides).map_err(|kind| fail(kind.free()))?;
-        let researcher = Researcher::new(config.researcher.kind, &config.researcher, templates).map_err(fail)?;
-        runtime.block_on(researcher.check()).map_err(fail)
+        let team = Team::new(&config.researcher, &templates).map_err(|(_, source)| fail(source))?;
+        let mut words = Vec::new();
+        for kind in team.kinds() {
+            if let Some(researcher) = team.researcher(kind) {
+                words.push(runtime.block_on(researcher.check()).map_err(fail)?.0);
+            }
+        }
+        Ok::<_, Error>(words.join("; "))
     });
     take(&mut checks, "researcher", asked, String::clone);
     checks

@@ -56,7 +56,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     if let Some(dead) = lock.stale() {
         out::note(&format!("process {} died while it held this lab; the next `run` repairs what it left", dead.pid));
     }
-    let manifest = Manifest::read(&lab.packed_data())?;
+    let manifest = Manifest::read(&lab.packed_data()).map_err(prepare_first)?;
     if lab.protocol_lock().exists() {
         Lock::read(&lab.protocol_lock())?.check(&protocol, &manifest)?;
     }
@@ -92,6 +92,19 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     out::print(&scores_text(held, (&facts.cross_validated, measured.eras.len())));
     out::line(&spent(&facts));
     Ok(())
+}
+
+/// That there is no data is said with what to do in what order: a fresh lab has nothing to score either.
+fn prepare_first(error: prepare::Error) -> prepare::Error {
+    match error {
+        prepare::Error::NotPrepared { path, message } => prepare::Error::NotPrepared {
+            path,
+            message: format!(
+                "{message}, and the holdout is part of it; no query was spent. A new lab does all it takes with `autoresearch run`: it prepares, and measures the baseline, which can be scored then. Where trials have been kept already"
+            ),
+        },
+        other => other,
+    }
 }
 
 /// What was spent, and what is left.

@@ -2,6 +2,7 @@
 
 use super::{Context, out, view};
 use crate::error::Result;
+use crate::report::errands::last_errands;
 use crate::report::status::line;
 use crate::report::text::{remeasured_line, trial_line};
 use crate::research::trial::Verdict;
@@ -9,8 +10,8 @@ use crate::research::trial::Verdict;
 /// List the trials, one a line.
 ///
 /// Lists the trials, one a line, newest first: number, verdict, payout, gain over the incumbent of then, seeds, time, title.
-/// `2c` in place of seeds are two cells: the trial fell in its first seed, which leaves it without a payout to compare. Between
-/// the trials stand re-measurements of the incumbent.
+/// `2/4` in place of seeds are two of four folds: the trial fell in its first seed, which leaves it without a payout to compare.
+/// Between the trials stand re-measurements of the incumbent, and above them what the last calibration and audits found.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// List at most so many.
@@ -31,6 +32,10 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     }
     if lines.is_empty() {
         out::note("no trial yet; `autoresearch run` makes some");
+    }
+    let (null, planted) = (history.last_null_audit(), history.last_planted_audit());
+    for (name, text) in last_errands(history.noise_floor(), null, planted) {
+        out::line(&format!("{name:<6} {text}"));
     }
     let mut again = history.remeasurements().iter().rev().peekable();
     for each in &lines {

@@ -1,14 +1,34 @@
 //! Printing. A reader that has gone (`autoresearch log | head`) ends the program quietly.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
 use crate::error::{Error, Result, exit};
+use crate::report::wrap::{WIDTH, wrap};
 
 /// Prints text to standard output; colours are dropped where they are not wanted (NO_COLOR, no terminal).
 pub(super) fn print(text: &str) {
     write_to(&mut anstream::stdout(), text);
+}
+
+/// Prints text to standard output, its long lines broken at the terminal's width.
+pub(super) fn print_wrapped(text: &str) {
+    print(&wrap(text, width()));
+}
+
+/// The columns of the terminal at standard output; where that is none, what is laid out for.
+fn width() -> usize {
+    /// No terminal is narrower for us than its tables can be read in.
+    const NARROWEST: usize = 60;
+    if !io::stdout().is_terminal() {
+        return WIDTH;
+    }
+    // clap knows, and breaks a help text there that could be broken anywhere.
+    let rule = "x ".repeat(1_000);
+    let ruled = clap::Command::new("width").max_term_width(0).help_template("{about}").about(rule).render_help();
+    let widest = ruled.to_string().lines().map(|line| line.trim_end().len()).max();
+    widest.map_or(WIDTH, |widest| (widest + 1).max(NARROWEST))
 }
 
 /// Prints a line to standard output.

@@ -24,6 +24,6 @@ pub(super) fn run(context: &Context<'_>, _arguments: &Arguments) -> Result<()> {
     if context.json {
         return out::json(&found);
     }
-    out::print(&remeasurement_text(&found, &view::title(&context.open()?, found.trial)?));
+    out::print_wrapped(&remeasurement_text(&found, &view::title(&context.open()?, found.trial)?));
     Ok(())
 }

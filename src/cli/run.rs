@@ -22,7 +22,8 @@ pub(super) struct Arguments {
     /// End after so many trained trials (the baseline is not counted).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     trials: Option<u32>,
-    /// End at this time: `07:30`, or an RFC 3339 time such as `2026-03-02T07:30:00Z`.
+    /// End at this time: `07:30`, or an RFC 3339 time such as `2026-03-02T07:30:00Z`. A trial that is in training then is
+    /// given up, as by Ctrl-C; whole seeds of the incumbent are kept.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
     /// Who proposes, in place of autoresearch.yaml's researcher.kind.
@@ -53,7 +54,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     let options = Options { trials: arguments.trials, until: arguments.until, researcher: arguments.researcher };
     let stopped = |reason| Ending { reason, trained: 0, seconds: 0.0 };
     let ending = with_session(lab.clone(), &options, &mut screen, async |session| session.run().await, stopped)?;
-    let mut status = super::view::status(&lab)?;
+    let (mut status, _) = super::view::status(&lab)?;
     // What a session prints may end up in a log; the holdout's answers are for those who ask for them.
     status.holdout.last = None;
     if context.json {
@@ -65,7 +66,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
         ending.trained,
         crate::report::text::duration(ending.seconds)
     ));
-    out::print(&crate::report::text::status_text(&status));
+    out::print_wrapped(&crate::report::text::status_text(&status));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::lab::config::Config;
 use crate::lab::holdout;
 use crate::lab::ledger::{Entry, retell};
-use crate::lab::{Lab, Ledger, Notebook, live, lock};
+use crate::lab::{Lab, LabError, Ledger, Notebook, live, lock};
 use crate::report::holdout::HoldoutFacts;
 use crate::report::status::{Found, Status, status as derive};
 use crate::research::event::Event;
@@ -36,10 +36,11 @@ pub(super) fn title(lab: &Lab, trial: u32) -> Result<String> {
 /// Era numbers that a target of an unreadable protocol is taken to span: sixty days.
 const LONGEST: u32 = 12;
 
-/// The lab's status.
-pub(super) fn status(lab: &Lab) -> Result<Status> {
+/// The lab's status, and what is wrong with its configuration: the status goes without it, and says so.
+pub(super) fn status(lab: &Lab) -> Result<(Status, Option<LabError>)> {
     let (entries, history) = history(lab)?;
     let mut warnings = Vec::new();
+    let mut wrong = None;
     let branch = match Notebook::view(lab) {
         Ok(notebook) => Some(notebook.branch().to_owned()),
         Err(error) => {
@@ -53,7 +54,9 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
             (own.and_then(|phase| phase.plateau).unwrap_or(config.plateau), config.holdout.budget, Some(config.gate))
         }
         Err(error) => {
-            warnings.push(error.to_string());
+            // Nothing is decided without it, so it comes first.
+            warnings.insert(0, error.to_string());
+            wrong = Some(error);
             (0, 0, None)
         }
     };
@@ -62,7 +65,7 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
         Vec::new()
     });
     let protocol = Protocol::read(&lab.protocol()).ok();
-    Ok(derive(Found {
+    let status = derive(Found {
         entries: &entries,
         history: &history,
         holder: lock::holder(lab),
@@ -75,5 +78,6 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
         holdout: HoldoutFacts::of(&answers, entries.iter().map(|entry| &entry.event), budget),
         warnings,
         now: Timestamp::now(),
-    }))
+    });
+    Ok((status, wrong))
 }

@@ -2,7 +2,7 @@
 //! asked, and nothing of the answer.
 
 use super::holdout::{Question, score};
-use super::propose::stopped;
+use super::propose::over;
 use super::session::Session;
 use crate::error::Result;
 
@@ -25,7 +25,7 @@ impl Session<'_> {
         let notify = &mut self.notify;
         let answered = tokio::select! {
             answered = score(&mut worker, &question, |_| notify.progress()) => answered,
-            () = stopped(&mut self.stop) => {
+            _ = over(&mut self.stop, self.limits.until) => {
                 worker.kill().await;
                 return Ok(());
             }

@@ -11,7 +11,9 @@ use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
 use crate::research::phases::plateau_hint;
 use crate::research::settings::PhaseSettings;
-use crate::researcher::briefing::Briefing;
+use crate::researcher::Optimizer;
+use crate::researcher::briefing::{Briefing, Pending};
+use crate::researcher::optimizer::view::View;
 use crate::spec::cost::Budget;
 use crate::spec::{DataFacts, Spec};
 
@@ -26,6 +28,7 @@ pub(super) struct Sources<'a> {
     pub(super) facts: &'a DataFacts,
     pub(super) budget: &'a Budget,
     pub(super) papers: &'a Papers,
+    pub(super) pending: &'a [Pending],
     pub(super) trials_left: Option<u32>,
     pub(super) seconds_left: Option<f64>,
 }
@@ -38,26 +41,30 @@ pub(super) struct Brief<'a> {
     found: Evidence,
     plateau: Option<String>,
     level: f64,
+    view: Option<View>,
 }
 
 impl<'a> Brief<'a> {
-    /// Computes near misses, evidence and the plateau's hint.
-    pub(super) fn new(sources: Sources<'a>) -> Result<Self> {
+    /// Computes near misses, evidence, the plateau's hint and, where an optimizer is given, its view of the ledger.
+    pub(super) fn new(sources: Sources<'a>, phase: &PhaseSettings, optimizer: Option<Optimizer>) -> Result<Self> {
         let Sources { history, config, .. } = sources;
         let record = history.incumbent().ok_or_else(|| Error::Internal("a briefing before the baseline".into()))?;
-        Ok(Self {
+        let mut brief = Self {
             incumbent: Spec::parse(&record.proposal.spec, &format!("runs/{}/spec.yaml", record.folder()))?,
             near: near_misses(history, NEAR_MISSES),
             found: evidence(history),
             level: next_level(history, &config.gate).map_err(refused)?,
             plateau: plateau_hint(history, &config.phases, config.plateau),
+            view: None,
             sources,
-        })
+        };
+        brief.view = optimizer.map(|mut optimizer| optimizer.view(&brief.briefing(phase)));
+        Ok(brief)
     }
 
     /// The briefing for a phase.
     pub(super) fn briefing<'b>(&'b self, phase: &'b PhaseSettings) -> Briefing<'b> {
-        let Sources { history, config, facts, budget, papers, trials_left, seconds_left } = self.sources;
+        let Sources { history, config, facts, budget, papers, pending, trials_left, seconds_left } = self.sources;
         Briefing {
             program: &papers.program,
             learnings: &papers.learnings,
@@ -67,8 +74,8 @@ impl<'a> Brief<'a> {
             phase,
             breadth: phase.breadth,
             widened: None,
-            pending: &[],
-            view: None,
+            pending,
+            view: self.view.as_ref(),
             plateau: self.plateau.as_deref(),
             near_misses: &self.near,
             rules: &papers.rules,

@@ -42,6 +42,8 @@ pub(super) struct Against<'a> {
     /// Trials under another protocol or other data do not make a duplicate.
     pub(super) protocol_hash: &'a str,
     pub(super) data_hash: &'a str,
+    /// Hashes of the candidates that are in training or wait.
+    pub(super) pending: &'a [String],
 }
 
 /// Checks a proposal.
@@ -63,6 +65,10 @@ pub(super) fn check(mut proposal: Proposal, against: &Against<'_>) -> Result<Che
     }
     if let Some(earlier) = earlier_trial(against, &hash) {
         let reason = format!("the same model as trial {earlier:06} (canonical hash {hash})");
+        return refuse(proposal, Verdict::Duplicate, reason, Some(hash), changes);
+    }
+    if against.pending.contains(&hash) {
+        let reason = format!("the same model as a candidate that has no verdict yet (canonical hash {hash})");
         return refuse(proposal, Verdict::Duplicate, reason, Some(hash), changes);
     }
     if let Some(rule) = against.rules.blocks(&changes, &proposal.category) {

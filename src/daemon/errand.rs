@@ -9,10 +9,10 @@ use super::race::{Finish, refused};
 use super::session::{Flow, Session};
 use super::train::Training;
 use crate::error::{Error, Result};
-use crate::research::audit::{AuditReport, AuditRow, Planted};
+use crate::research::audit::{AuditReport, AuditRow, Audited, Planted};
 use crate::research::calibration::{NoiseFloor, Terms, noise_floor};
 use crate::research::event::{Event, SeedPurpose};
-use crate::research::gate::{level, mean, pool};
+use crate::research::gate::{constraints, level, mean, pool};
 use crate::research::remeasure::Remeasurement;
 
 /// One thing to do.
@@ -125,6 +125,7 @@ impl Session<'_> {
         floor.trial = trial;
         floor.protocol_hash = self.protocol.hash();
         floor.data_hash.clone_from(&self.data_hash);
+        floor.ended = Timestamp::now().to_string();
         self.record(Event::Calibrated { floor: floor.clone() })?;
         Ok(Flow::On(Outcome::Floor(floor)))
     }
@@ -139,6 +140,7 @@ impl Session<'_> {
         let mut report = AuditReport {
             trial,
             level: level::next_level(&self.history, settings).map_err(refused)?,
+            control: Some(settings.control),
             promise: level::promise(settings),
             between_seeds,
             candidate_seeds: (self.protocol.seeds.len(), self.most_seeds()),
@@ -185,16 +187,30 @@ impl Session<'_> {
         design.simplify = None;
         let required = design.required;
         self.auditing(number, of, row.planted);
-        let Finish { training, ruling } = match self.race(Training::new(spec, false), design, row.planted).await? {
+        let training = Training::new(spec, self.measures_exposure());
+        let Finish { training, ruling } = match self.race(training, design, row.planted).await? {
             Flow::End(reason) => return Ok(Flow::End(reason)),
             Flow::On(Err((_, why))) => return Ok(Flow::End(format!("proposal {number} could not be trained: {why}"))),
             Flow::On(Ok(finish)) => finish,
         };
-        let (kept, plain) = (ruling.kind.keep(), self.plainly_better(trial, &training, required, row.planted));
-        let seeds = training.cells.len() as f64 / self.folds.len() as f64;
-        tracing::info!(number, of, planted = row.planted, kept, seeds, "a proposal of the audit is through the gate");
-        row.add(kept, plain, seeds).map_err(refused)?;
+        let proven = ruling.kind.keep();
+        let found = Audited {
+            proven,
+            constrained: proven && self.breaks_a_constraint(&training, row.planted)?,
+            plain: self.plainly_better(trial, &training, required, row.planted),
+            seeds: training.cells.len() as f64 / self.folds.len() as f64,
+        };
+        tracing::info!(number, of, planted = row.planted, ?found, "a proposal of the audit is through the gate");
+        row.add(found).map_err(refused)?;
         Ok(Flow::On(()))
+    }
+
+    /// Whether a trial with this training, and `planted` on top of every payout, would break a constraint.
+    fn breaks_a_constraint(&self, training: &Training, planted: f64) -> Result<bool> {
+        let mut evaluation = self.measurement(training)?.evaluation;
+        evaluation.eras.iter_mut().for_each(|era| era.payout += planted);
+        let bounds = &self.config.gate.constraints;
+        Ok(!constraints::broken(&evaluation, training.exposure(), bounds).is_empty())
     }
 
     /// Standard deviation of a seed's mean payout: by the last calibration of this trial, or over its seeds so far.

@@ -1,9 +1,10 @@
 //! What a trial teaches: learnings.md synthesized anew, and rules learned for do_not_retry.toml.
 
+use std::time::Instant;
+
 use prepare::Protocol;
 
-use super::brief::{Brief, Sources};
-use super::propose::patiently;
+use super::propose::{Papers, patiently};
 use super::session::Session;
 use crate::error::Result;
 use crate::lab::atomic;
@@ -14,7 +15,6 @@ use crate::research::learnings;
 use crate::research::rules::render;
 use crate::research::settings::{Breadth, PhaseSettings};
 use crate::research::trial::TrialRecord;
-use crate::researcher::Researcher;
 use crate::spec::DataFacts;
 
 impl Session<'_> {
@@ -23,8 +23,9 @@ impl Session<'_> {
         let papers = self.papers()?;
         let found = evidence(&self.history);
         let text = match self.synthesized(record, &papers).await? {
-            Some(text) => text,
-            None => learnings::update(&papers.learnings, &self.history, &found),
+            Learned::Text(text) => text,
+            Learned::Template => learnings::update(&papers.learnings, &self.history, &found),
+            Learned::AsItIs => papers.learnings.clone(),
         };
         atomic::replace_if_different(&self.lab.learnings(), text.as_bytes())?;
         let learned = learned_rules(&self.history, &papers.rules);
@@ -51,51 +52,81 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The researcher's own synthesis, if it writes one and it is fit to replace the old text.
-    async fn synthesized(&mut self, record: &TrialRecord, papers: &super::propose::Papers) -> Result<Option<String>> {
+    /// What becomes of learnings.md. A language model writes beside the next training, so that the device does not wait for
+    /// it: its text stands in the commit of a later trial. Only the last trial of a session waits.
+    async fn synthesized(&mut self, record: &TrialRecord, papers: &Papers) -> Result<Learned> {
+        if !self.desk.team.has_a_writer() {
+            return Ok(Learned::Template);
+        }
+        let mut learned = Learned::AsItIs;
+        let last = self.limit_reached().is_some();
+        if self.desk.writing().is_some_and(|done| done || last) {
+            learned = self.written(papers).await?;
+        }
         // Before there is an incumbent (a baseline that failed) there is nothing to synthesize.
         let worth_a_call = record.verdict.was_trained() && self.history.incumbent().is_some();
-        if matches!(self.researcher, Researcher::Optimizer(_)) || !worth_a_call {
-            return Ok(None);
+        if worth_a_call && self.desk.writing().is_none() {
+            let now = Instant::now();
+            let Some((kind, researcher)) =
+                self.desk.team.writer(now).and_then(|kind| Some((kind, self.desk.team.researcher(kind)?)))
+            else {
+                return Ok(Learned::Template);
+            };
+            let nowhere = PhaseSettings::new(&record.phase, Breadth::Wide);
+            let phase = self.config.phases.iter().find(|phase| phase.name == record.phase).unwrap_or(&nowhere);
+            let packet = self.packet(phase, None)?;
+            self.desk.write(kind, researcher, packet, record.clone());
         }
-        let nowhere = PhaseSettings::new(&record.phase, Breadth::Wide);
-        let phase = self.config.phases.iter().find(|phase| phase.name == record.phase).unwrap_or(&nowhere);
-        let brief = Brief::new(Sources {
-            history: &self.history,
-            config: &self.config,
-            facts: &self.facts,
-            budget: &self.budget,
-            papers,
-            trials_left: None,
-            seconds_left: None,
-        })?;
-        let briefing = brief.briefing(phase);
-        let call = self.researcher.synthesize(&briefing, record);
-        let notify = &mut self.notify;
-        let answer = patiently(call, &mut self.stop, || notify.progress()).await;
-        match answer {
-            None | Some(Ok(None)) => Ok(None),
-            Some(Ok(Some(synthesis))) => {
+        if last && self.desk.writing().is_some() {
+            // What was written of the trial before stands where this one brings nothing.
+            match self.written(papers).await? {
+                Learned::AsItIs => {}
+                found => learned = found,
+            }
+        }
+        Ok(learned)
+    }
+
+    /// The synthesis under way, if it is fit to replace the old text.
+    async fn written(&mut self, papers: &Papers) -> Result<Learned> {
+        let Session { desk, stop, notify, .. } = self;
+        let Some(Some(written)) = patiently(desk.written(), stop, || notify.progress()).await else {
+            return Ok(Learned::AsItIs);
+        };
+        let (kind, found) = written?;
+        match found {
+            Ok(None) => Ok(Learned::Template),
+            Ok(Some(synthesis)) => {
                 self.record(Event::TokensSpent { purpose: "learnings".into(), usage: synthesis.usage })?;
                 let text = learnings::with_notes(&papers.learnings, &synthesis.text);
                 match learnings::accept(&papers.learnings, &text) {
-                    Ok(()) => Ok(Some(text)),
+                    Ok(()) => Ok(Learned::Text(text)),
                     Err(why) => {
                         self.warn(format!(
                             "the researcher's learnings were not taken ({why}); rendered from the evidence instead"
                         ));
-                        Ok(None)
+                        Ok(Learned::Template)
                     }
                 }
             }
-            Some(Err(error)) => {
-                let researcher = self.researcher.name().to_owned();
+            Err(error) => {
+                let researcher = kind.name().to_owned();
                 self.record(Event::ResearcherFailed { researcher, error: error.to_string(), usage: error.usage })?;
                 self.warn(format!("learnings: {error}; rendered from the evidence instead"));
-                Ok(None)
+                Ok(Learned::Template)
             }
         }
     }
+}
+
+/// What becomes of learnings.md after a trial.
+enum Learned {
+    /// A new text.
+    Text(String),
+    /// It is rendered from the evidence.
+    Template,
+    /// Nothing: its writer is not done.
+    AsItIs,
 }
 
 /// The protocol and its objective in a few sentences, for prompts.

@@ -2,11 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use jiff::{Timestamp, tz::TimeZone};
 use prepare::{DataPaths, Lock, Protocol};
 use tokio::sync::watch;
 
+use super::desk::Desk;
 use super::notify::Notify;
 use super::rates;
 use super::session::{Limits, Session};
@@ -19,7 +21,8 @@ use crate::research::event::Event;
 use crate::research::gate::KnownEras;
 use crate::research::history::History;
 use crate::researcher::settings::Kind;
-use crate::researcher::{Researcher, Templates};
+use crate::researcher::team::Reached;
+use crate::researcher::{ResearcherError, Team, Templates};
 use crate::spec::cost::Budget;
 use crate::spec::rates::DeviceRates;
 use crate::train::{Choice, DeviceSettings, Precision};
@@ -56,11 +59,13 @@ pub async fn open<'s>(
     }
     // What a person must mend comes first, while nothing is changed yet.
     let config = Config::read(&lab)?;
-    let (researcher, fallback) = researchers(&lab, &config, options.researcher)?;
+    let mut team = team(&lab, &config, options.researcher)?;
     let rules = super::propose::rules(&lab)?;
     // Ready before the data is there: preparing it may take longer than systemd waits for a start.
     let mut notify = Notify::default();
     notify.ready();
+    // A wrong key or model is found now, and not at three in the morning.
+    let reached = team.check(Instant::now()).await.map_err(refused)?;
     let protocol = Protocol::read(&lab.protocol())?;
     let mut notebook = Notebook::open(&lab)?;
     if notebook.is_elsewhere()? {
@@ -89,11 +94,26 @@ pub async fn open<'s>(
             pid: std::process::id(),
             branch: branch.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
-            researcher: researcher.name().into(),
+            researcher: team.name(),
             protocol_hash: protocol.hash(),
             data_hash: data_hash.clone(),
         },
     )?;
+    for Reached { kind, usage, failure } in reached {
+        let name = kind.name().to_owned();
+        let event = match failure {
+            None => Event::TokensSpent { purpose: format!("asking whether {name} can be reached"), usage },
+            Some(failure) => {
+                let error = failure.to_string();
+                let stand_in = team.stand_in(Instant::now()).name();
+                say(Update::Note(format!(
+                    "{name}: {error}; the {stand_in} proposes in its place until it can be reached"
+                )));
+                Event::ResearcherFailed { researcher: name, error, usage }
+            }
+        };
+        ledger.append(now, event)?;
+    }
     let history = History::from_events(ledger.events());
     let live = Live {
         pid: std::process::id(),
@@ -102,15 +122,10 @@ pub async fn open<'s>(
         trials: limits.trials,
         until: limits.until,
         device: greeting.device.clone(),
-        researcher: researcher.name().into(),
+        researcher: team.name(),
         ..Live::default()
     };
-    say(Update::Session {
-        branch,
-        device: greeting.device.clone(),
-        researcher: researcher.name().into(),
-        trials: limits.trials,
-    });
+    say(Update::Session { branch, device: greeting.device.clone(), researcher: team.name(), trials: limits.trials });
     let known_eras = KnownEras::new(overlap(&protocol.targets.score_on));
     // What the gate cannot judge is said before anything is trained.
     let mut eras = greeting.test_eras.concat();
@@ -131,9 +146,9 @@ pub async fn open<'s>(
         data_hash,
         notebook,
         ledger,
+        spent_before: history.usage(),
+        desk: Desk::new(team),
         history,
-        researcher,
-        fallback,
         worker: Some(worker),
         worker_settings,
         facts: greeting.facts,
@@ -171,22 +186,25 @@ pub(super) fn limits(options: &Options, config: &Config, started: Timestamp) -> 
     Limits {
         trials: [options.trials, config.budget.session_trials].into_iter().flatten().min(),
         until: [options.until, hours].into_iter().flatten().min(),
+        tokens: config.budget.session_tokens,
+        usd: config.budget.session_usd,
     }
 }
 
-/// The researcher that proposes, and the optimizer that does while it cannot.
-pub(super) fn researchers(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<(Researcher, Researcher)> {
+/// The researchers of a session.
+pub(super) fn team(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<Team> {
     let mut settings = config.researcher.clone();
     if let Some(kind) = asked {
         settings.kind = kind;
     }
     let templates = Templates::with_overrides(&prompt_overrides(lab)?)
         .map_err(|kind| Error::Researcher { who: "prompts".into(), source: Box::new(kind.free()) })?;
-    let researcher = Researcher::new(settings.kind, &settings, templates.clone())
-        .map_err(|source| Error::Researcher { who: settings.kind.name().into(), source: Box::new(source) })?;
-    let fallback = Researcher::new(Kind::Optimizer, &settings, templates)
-        .map_err(|source| Error::Researcher { who: "optimizer".into(), source: Box::new(source) })?;
-    Ok((researcher, fallback))
+    Team::new(&settings, &templates).map_err(refused)
+}
+
+/// A researcher that cannot take part.
+fn refused((kind, source): (Kind, ResearcherError)) -> Error {
+    Error::Researcher { who: kind.name().into(), source: Box::new(source) }
 }
 
 /// Sees to it that the data is there, unless `stop` turns true. Returns its hash, and the lock's text if that is new

@@ -1,28 +1,34 @@
-//! Asking for a proposal, checking it, and sending back what cannot be used, a bounded number of times.
+//! The next candidate: one that waits, one from a researcher that thought beside the last training, or one from whoever can
+//! propose at once, so that the device never stands idle for long.
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::brief::{Brief, Sources};
 use super::check::{Against, Checked, Refusal, check};
+use super::round::{Answer, Packet, pending, round};
 use super::session::{Flow, Session};
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::{Lab, LabError};
 use crate::research::event::Event;
+use crate::research::history::Waiting;
+use crate::research::round::{Candidate as Written, Refused, Round};
 use crate::research::rules::Rules;
 use crate::research::settings::PhaseSettings;
-use crate::research::trial::{Proposal, RECORD_VERSION, TrialRecord, Usage};
-use crate::researcher::Ask;
-use crate::researcher::briefing::Rejection;
-use crate::researcher::error::ResearcherError;
+use crate::research::trial::{Origin, Proposal, RECORD_VERSION, TrialRecord, Usage};
+use crate::researcher::briefing::Pending;
+use crate::researcher::settings::Kind;
+use crate::spec::Spec;
+use crate::spec::merge::merged;
 
 /// What came of asking.
 pub(super) enum Candidate {
-    /// A proposal to train.
-    Ready(Box<Checked>),
+    /// A proposal to train, and the round that it came from.
+    Ready(Box<Checked>, Option<Origin>),
     /// A proposal that stayed unusable: its record.
     Refused(Box<TrialRecord>),
     /// Nobody has anything new to propose.
@@ -33,6 +39,7 @@ pub(super) enum Candidate {
 const STILL_WAITING: Duration = Duration::from_secs(10);
 
 /// What belongs to the lab's files and goes into a briefing.
+#[derive(Clone)]
 pub(super) struct Papers {
     pub(super) program: String,
     pub(super) learnings: String,
@@ -44,103 +51,287 @@ pub(super) struct Papers {
 }
 
 impl Session<'_> {
-    /// Asks the researcher, and the optimizer in its place when it fails.
+    /// The next candidate for training.
     pub(super) async fn propose(&mut self, phase: &PhaseSettings) -> Result<Flow<Candidate>> {
         let trial = self.history.next_trial();
-        (self.say)(Update::Proposing { trial });
-        self.live.live.doing = format!("asking the {} researcher", self.researcher.name());
         self.live.live.trial = Some(trial);
         self.live.live.title = None;
+        self.live.live.researcher = self.team_in_words();
+        loop {
+            if let Some((checked, origin)) = self.next_waiting()? {
+                return Ok(Flow::On(Candidate::Ready(Box::new(checked), Some(origin))));
+            }
+            let answer = if self.desk.has_an_answer() {
+                self.desk.answer().await
+            } else {
+                match self.ask(phase).await? {
+                    Flow::End(reason) => return Ok(Flow::End(reason)),
+                    Flow::On(answer) => Some(answer),
+                }
+            };
+            if let Some(answer) = answer
+                && let Some(candidate) = self.take(answer?, phase)?
+            {
+                return Ok(Flow::On(candidate));
+            }
+        }
+    }
+
+    /// Who proposes, who is left alone until when, and shares that are not as configured.
+    pub(super) fn team_in_words(&self) -> String {
+        let (team, now) = (&self.desk.team, Instant::now());
+        let mut words = team.name();
+        for (kind, seconds) in team.resting(now) {
+            let until = Timestamp::now() + jiff::SignedDuration::from_secs(seconds.try_into().unwrap_or(3_600));
+            let until = until.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
+            words.push_str(&format!("; {} failed and is left alone until {until}", kind.name()));
+        }
+        if let Some(moved) = team.shares_in_words(&self.history) {
+            words.push_str("; ");
+            words.push_str(&moved);
+        }
+        words
+    }
+
+    /// Asks whose turn it is, and whoever can answer at once when that takes too long.
+    async fn ask(&mut self, phase: &PhaseSettings) -> Result<Flow<Result<Answer>>> {
+        let kind = self.desk.team.turn(&self.history, &self.under_way(None), Instant::now());
+        (self.say)(Update::Proposing { trial: self.history.next_trial() });
+        self.live.live.doing = format!("asking the {} researcher", kind.name());
         self.live.write();
-        let papers = self.papers()?;
-        let mut fallen_back = false;
-        let mut rejected: Vec<Rejection> = Vec::new();
-        let mut spent = Usage::default();
-        let mut last: Option<(Proposal, Refusal)> = None;
-        // A researcher that fails is replaced, not counted: only proposals that were sent back use up the repairs.
-        while rejected.len() <= self.config.researcher.repairs as usize {
-            let asked = match self.ask(phase, &papers, &rejected, fallen_back).await? {
-                Flow::End(reason) => return Ok(Flow::End(reason)),
-                Flow::On(asked) => asked,
-            };
-            let proposal = match asked {
-                Ok(proposal) => proposal,
-                Err(error) => {
-                    let who = if fallen_back { self.fallback.name() } else { self.researcher.name() }.to_owned();
-                    self.record(Event::ResearcherFailed {
-                        researcher: who.clone(),
-                        error: error.to_string(),
-                        usage: error.usage,
-                    })?;
-                    if fallen_back || who == self.fallback.name() {
-                        if last.is_none() {
-                            return Ok(Flow::On(Candidate::Nothing(error.to_string())));
-                        }
-                        break;
-                    }
-                    self.warn(format!("{who}: {error}; the optimizer proposes in its place"));
-                    fallen_back = true;
-                    rejected.clear();
-                    continue;
+        if kind.is_instant() {
+            return self.ask_at_once(kind, phase).await;
+        }
+        let packet = self.packet(phase, None)?;
+        // Where somebody is being asked already, it is that answer that is waited for.
+        self.desk.ask(kind, packet, self.candidates(phase));
+        let patience = Duration::from_secs(self.config.researcher.patience_seconds);
+        let left = self.desk.asked().map_or(patience, |(_, _, since)| patience.saturating_sub(since.elapsed()));
+        let Session { desk, stop, notify, limits, .. } = self;
+        let answer = tokio::select! {
+            answer = patiently(desk.answer(), stop, || notify.progress()) => Ok(answer),
+            why = passed(limits.until) => Err(Some(why)),
+            () = tokio::time::sleep(left) => Err(None),
+        };
+        match answer {
+            Ok(None) => Ok(Flow::End("asked to stop".into())),
+            Err(Some(why)) => Ok(Flow::End(why.into())),
+            Ok(Some(Some(answer))) => Ok(Flow::On(answer)),
+            Ok(Some(None)) => Ok(Flow::On(Err(Error::Internal("nobody was asked".into())))),
+            Err(None) => {
+                let waiting = self.desk.asked().map_or(kind, |(kind, _, _)| kind);
+                let stand_in = self.desk.team.instant_stand_in();
+                self.warn(format!(
+                    "{} has not answered within {} s (researcher.patience_seconds); the {} proposes meanwhile",
+                    waiting.name(),
+                    patience.as_secs(),
+                    stand_in.name()
+                ));
+                self.ask_at_once(stand_in, phase).await
+            }
+        }
+    }
+
+    /// Asks one that answers at once, and waits for it.
+    async fn ask_at_once(&mut self, kind: Kind, phase: &PhaseSettings) -> Result<Flow<Result<Answer>>> {
+        let packet = self.packet(phase, None)?;
+        let Some(researcher) = self.desk.team.researcher(kind) else {
+            return Err(Error::Internal(format!("no researcher {}", kind.name())));
+        };
+        let notify = &mut self.notify;
+        let asked = patiently(round(kind, researcher, packet, 1), &mut self.stop, || notify.progress()).await;
+        Ok(asked.map_or_else(|| Flow::End("asked to stop".into()), Flow::On))
+    }
+
+    /// Asks for the next round while a candidate trains, where its turn is one that takes its time.
+    pub(super) fn ask_ahead(
+        &mut self,
+        phase: &PhaseSettings,
+        training: &Checked,
+        origin: Option<&Origin>,
+    ) -> Result<()> {
+        let own = origin.map(|origin| origin.spec_hash.as_str());
+        let others = self.history.waiting().iter().any(|waiting| Some(waiting.candidate.spec_hash.as_str()) != own);
+        let last = self.limits.trials.is_some_and(|limit| self.trained + 1 >= limit);
+        if others || last || self.desk.asked().is_some() {
+            return Ok(());
+        }
+        let under_way = self.under_way(Some(&training.proposal.researcher).filter(|_| own.is_none()));
+        let kind = self.desk.team.turn(&self.history, &under_way, Instant::now());
+        if !kind.is_instant() {
+            let packet = self.packet(phase, Some(training))?;
+            self.desk.ask(kind, packet, self.candidates(phase));
+        }
+        Ok(())
+    }
+
+    /// Candidates without a verdict, by who proposed them.
+    fn under_way(&self, training: Option<&String>) -> BTreeMap<String, usize> {
+        let mut found: BTreeMap<String, usize> = BTreeMap::new();
+        for waiting in self.history.waiting() {
+            *found.entry(waiting.candidate.proposal.researcher.clone()).or_default() += 1;
+        }
+        if let Some((kind, count, _)) = self.desk.asked() {
+            *found.entry(kind.name().to_owned()).or_default() += count;
+        }
+        if let Some(name) = training {
+            *found.entry(name.clone()).or_default() += 1;
+        }
+        found
+    }
+
+    /// How many candidates a round is asked for.
+    fn candidates(&self, phase: &PhaseSettings) -> usize {
+        let left = self.limits.trials.map_or(u32::MAX, |limit| limit.saturating_sub(self.trained));
+        phase.candidates.min(left).max(1) as usize
+    }
+
+    /// The state of the search, for whoever thinks beside the loop. `training` has no verdict yet.
+    pub(super) fn packet(&self, phase: &PhaseSettings, training: Option<&Checked>) -> Result<Packet> {
+        let (_, incumbent) = self.incumbent()?;
+        let mut waiting: Vec<Pending> = self
+            .history
+            .waiting()
+            .iter()
+            .map(|waiting| pending(&waiting.candidate.proposal, &waiting.candidate.spec_hash, &incumbent))
+            .collect();
+        if let Some(checked) = training
+            && waiting.iter().all(|pending| pending.spec_hash != checked.hash)
+        {
+            waiting.push(pending(&checked.proposal, &checked.hash, &incumbent));
+        }
+        let done = self.trained + u32::from(training.is_some());
+        Ok(Packet {
+            history: Arc::new(self.history.clone()),
+            config: Arc::new(self.config.clone()),
+            facts: self.facts.clone(),
+            budget: self.budget.clone(),
+            papers: self.papers_as_they_are()?,
+            phase: phase.clone(),
+            pending: waiting,
+            trials_left: self.limits.trials.map(|limit| limit.saturating_sub(done)),
+            seconds_left: self.limits.until.map(|until| until.duration_since(Timestamp::now()).as_secs_f64().max(0.0)),
+            protocol_hash: self.protocol.hash(),
+            data_hash: self.data_hash.clone(),
+            optimizer: self.desk.team.optimizer(),
+        })
+    }
+
+    /// Takes an answer in: what failed into the ledger, what can be trained to where it waits for its turn. None where
+    /// the next is to be looked for.
+    fn take(&mut self, answer: Answer, phase: &PhaseSettings) -> Result<Option<Candidate>> {
+        let Answer { kind, researcher, against, phase: asked_in, mut ready, mut refused, failure, usage } = answer;
+        let name = kind.name().to_owned();
+        let now = Instant::now();
+        self.desk.team.put_back(kind, researcher, failure.as_ref(), now, rand::random());
+        let mut unpaid = usage;
+        if let Some(failure) = &failure {
+            // What candidates cost is written with them.
+            let usage = if ready.is_empty() { std::mem::take(&mut unpaid) } else { Usage::default() };
+            let error = failure.to_string();
+            self.record(Event::ResearcherFailed { researcher: name.clone(), error: error.clone(), usage })?;
+            if kind.is_instant() && ready.is_empty() && refused.is_empty() {
+                return Ok(Some(Candidate::Nothing(error)));
+            }
+            if !kind.is_instant() {
+                let rest = self.desk.team.resting(now).into_iter().find(|(resting, _)| *resting == kind);
+                let again = rest.map_or_else(String::new, |(_, seconds)| format!(" for {seconds} s"));
+                let stand_in = self.desk.team.stand_in(now);
+                self.warn(format!("{name}: {error}; the {} proposes in its place{again}", stand_in.name()));
+            }
+        }
+        if ready.is_empty() {
+            let Some((mut proposal, refusal)) = refused.pop() else { return Ok(None) };
+            proposal.usage = unpaid;
+            let record = self.refused(self.history.next_trial(), phase, proposal, refusal)?;
+            return Ok(Some(Candidate::Refused(Box::new(record))));
+        }
+        if kind.is_instant() {
+            return Ok(Some(Candidate::Ready(Box::new(ready.remove(0)), None)));
+        }
+        let candidates =
+            ready.into_iter().map(|checked| Written { proposal: checked.proposal, spec_hash: checked.hash }).collect();
+        let refused = refused
+            .into_iter()
+            .map(|(proposal, refusal)| Refused { title: proposal.title, verdict: refusal.verdict, why: refusal.reason })
+            .collect();
+        let round = self.history.rounds() + 1;
+        let round = Round { round, researcher: name, against, phase: asked_in, candidates, refused, usage };
+        self.record(Event::RoundProposed { round })?;
+        Ok(None)
+    }
+
+    /// The first of the candidates that wait, put onto the present incumbent where another stood when it was proposed.
+    /// What cannot be is dropped, and the ledger says why.
+    fn next_waiting(&mut self) -> Result<Option<(Checked, Origin)>> {
+        while let Some(waiting) = self.history.waiting().first().cloned() {
+            let Waiting { round, against, candidate } = waiting;
+            match self.settled(against, &candidate)? {
+                Ok(checked) => {
+                    return Ok(Some((checked, Origin { round, spec_hash: candidate.spec_hash, against })));
                 }
-            };
-            spent.add(&proposal.usage);
-            let (_, incumbent) = self.incumbent()?;
-            let (protocol_hash, data_hash) = (self.protocol.hash(), self.data_hash.clone());
-            let against = Against {
-                incumbent: &incumbent,
-                history: &self.history,
-                rules: &papers.rules,
-                facts: &self.facts,
-                budget: &self.budget,
-                protocol_hash: &protocol_hash,
-                data_hash: &data_hash,
-            };
-            match check(proposal, &against) {
-                Ok(mut checked) => {
-                    checked.proposal.usage = spent;
-                    return Ok(Flow::On(Candidate::Ready(Box::new(checked))));
-                }
-                Err(refused) => {
-                    let (proposal, refusal) = *refused;
-                    tracing::info!(title = proposal.title, verdict = %refusal.verdict, reason = refusal.reason, "sent back");
-                    rejected.push(Rejection { proposal: proposal.clone(), error: refusal.reason.clone() });
-                    last = Some((proposal, refusal));
+                Err(why) => {
+                    let title = candidate.proposal.title;
+                    self.note(format!("dropped a candidate of round {round}, `{title}`: {why}"));
+                    self.record(Event::CandidateDropped { round, spec_hash: candidate.spec_hash, title, why })?;
                 }
             }
         }
-        let Some((mut proposal, refusal)) = last else {
-            return Ok(Flow::On(Candidate::Nothing("no researcher gave a proposal".into())));
-        };
-        proposal.usage = spent;
-        Ok(Flow::On(Candidate::Refused(Box::new(self.refused(trial, phase, proposal, refusal)?))))
+        Ok(None)
     }
 
-    /// One call. The outer error ends the session, the inner one is the researcher's.
-    async fn ask(
-        &mut self,
-        phase: &PhaseSettings,
-        papers: &Papers,
-        rejected: &[Rejection],
-        fallen_back: bool,
-    ) -> Result<Flow<Result<Proposal, ResearcherError>>> {
-        let seconds_left = self.limits.until.map(|until| until.duration_since(Timestamp::now()).as_secs_f64().max(0.0));
-        let brief = Brief::new(Sources {
+    /// A candidate that waited, as it can be trained now; or why it cannot.
+    fn settled(&mut self, against: u32, candidate: &Written) -> Result<std::result::Result<Checked, String>> {
+        let papers = self.papers()?;
+        let (record, incumbent) = self.incumbent()?;
+        let mut proposal = candidate.proposal.clone();
+        if record.trial != against {
+            match self.rebased(against, &proposal, &incumbent) {
+                Ok(spec) if spec.hash() == incumbent.hash() => {
+                    return Ok(Err(format!("trial {:06} has what it proposes already", record.trial)));
+                }
+                Ok(spec) => proposal.spec = spec.to_yaml(),
+                Err(why) => {
+                    return Ok(Err(format!(
+                        "it was proposed against trial {against:06}, and cannot be put onto trial {:06}: {why}",
+                        record.trial
+                    )));
+                }
+            }
+        }
+        let (protocol_hash, data_hash) = (self.protocol.hash(), self.data_hash.clone());
+        let against = Against {
+            incumbent: &incumbent,
             history: &self.history,
-            config: &self.config,
+            rules: &papers.rules,
             facts: &self.facts,
             budget: &self.budget,
-            papers,
-            trials_left: self.limits.trials.map(|limit| limit.saturating_sub(self.trained)),
-            seconds_left,
-        })?;
-        let briefing = brief.briefing(phase);
-        let researcher = if fallen_back { &mut self.fallback } else { &mut self.researcher };
-        let ask = Ask { count: 1, rejected };
-        let asked = async { researcher.propose(&briefing, &ask).await.map(|mut found| found.remove(0)) };
-        let notify = &mut self.notify;
-        let answer = patiently(asked, &mut self.stop, || notify.progress()).await;
-        Ok(answer.map_or_else(|| Flow::End("asked to stop".into()), Flow::On))
+            protocol_hash: &protocol_hash,
+            data_hash: &data_hash,
+            pending: &[],
+        };
+        Ok(check(proposal, &against).map_err(|refused| refused.1.reason))
+    }
+
+    /// What a proposal changed in the incumbent that it was made for, put onto the present one.
+    fn rebased(&self, against: u32, proposal: &Proposal, incumbent: &Spec) -> std::result::Result<Spec, String> {
+        let base = self.history.trial(against).ok_or_else(|| format!("trial {against:06} is not known"))?;
+        let base = Spec::parse(&base.proposal.spec, "incumbent").map_err(|errors| errors.to_string())?;
+        let theirs = Spec::parse(&proposal.spec, "candidate").map_err(|errors| errors.to_string())?;
+        merged(&base, &theirs, incumbent).map_err(|conflict| conflict.to_string())
+    }
+
+    /// The lab's papers, with the rules that are in force.
+    fn papers_as_they_are(&self) -> Result<Papers> {
+        let (rules_text, rules) = self.rules.clone();
+        Ok(Papers {
+            program: read(&self.lab.program())?,
+            learnings: read(&self.lab.learnings())?,
+            rules_text,
+            rules,
+            rules_are_fresh: true,
+            summary: super::learn::protocol_summary(&self.protocol, &self.facts),
+        })
     }
 
     /// Reads the lab's papers anew. While do_not_retry.toml cannot be read (an edit half saved), the rules as they were stay
@@ -152,15 +343,7 @@ impl Session<'_> {
             Ok(fresh) => self.rules = fresh,
             Err(error) => self.warn(format!("{error}; going on with the rules as they were")),
         }
-        let (rules_text, rules) = self.rules.clone();
-        Ok(Papers {
-            program: read(&self.lab.program())?,
-            learnings: read(&self.lab.learnings())?,
-            rules_text,
-            rules,
-            rules_are_fresh,
-            summary: super::learn::protocol_summary(&self.protocol, &self.facts),
-        })
+        Ok(Papers { rules_are_fresh, ..self.papers_as_they_are()? })
     }
 
     fn refused(&self, trial: u32, phase: &PhaseSettings, proposal: Proposal, refusal: Refusal) -> Result<TrialRecord> {
@@ -221,9 +404,68 @@ pub(super) async fn patiently<T>(
     }
 }
 
+/// How a session ends whose time is over.
+pub(super) const TIME_IS_OVER: &str = "the session's time is over";
+/// The clock is looked at this often: it may be set, and a machine that sleeps through the night has its timers wait.
+const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(10);
+
+/// Returns once the session shall end, and says why: a stop is asked for, or its time is over.
+pub(super) async fn over(stop: &mut tokio::sync::watch::Receiver<bool>, until: Option<Timestamp>) -> &'static str {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => "asked to stop",
+        why = passed(until) => why,
+    }
+}
+
+/// Returns once the moment has passed; never where there is none.
+async fn passed(until: Option<Timestamp>) -> &'static str {
+    let Some(until) = until else { return std::future::pending().await };
+    loop {
+        let left = until.duration_since(Timestamp::now());
+        if !left.is_positive() {
+            return TIME_IS_OVER;
+        }
+        tokio::time::sleep(left.unsigned_abs().min(LOOK_AT_THE_CLOCK)).await;
+    }
+}
+
 /// Returns once a stop is asked for; never if nobody can ask any more.
 pub(super) async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    use jiff::SignedDuration;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    /// What a session that may end says when it is looked at once.
+    fn looked_at(stop: bool, seconds_left: Option<i64>) -> Option<&'static str> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let _inside = runtime.enter();
+        let (_asks, mut heard) = watch::channel(stop);
+        let until = seconds_left.map(|seconds| Timestamp::now() + SignedDuration::from_secs(seconds));
+        let mut waiting = std::pin::pin!(over(&mut heard, until));
+        match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(why) => Some(why),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_session_is_over_when_asked_or_when_its_time_is() {
+        assert_eq!(looked_at(false, None), None);
+        assert_eq!(looked_at(false, Some(3_600)), None);
+        assert_eq!(looked_at(false, Some(-1)), Some(TIME_IS_OVER));
+        assert_eq!(looked_at(true, None), Some("asked to stop"));
+        assert_eq!(looked_at(true, Some(-1)), Some("asked to stop"));
     }
 }

@@ -11,7 +11,7 @@ use crate::research::calibration::min_effect;
 use crate::research::event::SeedPurpose;
 use crate::research::gate::{self, Design, GateError, Ground, Race, Ruling, Step, constraints};
 use crate::research::settings::PhaseSettings;
-use crate::research::trial::{JudgementKind, Measurement, RECORD_VERSION, TrialRecord, Verdict};
+use crate::research::trial::{JudgementKind, Measurement, Origin, RECORD_VERSION, TrialRecord, Verdict};
 use crate::spec::{Spec, cost};
 
 /// The most seeds of a candidate where nothing is configured: on a GPU, and on a CPU.
@@ -25,14 +25,20 @@ pub(super) struct Finish {
 
 impl Session<'_> {
     /// Takes a checked proposal to its verdict.
-    pub(super) async fn try_out(&mut self, phase: &PhaseSettings, checked: Checked) -> Result<Flow<TrialRecord>> {
+    pub(super) async fn try_out(
+        &mut self,
+        phase: &PhaseSettings,
+        checked: Checked,
+        origin: Option<Origin>,
+    ) -> Result<Flow<TrialRecord>> {
         let against = self.incumbent()?.0.trial;
+        self.ask_ahead(phase, &checked, origin.as_ref())?;
         let Checked { proposal, spec, hash, changes } = checked;
         let changes_in_words = changes.iter().map(ToString::to_string).collect();
         let begun = self.begin(&proposal.title, &hash, changes_in_words)?;
         let design = self.design(&spec, self.candidate_seeds())?;
-        let exposure = self.config.gate.constraints.feature_exposure.is_some();
-        let finish = match self.race(Training::new(spec, exposure), design, 0.0).await? {
+        let training = Training::new(spec, self.measures_exposure());
+        let finish = match self.race(training, design, 0.0).await? {
             Flow::End(reason) => return Ok(Flow::End(reason)),
             Flow::On(finish) => finish,
         };
@@ -54,7 +60,7 @@ impl Session<'_> {
             proposal,
             phase: phase.name.clone(),
             phase_why: self.history.phase_why().map(str::to_owned),
-            origin: None,
+            origin,
             spec_hash: Some(hash),
             protocol_hash: self.protocol.hash(),
             data_hash: self.data_hash.clone(),
@@ -66,6 +72,11 @@ impl Session<'_> {
             started: begun.started.to_string(),
             ended: Timestamp::now().to_string(),
         }))
+    }
+
+    /// Whether a candidate's exposure to features is wanted.
+    pub(super) fn measures_exposure(&self) -> bool {
+        self.config.gate.constraints.feature_exposure.is_some()
     }
 
     /// A candidate that would be kept and breaks a constraint is not kept.

@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::open::{budget, limits, researchers, worker_settings};
+use super::desk::Desk;
+use super::open::{budget, limits, team, worker_settings};
 use super::rates::known;
 use super::session::Session;
 use crate::error::Result;
@@ -31,11 +32,13 @@ impl Session<'_> {
 
     /// Follows a new configuration: researcher, budgets, limits, device. (The branch's tag waits for the next session.)
     async fn follow(&mut self, config: Config) {
-        match researchers(&self.lab, &config, self.options.researcher) {
-            Ok((researcher, fallback)) => (self.researcher, self.fallback) = (researcher, fallback),
-            Err(error) => {
-                self.warn(format!("{error}; going on with the configuration as it was"));
-                return;
+        if config.researcher != self.config.researcher {
+            match team(&self.lab, &config, self.options.researcher) {
+                Ok(team) => self.desk = Desk::new(team),
+                Err(error) => {
+                    self.warn(format!("{error}; going on with the configuration as it was"));
+                    return;
+                }
             }
         }
         let settings = worker_settings(&self.lab, &config);
@@ -48,7 +51,7 @@ impl Session<'_> {
         self.limits = limits(&self.options, &config, self.started);
         self.live.live.trials = self.limits.trials;
         self.live.live.until = self.limits.until;
-        self.live.live.researcher = self.researcher.name().to_owned();
+        self.live.live.researcher = self.team_in_words();
         self.worker_settings = settings;
         self.config = config;
     }

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use prepare::Protocol;
 use tokio::sync::watch;
 
+use super::desk::Desk;
 use super::notify::Notify;
 use super::open::Options;
-use super::propose::Candidate;
+use super::propose::{Candidate, TIME_IS_OVER};
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
@@ -18,8 +19,7 @@ use crate::research::history::History;
 use crate::research::phases::{PhaseMove, next_phase};
 use crate::research::rules::Rules;
 use crate::research::settings::{PhaseSettings, WhenConverged};
-use crate::research::trial::{TrialRecord, Verdict};
-use crate::researcher::Researcher;
+use crate::research::trial::{TrialRecord, Usage, Verdict};
 use crate::spec::cost::Budget;
 use crate::spec::{DataFacts, Spec, text_of};
 use crate::worker::supervisor::{Worker, WorkerSettings};
@@ -29,8 +29,12 @@ use crate::worker::supervisor::{Worker, WorkerSettings};
 pub(super) struct Limits {
     /// Trained trials.
     pub(super) trials: Option<u32>,
-    /// A moment.
+    /// A moment, inside of a trial too.
     pub(super) until: Option<Timestamp>,
+    /// Tokens of researchers, sent and received.
+    pub(super) tokens: Option<u64>,
+    /// US dollars of researchers.
+    pub(super) usd: Option<f64>,
 }
 
 /// How a session ended.
@@ -64,9 +68,10 @@ pub struct Session<'s> {
     pub(super) notebook: Notebook,
     pub(super) ledger: Ledger,
     pub(super) history: History,
-    pub(super) researcher: Researcher,
-    /// Proposes while the researcher cannot.
-    pub(super) fallback: Researcher,
+    /// The researchers, and what they are at.
+    pub(super) desk: Desk,
+    /// What researchers had cost when the session began.
+    pub(super) spent_before: Usage,
     pub(super) worker: Option<Worker>,
     pub(super) worker_settings: WorkerSettings,
     pub(super) facts: DataFacts,
@@ -124,6 +129,7 @@ impl Session<'_> {
     /// Ends the session: the worker, the ledger, and whoever watches.
     pub(super) async fn end(&mut self, reason: String) -> Result<()> {
         self.notify.stopping();
+        self.desk.close();
         if let Some(mut worker) = self.worker.take() {
             worker.kill().await;
         }
@@ -166,7 +172,7 @@ impl Session<'_> {
                     continue;
                 }
                 Flow::On(Candidate::Refused(record)) => *record,
-                Flow::On(Candidate::Ready(checked)) => match self.try_out(&phase, *checked).await? {
+                Flow::On(Candidate::Ready(checked, origin)) => match self.try_out(&phase, *checked, origin).await? {
                     Flow::End(reason) => return Ok(reason),
                     Flow::On(record) => record,
                 },
@@ -220,15 +226,32 @@ impl Session<'_> {
         }
     }
 
-    fn limit_reached(&self) -> Option<String> {
+    /// Why the session is to end now, whatever it is at.
+    pub(super) fn is_over(&self) -> Option<&'static str> {
         if *self.stop.borrow() {
-            return Some("asked to stop".into());
+            return Some("asked to stop");
+        }
+        self.limits.until.filter(|until| Timestamp::now() >= *until).map(|_| TIME_IS_OVER)
+    }
+
+    /// Why the session is to end between two trials.
+    pub(super) fn limit_reached(&self) -> Option<String> {
+        if let Some(why) = self.is_over() {
+            return Some(why.into());
         }
         if let Some(limit) = self.limits.trials.filter(|limit| self.trained >= *limit) {
             return Some(format!("{limit} {} done", if limit == 1 { "trial" } else { "trials" }));
         }
-        if self.limits.until.is_some_and(|until| Timestamp::now() >= until) {
-            return Some("the session's time is over".into());
+        let (now, before) = (self.history.usage(), &self.spent_before);
+        let tokens = (now.input_tokens + now.output_tokens) - (before.input_tokens + before.output_tokens);
+        if let Some(limit) = self.limits.tokens.filter(|limit| tokens >= *limit) {
+            return Some(format!("the session's tokens are spent: {tokens} of {limit} (budget.session_tokens)"));
+        }
+        let usd = now.cost_usd - before.cost_usd;
+        if let Some(limit) = self.limits.usd.filter(|limit| usd >= *limit) {
+            return Some(format!(
+                "the session's money is spent: {usd:.2} of {limit:.2} US dollars (budget.session_usd)"
+            ));
         }
         None
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use prepare::evaluate::{CellId, CellScore};
 
-use super::propose::stopped;
+use super::propose::over;
 use super::session::{Flow, Session};
 use super::update::Update;
 use crate::error::{Error, Result};
@@ -131,7 +131,7 @@ impl Session<'_> {
     }
 
     /// One request to the worker: trains and scores cells. The training may take `limit` seconds in all, over its
-    /// requests. The inner error is the spec's failure; a worker that is not to be trusted any more is dropped, and the
+    /// requests, and ends where the session does. The inner error is the spec's failure; a worker that is not to be trusted any more is dropped, and the
     /// next request starts a new one.
     pub(super) async fn train_cells(
         &mut self,
@@ -140,6 +140,10 @@ impl Session<'_> {
         limit: f64,
         stage: &Stage,
     ) -> Result<Flow<Result<(), Failure>>> {
+        // A trial that is promising has many requests; none of them begins after the session's time.
+        if let Some(why) = self.is_over() {
+            return Ok(Flow::End(given_up(why)));
+        }
         let mut worker = self.worker().await?;
         let request =
             Request::Train { spec: training.spec.to_yaml(), cells, predictions: None, exposure: training.exposure };
@@ -157,9 +161,9 @@ impl Session<'_> {
         };
         let trained = tokio::select! {
             trained = worker.train(&request, deadline, limit, report) => trained,
-            () = stopped(&mut self.stop) => {
+            why = over(&mut self.stop, self.limits.until) => {
                 worker.kill().await;
-                return Ok(Flow::End("asked to stop; the trial in training was given up".into()));
+                return Ok(Flow::End(given_up(why)));
             }
         };
         training.spent += begun.elapsed().as_secs_f64();
@@ -185,4 +189,9 @@ impl Session<'_> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// How a session ends that was to end while it trained.
+fn given_up(why: &str) -> String {
+    format!("{why}; what was in training was given up")
 }

@@ -3,6 +3,7 @@
 //! The commented file that stands at the top of this repository is embedded here, is what `init` writes, and is what
 //! a setting defaults to where a lab's own file leaves it out.
 
+mod allowed;
 mod check;
 mod locate;
 
@@ -87,6 +88,10 @@ pub struct BudgetSettings {
     pub session_trials: Option<u32>,
     /// Hours of one session; None: no limit.
     pub session_hours: Option<f64>,
+    /// Tokens that researchers may send and receive in one session; None: no limit.
+    pub session_tokens: Option<u64>,
+    /// US dollars that researchers may cost in one session, by the price table; None: no limit.
+    pub session_usd: Option<f64>,
 }
 
 impl Default for BudgetSettings {
@@ -98,6 +103,8 @@ impl Default for BudgetSettings {
             flops: None,
             session_trials: None,
             session_hours: None,
+            session_tokens: None,
+            session_usd: None,
         }
     }
 }

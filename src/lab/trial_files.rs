@@ -9,6 +9,7 @@ use serde_json::ser::{Formatter, Serializer};
 use super::layout::{MODEL, trial_folder};
 use crate::research::remeasure::Remeasurement;
 use crate::research::trial::{TrialRecord, Verdict};
+use crate::research::words::{over, p_value};
 
 /// Name of the proposed spec in a trial's folder.
 pub const SPEC: &str = "spec.yaml";
@@ -83,8 +84,12 @@ fn notes(record: &TrialRecord) -> String {
     }
     if let Some(measured) = &record.measurement {
         let found = &measured.evaluation;
-        page += "\n## Result\n\n| | payout | CORR | BMC |\n|---|---|---|---|\n";
+        let of = over(record).map_or_else(String::new, |of| format!(" over {of}"));
+        page += &format!("\n## Result{of}\n\n| | payout | CORR | BMC |\n|---|---|---|---|\n");
         page += &format!("| mean | {:.5} | {:.5} | {:.5} |\n", found.payout, found.corr.mean, found.bmc.mean);
+        if let Some(theirs) = record.compared_with() {
+            page += &format!("| incumbent, same eras | {theirs:.5} | | |\n");
+        }
         for seed in &found.seeds {
             page += &format!("| seed {} | {:.5} | {:.5} | {:.5} |\n", seed.seed, seed.payout, seed.corr, seed.bmc);
         }
@@ -102,12 +107,11 @@ fn notes(record: &TrialRecord) -> String {
     }
     if let Some(judged) = &record.judgement {
         page += &format!(
-            "\n## Judgement\n\n{:+.5} against the incumbent, standard error {:.5}, p = {:.4}, {} {}. {}\n",
+            "\n## Judgement\n\n{:+.5} against the incumbent, standard error {:.5}, {}, over {}. {}\n",
             judged.delta,
             judged.standard_error,
-            judged.p_value,
-            judged.seeds,
-            if judged.seeds == 1 { "seed" } else { "seeds" },
+            p_value(judged.p_value),
+            over(record).unwrap_or_else(|| "nothing that was kept".into()),
             line(&judged.reason)
         );
     }
@@ -252,6 +256,7 @@ mod tests {
                 standard_error: 0.0004,
                 p_value: 0.002,
                 seeds: 3,
+                folds: Some(4),
                 level: Some(0.0005),
                 bound: None,
                 between_seeds: Some(0.0003),

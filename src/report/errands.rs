@@ -7,7 +7,7 @@ use crate::research::audit::{AuditReport, AuditRow, proposals_to_confirm};
 use crate::research::calibration::{NoiseFloor, counts_eras, min_effect};
 use crate::research::foreign::one_line;
 use crate::research::gate::level::promise;
-use crate::research::gate::settings::{GateSettings, MinEffect};
+use crate::research::gate::settings::{Control, GateSettings, MinEffect};
 use crate::research::remeasure::Remeasurement;
 
 /// Names stand in this many columns.
@@ -41,6 +41,15 @@ pub fn noise_floor_text(floor: &NoiseFloor, title: &str, settings: &GateSettings
     out.row("between cells", &format!("{:.5} of the payout of one fold under one seed", floor.between_cells));
     out.row("between folds", &format!("{:.5} of the folds' mean payouts", floor.between_folds));
     out.row("between eras", &format!("{:.5} of the eras' mean payouts", floor.between_eras));
+    if let Some(error) = floor.era_error {
+        let other = match (floor.bootstrap_error, floor.bootstrap_block) {
+            (Some(error), Some(block)) => {
+                format!("{error:.5} by a stationary bootstrap in blocks of {block:.1} eras on average")
+            }
+            _ => "too few eras for a bootstrap beside it".into(),
+        };
+        out.row("over eras", &format!("± {error:.5} of the payout by the eras alone (Newey and West); {other}"));
+    }
     out.row(
         "detectable",
         &format!(
@@ -66,18 +75,23 @@ pub fn noise_floor_text(floor: &NoiseFloor, title: &str, settings: &GateSettings
         }
     };
     out.row("minimum", &format!("{auto:.5}, one standard error of such a comparison, {configured}"));
+    for warning in floor.warnings() {
+        out.row("WARNING", &warning);
+    }
     out.0
 }
 
 /// A re-measurement.
 pub fn remeasurement_text(found: &Remeasurement, title: &str) -> String {
     let mut out = Rows::default();
-    let stands = match found.demoted_to {
-        None => "stands".to_owned(),
-        Some(back) => format!("is demoted; trial {back:06} is the incumbent again"),
+    let stands = match (found.demoted_to, found.predecessor) {
+        (Some(back), _) => format!("is demoted; trial {back:06} is the incumbent again"),
+        (None, Some(_)) => "stands".to_owned(),
+        (None, None) => "has no predecessor that it could be compared with".to_owned(),
     };
     out.title(&format!("trial {:06} {stands}: {}", found.trial, one_line(title, 80)));
-    out.row("selected", &format!("{:.5}, the payout that it was kept by", found.selected));
+    let kept_by = if found.predecessor.is_some() { "that it was kept by" } else { "of the baseline's own seeds" };
+    out.row("selected", &format!("{:.5}, the payout {kept_by}", found.selected));
     let seeds = found.seeds.len();
     out.row(
         "fresh",
@@ -127,11 +141,25 @@ fn null(out: &mut Rows, row: &AuditRow, report: &AuditReport) {
         "false keeps",
         &format!("{}; 95 % interval {} to {}", share(row.keeps, row.proposals), percent(low), percent(high)),
     );
-    out.row("promised", &format!("at most {}: {}", percent(report.level), report.promise));
+    let level = percent(report.level);
+    let (promised, held) = match report.control {
+        // Ledgers that do not say are of the time when this was all there was.
+        Some(Control::Familywise) | None => (format!("at most {level}: {}", report.promise), "promise"),
+        Some(Control::DiscoveryRate) => (
+            format!(
+                "{}; of a single proposal that changes nothing, that it is kept with a chance of at most its level, {level} at the next trial",
+                report.promise
+            ),
+            "level",
+        ),
+        Some(Control::None) => (format!("nothing over a session: {}", report.promise), "level"),
+    };
+    out.row("promised", &promised);
     let verdict = if low > report.level {
-        format!("MORE THAN PROMISED: even the lower end of the interval, {}, is above it", percent(low))
+        let than = if held == "promise" { "PROMISED" } else { "THE LEVEL ALLOWS" };
+        format!("MORE THAN {than}: even the lower end of the interval, {}, is above {level}", percent(low))
     } else if high <= report.level {
-        "the promise is kept: even the upper end of the interval is not above it".to_owned()
+        format!("the {held} is kept: even the upper end of the interval is not above {level}")
     } else if row.keeps == 0 {
         format!(
             "a rate above {} is ruled out. To confirm {} takes {:.0} proposals without a keep; benchmarks/gate.sh simulates them",
@@ -141,13 +169,16 @@ fn null(out: &mut Rows, row: &AuditRow, report: &AuditReport) {
         )
     } else {
         format!(
-            "rates below {} and above {} are ruled out; the promised one is not. More proposals tell more",
+            "rates below {} and above {} are ruled out; {level} is not. More proposals tell more",
             percent(low),
             percent(high)
         )
     };
     out.row("that says", &verdict);
     out.row("plain rule", &format!("would have kept {}: {PLAIN}", share(row.plain_keeps, row.proposals)));
+    if row.constrained > 0 {
+        out.row("constraints", &format!("{} more were proven better, and broke one", row.constrained));
+    }
     out.row("training", &format!("{:.2} seeds a proposal", row.seeds));
 }
 
@@ -155,7 +186,7 @@ fn null(out: &mut Rows, row: &AuditRow, report: &AuditReport) {
 const PLAIN: &str = "a mean above the incumbent's, over the protocol's seeds or as many of them as were trained";
 
 fn power(out: &mut Rows, planted: &[&AuditRow], report: &AuditReport) {
-    out.title("\nplanted gain  in deviations   kept               power   95 % interval    seeds   plain rule");
+    out.title("\nplanted gain  in deviations   kept           power   95 % interval  seeds a proposal  plain rule");
     for row in planted {
         let (low, high) = row.interval;
         let deviations =
@@ -163,7 +194,7 @@ fn power(out: &mut Rows, planted: &[&AuditRow], report: &AuditReport) {
         let kept = format!("{} of {}", row.keeps, row.proposals);
         let interval = format!("{:.0} % to {:.0} %", low * 100.0, high * 100.0);
         let line = format!(
-            "{:>+12.5}  {deviations:>13}   {kept:<16} {:>5.0} %   {interval:<14} {:>7.2}   {} of {}",
+            "{:>+12.5}  {deviations:>13}   {kept:<12} {:>5.0} %   {interval:<13}  {:>16.2}  {} of {}",
             row.planted,
             row.rate() * 100.0,
             row.seeds,
@@ -175,7 +206,63 @@ fn power(out: &mut Rows, planted: &[&AuditRow], report: &AuditReport) {
     out.0.push('\n');
     out.row("deviation", &format!("{:.5} between seeds of the incumbent", report.between_seeds));
     out.row("power", "the share of true gains that is kept, at the next trial's level");
+    let broke: u32 = planted.iter().map(|row| row.constrained).sum();
+    if broke > 0 {
+        out.row("constraints", &format!("{broke} more were proven better, and broke one"));
+    }
     out.row("plain rule", &format!("would have kept so many: {PLAIN}"));
+}
+
+/// What the last calibration and audits found, each on a row: for `status` and `log`.
+pub fn last_errands(
+    floor: Option<&NoiseFloor>,
+    null: Option<&AuditReport>,
+    planted: Option<&AuditReport>,
+) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if let Some(floor) = floor {
+        rows.push((
+            "noise",
+            format!(
+                "{:.5} between seeds; by that alone, without giving up early, a gain of {:.5} is found with {:.0} % power ({} seeds of trial {:06}{})",
+                floor.between_seeds,
+                floor.detectable,
+                floor.power * 100.0,
+                floor.seeds,
+                floor.trial,
+                when(&floor.ended)
+            ),
+        ));
+    }
+    if let Some((report, row)) = null.and_then(|report| report.null().map(|row| (report, row))) {
+        rows.push((
+            "audit",
+            format!(
+                "of proposals that change nothing the gate kept {}, 95 % interval {} to {}, at level {} (against trial {:06}{})",
+                share(row.keeps, row.proposals),
+                percent(row.interval.0),
+                percent(row.interval.1),
+                percent(report.level),
+                report.trial,
+                when(&report.ended)
+            ),
+        ));
+    }
+    if let Some(report) = planted {
+        let curve: Vec<String> =
+            report.planted().map(|row| format!("{:+.5}: {} of {}", row.planted, row.keeps, row.proposals)).collect();
+        let against = format!("(against trial {:06}{})", report.trial, when(&report.ended));
+        rows.push(("power", format!("planted gains that the gate kept: {} {against}", curve.join(", "))));
+    }
+    rows
+}
+
+/// `, 2026-03-02 07:30 UTC`, of an RFC 3339 time; nothing where it is not known.
+fn when(time: &str) -> String {
+    match time.get(..16) {
+        Some(minute) => format!(", {} UTC", minute.replace('T', " ")),
+        None => String::new(),
+    }
 }
 
 fn share(part: u32, whole: u32) -> String {

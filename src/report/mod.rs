@@ -5,3 +5,4 @@ pub mod holdout;
 mod statistics;
 pub mod status;
 pub mod text;
+pub mod wrap;

@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use super::errands::p_value;
+use super::errands::{last_errands, p_value};
 use super::status::Status;
 use crate::research::foreign::one_line;
 use crate::research::session_statistics::{
@@ -31,19 +31,8 @@ fn of_statistics(found: &SessionStatistics, has_incumbent: bool) -> Vec<(&'stati
     if let Some(text) = score(found) {
         rows.push(("fresh", text));
     }
-    if let Some(floor) = &found.noise_floor {
-        rows.push((
-            "noise",
-            format!(
-                "{:.5} between seeds; by that alone, without giving up early, a gain of {:.5} is found with {:.0} % power ({} seeds of trial {:06})",
-                floor.between_seeds,
-                floor.detectable,
-                floor.power * 100.0,
-                floor.seeds,
-                floor.trial
-            ),
-        ));
-    }
+    let (floor, null, planted) = (&found.noise_floor, &found.null_audit, &found.planted_audit);
+    rows.extend(last_errands(floor.as_ref(), null.as_ref(), planted.as_ref()));
     if let Some(best) = &found.best_of_null {
         rows.push((
             "luck",
@@ -77,7 +66,11 @@ fn score(found: &SessionStatistics) -> Option<String> {
         )
     });
     if let Some(last) = &found.last_remeasurement {
-        let stands = if last.demoted_to.is_some() { "did not stand, and was demoted" } else { "stands" };
+        let stands = match (last.demoted_to, last.predecessor) {
+            (Some(_), _) => "did not stand, and was demoted",
+            (None, Some(_)) => "stands",
+            (None, None) => "has no predecessor that it could be compared with",
+        };
         let joint = if text.is_empty() { "" } else { "; " };
         text.push_str(&format!("{joint}re-measured after trial {:06}: {:06} {stands}", last.after_trial, last.trial));
     }
@@ -85,16 +78,20 @@ fn score(found: &SessionStatistics) -> Option<String> {
 }
 
 fn overfitting(found: &Overfitting) -> String {
+    let Overfitting { trials, measured, splits, .. } = found;
     match found.probability {
         Some(probability) => format!(
-            "the best trial of one half of the eras is below the median on the other half in {:.0} % of {} splits ({} trials)",
+            "the best trial of one half of the eras is below the median on the other half in {:.0} % of {splits} splits, over the {trials} of {measured} measured trials with the protocol's seeds whole{}",
             probability * 100.0,
-            found.splits,
-            found.trials
+            match measured.saturating_sub(*trials) {
+                0 => String::new(),
+                fell => format!(
+                    "; the {fell} that fell before are not in it, though the best was picked from among them too"
+                ),
+            }
         ),
         None => format!(
-            "cannot be told yet: it takes {FEWEST_TRIALS} specs with whole seeds, the baseline among them, and there are {}; most trials fall before",
-            found.trials
+            "too few to tell: {trials} of {measured} measured trials have the protocol's seeds whole (most fall before), and it takes {FEWEST_TRIALS}"
         ),
     }
 }

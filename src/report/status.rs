@@ -39,7 +39,7 @@ pub struct Incumbent {
     pub trial: u32,
     /// What it is called.
     pub title: String,
-    /// Its payout.
+    /// Its payout, over all seeds that it was measured under: that of the seeds it was kept by alone is too good on average.
     pub payout: f64,
     /// Standard error of the payout, over eras and seeds; None where it cannot be estimated.
     pub standard_error: Option<f64>,
@@ -50,8 +50,10 @@ pub struct Incumbent {
 /// The score that everything began with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Baseline {
-    /// Its payout.
+    /// Its payout, over all seeds that it was measured under.
     pub payout: f64,
+    /// Seeds that it was measured under, in all.
+    pub seeds: usize,
 }
 
 /// Tokens of all researchers.
@@ -78,10 +80,14 @@ pub struct Line {
     pub delta: Option<f64>,
     /// Whole seeds that it was trained under; 0 means that it fell in its first.
     pub seeds: usize,
-    /// Cells that it was trained in where no seed is whole; its payout is of those alone.
+    /// Cells that it was trained in where no seed is whole: one in each fold that was come to.
     pub cells: Option<usize>,
+    /// How many cells a whole seed has; None where nothing was judged.
+    pub folds: Option<usize>,
     /// Whether it was kept, and failed its re-measurement since.
     pub demoted: bool,
+    /// The gain that was left of a keep when it was last measured again.
+    pub fresh_delta: Option<f64>,
     /// Seconds.
     pub wall_seconds: f64,
     /// Why.
@@ -103,6 +109,10 @@ pub struct Near {
     pub seeds: usize,
     /// Over how many cells, where no seed is whole.
     pub cells: Option<usize>,
+    /// Over what, in words.
+    pub over: String,
+    /// Whether it was kept, and demoted when it was measured again.
+    pub demoted: bool,
 }
 
 /// Everything that `status` tells.
@@ -239,7 +249,10 @@ pub fn status(found: Found<'_>) -> Status {
         discards_in_a_row: history.discards_in_a_row(),
         plateau,
         incumbent: history.incumbent().and_then(|record| incumbent(record, history, &eras)),
-        baseline: history.baseline().and_then(TrialRecord::payout).map(|payout| Baseline { payout }),
+        baseline: history
+            .baseline()
+            .and_then(|record| history.payout(record.trial))
+            .map(|(payout, seeds)| Baseline { payout, seeds }),
         trials_per_hour: trials_per_hour(entries),
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
         cost_usd: usage.cost_usd,
@@ -254,24 +267,27 @@ pub fn status(found: Found<'_>) -> Status {
 }
 
 fn incumbent(record: &TrialRecord, history: &History, eras: &KnownEras) -> Option<Incumbent> {
-    let measured = record.measurement.as_ref()?;
+    let scores = history.scores(record.trial)?;
+    let (payout, seeds) = history.payout(record.trial)?;
     Some(Incumbent {
         trial: record.trial,
         title: record.proposal.title.clone(),
-        payout: measured.evaluation.payout,
-        standard_error: gate::standard_error(&measured.scores, eras, noise_between_seeds(history).ok().flatten()).ok(),
-        seeds: history.scores(record.trial).map_or(0, |scores| scores.seeds.len()),
+        payout,
+        standard_error: gate::standard_error(&scores, eras, noise_between_seeds(history).ok().flatten()).ok(),
+        seeds,
     })
 }
 
 fn near(miss: NearMiss, history: &History) -> Near {
-    let cells = history.trial(miss.trial).and_then(TrialRecord::cells_of_no_whole_seed);
-    Near { trial: miss.trial, title: miss.title, delta: miss.delta, p_value: miss.p_value, seeds: miss.seeds, cells }
+    let cells = history.trial(miss.trial).and_then(TrialRecord::folds_of_no_whole_seed);
+    let NearMiss { trial, title, delta, p_value, seeds, over, demoted, .. } = miss;
+    Near { trial, title, delta, p_value, seeds, cells, over, demoted }
 }
 
 /// A trial on one line.
 pub fn line(record: &TrialRecord, history: &History) -> Line {
-    Line { demoted: history.is_demoted(record.trial), ..line_of(record) }
+    let fresh_delta = history.remeasurement(record.trial).and_then(|found| found.gain);
+    Line { demoted: history.is_demoted(record.trial), fresh_delta, ..line_of(record) }
 }
 
 /// A trial on one line, as it ended.
@@ -283,8 +299,10 @@ pub fn line_of(record: &TrialRecord) -> Line {
         payout: record.payout(),
         delta: record.judgement.as_ref().map(|judged| judged.delta),
         seeds: record.measurement.as_ref().map_or(0, |measured| measured.scores.seeds.len()),
-        cells: record.cells_of_no_whole_seed(),
+        cells: record.folds_of_no_whole_seed(),
+        folds: record.judgement.as_ref().and_then(|judged| judged.folds),
         demoted: false,
+        fresh_delta: None,
         wall_seconds: record.wall_seconds,
         reason: record.reason.clone(),
     }

@@ -1,13 +1,16 @@
 //! The layout of facts as text for a terminal.
 
 use anstyle::{AnsiColor, Style};
+use jiff::{Timestamp, Unit};
 
 use super::errands::p_value;
 use super::statistics;
 use super::status::{Line, State, Status};
 use crate::research::foreign::one_line;
+use crate::research::history::History;
 use crate::research::remeasure::Remeasurement;
 use crate::research::trial::{Judgement, JudgementKind, TrialRecord, Verdict};
+use crate::research::words::{self, count, noise, over};
 
 /// The colour of a verdict.
 pub fn verdict_style(verdict: Verdict) -> Style {
@@ -30,27 +33,22 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// `3 seeds`, or `2 cells` where no seed is whole.
-fn seeds_text(seeds: usize, cells: Option<usize>) -> String {
-    let (count, word) = match cells {
-        Some(cells) => (cells, "cell"),
-        None => (seeds, "seed"),
-    };
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-}
-
-/// A trial on one line: `000042 keep  0.01820 +0.00130  3  24 s  GELU in every block`. The 3 are whole seeds; `2c` are two
-/// cells of a first seed, of whose folds alone the payout is.
+/// A trial on one line: `000042 keep  0.01820 +0.00130  3  24 s  GELU in every block`. The 3 are whole seeds; `2/4`
+/// are two of the four folds of a first seed.
 pub fn trial_line(line: &Line) -> String {
     let style = verdict_style(line.verdict);
     let payout = line.payout.map_or_else(|| format!("{:>9}", "-"), |payout| format!("{payout:>9.5}"));
     let delta = line.delta.map_or_else(|| format!("{:>9}", ""), |delta| format!("{delta:>+9.5}"));
     let seeds = match (line.cells, line.seeds) {
-        (Some(cells), _) => format!("{cells}c"),
+        (Some(cells), _) => format!("{cells}/{}", line.folds.map_or_else(|| "?".into(), |folds| folds.to_string())),
         (None, 0) => String::new(),
         (None, seeds) => seeds.to_string(),
     };
-    let demoted = if line.demoted { " (demoted)" } else { "" };
+    let demoted = match (line.demoted, line.fresh_delta) {
+        (true, Some(fresh)) => format!(" (demoted: {fresh:+.5} when measured again)"),
+        (true, None) => " (demoted)".into(),
+        (false, _) => String::new(),
+    };
     format!(
         "{:06} {style}{:<9}{style:#} {payout} {delta} {seeds:>5} {:>9}  {}{demoted}",
         line.trial,
@@ -62,9 +60,10 @@ pub fn trial_line(line: &Line) -> String {
 
 /// A re-measurement on one line, in the columns of a trial: its payout, gain and seeds are the fresh ones.
 pub fn remeasured_line(found: &Remeasurement) -> String {
-    let (word, style) = match found.demoted_to {
-        Some(_) => ("demoted", AnsiColor::Red.on_default()),
-        None => ("stands", AnsiColor::Green.on_default()),
+    let (word, style) = match (found.demoted_to, found.predecessor) {
+        (Some(_), _) => ("demoted", AnsiColor::Red.on_default()),
+        (None, Some(_)) => ("stands", AnsiColor::Green.on_default()),
+        (None, None) => ("measured", Style::new()),
     };
     let gain = found.gain.map_or_else(|| format!("{:>9}", ""), |gain| format!("{gain:>+9.5}"));
     let reason = one_line(&found.reason, 160);
@@ -72,10 +71,18 @@ pub fn remeasured_line(found: &Remeasurement) -> String {
     format!("{:06} {style}{word:<9}{style:#} {:>9.5} {gain} {seeds:>5} {:>9}  {reason}", found.trial, found.fresh, "")
 }
 
-/// The status for people.
+/// The status for people, with what is wrong at the top.
 pub fn status_text(status: &Status) -> String {
     let bold = Style::new().bold();
     let mut out = String::new();
+    if !status.warnings.is_empty() {
+        let warn = AnsiColor::Yellow.on_default();
+        out.push_str(&format!("{warn}warnings{warn:#}\n"));
+        for warning in &status.warnings {
+            out.push_str(&format!("  {}\n", one_line(warning, 400)));
+        }
+        out.push('\n');
+    }
     let mut row = |name: &str, text: String| out.push_str(&format!("{bold}{name:<10}{bold:#} {text}\n"));
     row("state", state_text(status));
     if let Some(branch) = &status.branch {
@@ -87,13 +94,19 @@ pub fn status_text(status: &Status) -> String {
     match (&status.incumbent, &status.baseline) {
         (Some(best), baseline) => {
             let error = best.standard_error.map_or_else(String::new, |error| format!(" ± {error:.5}"));
-            let gain = baseline.as_ref().map_or_else(String::new, |base| {
-                format!("; baseline {:.5}, {:+.5}", base.payout, best.payout - base.payout)
-            });
+            let over = count(best.seeds, "seed");
+            let title = one_line(&best.title, 60);
             row(
                 "incumbent",
-                format!("{:06} {}: payout {:.5}{error}{gain}", best.trial, one_line(&best.title, 60), best.payout),
+                format!("{:06} {title}: payout {:.5}{error} over all its {over}", best.trial, best.payout),
             );
+            if let Some(base) = baseline {
+                let (gain, over) = (best.payout - base.payout, count(base.seeds, "seed"));
+                row(
+                    "baseline",
+                    format!("payout {:.5} over all its {over}; the incumbent is {gain:+.5} above", base.payout),
+                );
+            }
         }
         (None, _) => row("incumbent", "none yet; `autoresearch run` measures the baseline first".into()),
     }
@@ -105,11 +118,14 @@ pub fn status_text(status: &Status) -> String {
             .map(|(word, count)| format!("{count} {word}"))
             .collect();
         let rate = status.keep_rate.map_or_else(String::new, |rate| format!("; keep rate {:.0} %", rate * 100.0));
-        let counts = if counts.is_empty() { "the baseline alone".to_owned() } else { counts.join(", ") };
-        row(
-            "trials",
-            format!("{counts}{rate}; {} without a keep (plateau at {})", status.discards_in_a_row, status.plateau),
-        );
+        let demoted = match status.statistics.demotions {
+            0 => String::new(),
+            demoted => format!(" ({demoted} of the keeps demoted since)"),
+        };
+        let counts = if counts.is_empty() { "the baseline alone".to_owned() } else { counts.join(", ") + &demoted };
+        // Without a configuration that can be read there is none.
+        let plateau = if status.plateau > 0 { format!(" (plateau at {})", status.plateau) } else { String::new() };
+        row("trials", format!("{counts}{rate}; {} without a keep{plateau}", status.discards_in_a_row));
     }
     if let Some(rate) = status.trials_per_hour {
         row("speed", format!("{rate:.0} trials an hour"));
@@ -134,23 +150,17 @@ pub fn status_text(status: &Status) -> String {
         out.push_str(&format!("\n{bold}near misses{bold:#}\n"));
         for near in &status.best_near_misses {
             out.push_str(&format!(
-                "  {:06} {:+.5} (p {:.2}, {})  {}\n",
+                "  {:06} {:+.5} ({}, {})  {}{}\n",
                 near.trial,
                 near.delta,
-                near.p_value,
-                seeds_text(near.seeds, near.cells),
-                one_line(&near.title, 70)
+                words::p_value(near.p_value),
+                near.over,
+                one_line(&near.title, 70),
+                if near.demoted { " (kept once, and demoted)" } else { "" }
             ));
         }
     }
     out.push_str(&statistics::tables(status));
-    if !status.warnings.is_empty() {
-        let warn = AnsiColor::Yellow.on_default();
-        out.push_str(&format!("\n{warn}warnings{warn:#}\n"));
-        for warning in &status.warnings {
-            out.push_str(&format!("  {}\n", one_line(warning, 400)));
-        }
-    }
     out
 }
 
@@ -191,8 +201,14 @@ fn state_text(status: &Status) -> String {
     }
 }
 
+/// A time to the second: what is finer is no fact about a trial.
+fn second(text: &str) -> String {
+    let rounded = text.parse::<Timestamp>().ok().and_then(|time| time.round(Unit::Second).ok());
+    rounded.map_or_else(|| text.to_owned(), |time| time.to_string())
+}
+
 /// A trial whole, for people.
-pub fn trial_text(record: &TrialRecord) -> String {
+pub fn trial_text(record: &TrialRecord, history: &History) -> String {
     let bold = Style::new().bold();
     let style = verdict_style(record.verdict);
     let mut out = format!(
@@ -203,12 +219,19 @@ pub fn trial_text(record: &TrialRecord) -> String {
     );
     let mut row = |name: &str, text: String| out.push_str(&format!("{bold}{name:<11}{bold:#} {text}\n"));
     row("why", one_line(&record.reason, 600));
+    if let Some(again) = history.remeasurement(record.trial) {
+        let word = if again.demoted_to.is_some() { "demoted" } else { "stands" };
+        row(word, format!("measured again {}: {}", second(&again.ended), one_line(&again.reason, 400)));
+    }
     row("hypothesis", one_line(&record.proposal.hypothesis, 1200));
     row(
         "proposed by",
         format!("{}, category {}, phase {}", record.proposal.researcher, record.proposal.category, record.phase),
     );
-    row("time", format!("{} from {} to {}", duration(record.wall_seconds), record.started, record.ended));
+    row(
+        "time",
+        format!("{} from {} to {}", duration(record.wall_seconds), second(&record.started), second(&record.ended)),
+    );
     if let Some(hash) = &record.spec_hash {
         row("spec", format!("{hash} (runs/{}/spec.yaml)", record.folder()));
     }
@@ -221,19 +244,24 @@ pub fn trial_text(record: &TrialRecord) -> String {
     }
     if let Some(measured) = &record.measurement {
         out.push_str(&format!("\n{}", evaluation_text(&measured.evaluation)));
+        let over = over(record).unwrap_or_default();
+        out.push_str(&match record.compared_with() {
+            Some(theirs) => format!("all of it over {over}; the incumbent's payout over the same eras {theirs:.5}\n"),
+            None => format!("all of it over {over}\n"),
+        });
         out.push_str(&format!(
             "\n{} parameters a net, {:.0} rows/s on {}\n",
             measured.params, measured.rows_per_second, measured.device
         ));
     }
     if let Some(judged) = &record.judgement {
-        out.push_str(&judgement_text(judged, record.cells_of_no_whole_seed()));
+        out.push_str(&judgement_text(judged, &over(record).unwrap_or_default()));
     }
     out
 }
 
 /// The gate's judgement, whole.
-fn judgement_text(judged: &Judgement, cells: Option<usize>) -> String {
+fn judgement_text(judged: &Judgement, over: &str) -> String {
     let bold = Style::new().bold();
     let kind = match judged.kind {
         JudgementKind::Better if judged.keep => "kept as better",
@@ -244,16 +272,20 @@ fn judgement_text(judged: &Judgement, cells: Option<usize>) -> String {
     };
     let mut out = format!("\n{bold}gate{bold:#}         {kind}\n");
     let mut row = |name: &str, text: String| out.push_str(&format!("  {name:<10} {text}\n"));
-    let seeds = seeds_text(judged.seeds, cells);
-    row("gain", format!("{:+.5} ± {:.5} over {seeds}", judged.delta, judged.standard_error));
+    row("gain", format!("{:+.5} ± {:.5} over {over}", judged.delta, judged.standard_error));
     if let (Some(seeds), Some(eras)) = (judged.between_seeds, judged.between_eras) {
-        row("noise", format!("{seeds:.5} of seeds, {eras:.5} of eras"));
+        row("noise", format!("of seeds {}, of eras {}", noise(seeds, 5), noise(eras, 5)));
     }
     let freedom = judged
         .degrees_of_freedom
         .map_or_else(String::new, |freedom| format!(" by Student's t with {freedom:.1} degrees of freedom"));
     row("p-value", format!("{}{freedom}, one-sided, of this look alone", p_value(judged.p_value)));
     if let Some(level) = judged.level {
+        let bound = match judged.bound {
+            Some(bound) => format!("the p-value had to be below {} at this look", p_value(bound)),
+            None => "none: it ended between looks, where nothing is kept".into(),
+        };
+        row("bound", bound);
         row("level", format!("{} for the whole trial, shared among its looks", p_value(level)));
     }
     out
@@ -288,3 +320,6 @@ pub fn evaluation_text(found: &prepare::Evaluation) -> String {
     out.push_str(&format!("folds       {}\n", folds.join("  ")));
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gate::GateError;
+use super::gate::settings::Control;
 use crate::stats::interval::clopper_pearson;
 
 /// The confidence of every interval of an audit.
@@ -15,6 +16,9 @@ pub struct AuditReport {
     pub trial: u32,
     /// The level of a single trial.
     pub level: f64,
+    /// What is controlled over many trials; None in old ledgers.
+    #[serde(default)]
+    pub control: Option<Control>,
     /// What the gate promises, in a sentence.
     #[serde(default)]
     pub promise: String,
@@ -53,6 +57,22 @@ pub struct AuditRow {
     pub seeds: f64,
     /// How many were ahead of the incumbent by the mean of the protocol's seeds: what a plain rule would have kept.
     pub plain_keeps: u32,
+    /// How many were proven better, and not kept, for they broke a constraint.
+    #[serde(default)]
+    pub constrained: u32,
+}
+
+/// One proposal of an audit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Audited {
+    /// Whether the race would keep it.
+    pub proven: bool,
+    /// Whether it breaks a constraint: then it is not kept all the same.
+    pub constrained: bool,
+    /// Whether the plain rule would have kept it.
+    pub plain: bool,
+    /// Whole-seed equivalents of training.
+    pub seeds: f64,
 }
 
 /// A planted gain, as a person asks for it.
@@ -74,21 +94,34 @@ impl Planted {
     }
 }
 
+impl AuditReport {
+    /// The proposals that changed nothing, where there were some.
+    pub fn null(&self) -> Option<&AuditRow> {
+        self.rows.iter().find(|row| row.planted == 0.0)
+    }
+
+    /// The proposals with planted gains, by size.
+    pub fn planted(&self) -> impl Iterator<Item = &AuditRow> {
+        self.rows.iter().filter(|row| row.planted != 0.0)
+    }
+}
+
 impl AuditRow {
     /// Before the first proposal.
     pub fn new(planted: f64) -> Self {
-        Self { planted, proposals: 0, keeps: 0, interval: (0.0, 1.0), seeds: 0.0, plain_keeps: 0 }
+        Self { planted, proposals: 0, keeps: 0, interval: (0.0, 1.0), seeds: 0.0, plain_keeps: 0, constrained: 0 }
     }
 
-    /// One more proposal: whether the gate kept it, whether the plain rule would have, and what it cost.
+    /// One more proposal.
     ///
     /// # Errors
     /// None that counts can cause.
-    pub fn add(&mut self, kept: bool, plain: bool, seeds: f64) -> Result<(), GateError> {
-        self.seeds = (self.seeds * f64::from(self.proposals) + seeds) / f64::from(self.proposals + 1);
+    pub fn add(&mut self, found: Audited) -> Result<(), GateError> {
+        self.seeds = (self.seeds * f64::from(self.proposals) + found.seeds) / f64::from(self.proposals + 1);
         self.proposals += 1;
-        self.keeps += u32::from(kept);
-        self.plain_keeps += u32::from(plain);
+        self.keeps += u32::from(found.proven && !found.constrained);
+        self.constrained += u32::from(found.proven && found.constrained);
+        self.plain_keeps += u32::from(found.plain);
         let found = clopper_pearson(u64::from(self.keeps), u64::from(self.proposals), CONFIDENCE)?;
         self.interval = (found.low, found.high);
         Ok(())
@@ -113,13 +146,22 @@ mod tests {
     #[test]
     fn a_row_adds_up() {
         let mut row = AuditRow::new(0.002);
-        for (kept, plain, seeds) in [(false, true, 0.5), (true, true, 3.0), (false, false, 1.0)] {
-            row.add(kept, plain, seeds).expect("counts");
+        for (proven, plain, seeds) in [(false, true, 0.5), (true, true, 3.0), (false, false, 1.0)] {
+            row.add(Audited { proven, plain, seeds, constrained: false }).expect("counts");
         }
         assert_eq!((row.proposals, row.keeps, row.plain_keeps), (3, 1, 2));
         assert!((row.seeds - 1.5).abs() < 1e-12 && (row.rate() - 1.0 / 3.0).abs() < 1e-12);
         // Clopper and Pearson 1934: 1 of 3, 95 %: 0.0084 to 0.9057.
         assert!((row.interval.0 - 0.0084).abs() < 5e-5 && (row.interval.1 - 0.9057).abs() < 5e-5, "{row:?}");
+    }
+
+    #[test]
+    fn what_breaks_a_constraint_is_not_kept() {
+        let mut row = AuditRow::new(0.0);
+        for (proven, constrained) in [(true, true), (true, false), (false, true), (false, false)] {
+            row.add(Audited { proven, constrained, plain: false, seeds: 1.0 }).expect("counts");
+        }
+        assert_eq!((row.keeps, row.constrained), (1, 1));
     }
 
     /// The rule of three, at 97.5 %: 3.69/n.

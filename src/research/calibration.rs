@@ -8,6 +8,7 @@ use super::gate::error::{GateError, Side};
 use super::gate::settings::{Claim, GateSettings, MinEffect};
 use super::gate::{FEWEST_ERAS, KnownEras, contrast, mean};
 use super::trial::Scores;
+use crate::stats::bootstrap;
 use crate::stats::moderated::Prior;
 
 /// What `calibrate` found.
@@ -45,6 +46,49 @@ pub struct NoiseFloor {
     pub power: f64,
     /// The smallest gain that the protocol detects with this power, if eras add no noise to the difference.
     pub detectable: f64,
+    /// Standard error of the payout over eras alone: Newey and West's, made whole for overlapping targets, as the gate has
+    /// it (`stats::long_run`). None in old ledgers, as what follows.
+    #[serde(default)]
+    pub era_error: Option<f64>,
+    /// The same by a stationary bootstrap over the eras, which shares no formula with it (`stats::bootstrap`).
+    #[serde(default)]
+    pub bootstrap_error: Option<f64>,
+    /// Mean length of its blocks, in eras.
+    #[serde(default)]
+    pub bootstrap_block: Option<f64>,
+    /// Eras of the shortest series that the gate estimates noise of eras from: a fold's, or all where folds are too short.
+    #[serde(default)]
+    pub series_eras: Option<usize>,
+    /// When, RFC 3339, UTC; empty in old ledgers.
+    #[serde(default)]
+    pub ended: String,
+}
+
+/// Two estimates of one error that are further apart than this are worth a warning: the larger over the smaller.
+const FURTHEST_APART: f64 = 4.0 / 3.0;
+/// Series shorter than this have intervals that cover less than 93 % where their eras are weekly.
+const SHORT_SERIES: usize = 30;
+
+impl NoiseFloor {
+    /// What a person should know before the errors over eras are believed, in sentences.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if let (Some(own), Some(other)) = (self.era_error, self.bootstrap_error)
+            && own.max(other) > FURTHEST_APART * own.min(other)
+        {
+            found.push(format!(
+                "the two errors over eras, {own:.5} and {other:.5}, differ by more than a third: too few eras, or ones that \
+                 resemble each other for longer than their targets overlap. Trust neither to more than that"
+            ));
+        }
+        if let Some(eras) = self.series_eras.filter(|eras| *eras < SHORT_SERIES) {
+            found.push(format!(
+                "the noise of eras is estimated from series of {eras} retained eras; under {SHORT_SERIES}, intervals that say \
+                 95 % cover less than 93 % where eras are weekly. Longer folds mend that"
+            ));
+        }
+        found
+    }
 }
 
 /// What the floor is computed for.
@@ -101,6 +145,10 @@ pub fn noise_floor(scores: &Scores, terms: &Terms<'_>) -> Result<NoiseFloor, Gat
     let folds: Vec<f64> = cells.iter().map(|of_fold| mean(of_fold)).collect();
     let of_cells = mean(&cells.iter().map(|of_fold| variance(of_fold)).collect::<Vec<_>>());
     let era_error = terms.eras.of(&scores.eras)?.error_of_mean(&eras)?.standard_error;
+    let bootstrap_block = bootstrap::block_length(&eras).ok();
+    let bootstrap_error = bootstrap_block.and_then(|block| bootstrap::standard_error(&eras, block).ok());
+    let alone = terms.folds.iter().all(|fold| terms.eras.of(fold).is_ok());
+    let shortest = terms.folds.iter().map(Vec::len).min().filter(|_| alone);
     let comparison = (moderated * (1.0 / terms.most_seeds as f64 + 1.0 / terms.incumbent_seeds as f64)).sqrt();
     let floor = NoiseFloor {
         trial: 0,
@@ -119,6 +167,11 @@ pub fn noise_floor(scores: &Scores, terms: &Terms<'_>) -> Result<NoiseFloor, Gat
         level: terms.level,
         power: terms.power,
         detectable: comparison * (contrast::beyond(terms.level) + contrast::beyond(1.0 - terms.power)),
+        era_error: Some(era_error),
+        bootstrap_error,
+        bootstrap_block,
+        series_eras: Some(shortest.unwrap_or(eras.len())),
+        ended: String::new(),
     };
     let numbers = [
         floor.payout,

@@ -3,11 +3,14 @@
 //! Titles, hypotheses, categories and reasons come from researchers and from training. They are put on lines of ours
 //! (see [`super::foreign`]), and no line of the body can be taken for a trailer, a comment or a divider.
 
+mod result;
+
 use std::fmt;
 
 use super::foreign::{one_line, wrap};
 use super::remeasure::Remeasurement;
-use super::trial::{JudgementKind, Measurement, TrialRecord, Usage, Verdict};
+use super::trial::{JudgementKind, TrialRecord, Usage, Verdict};
+use super::words::over;
 
 /// Titles are cut to this many characters in subjects.
 pub const TITLE: usize = 60;
@@ -64,7 +67,8 @@ pub fn remeasurement(found: &Remeasurement, title: &str) -> CommitMessage {
         body: body.join("\n"),
         trailers: vec![
             ("Remeasured", found.trial.to_string()),
-            ("Stands", if found.demoted_to.is_some() { "no" } else { "yes" }.into()),
+            // A baseline has nobody to stand against.
+            ("Stands", found.predecessor.map_or("-", |_| if found.demoted_to.is_some() { "no" } else { "yes" }).into()),
             ("Incumbent", found.demoted_to.unwrap_or(found.trial).to_string()),
             ("Selected-Payout", number(Some(found.selected), six)),
             ("Fresh-Payout", number(Some(found.fresh), six)),
@@ -80,7 +84,10 @@ fn subject(record: &TrialRecord) -> String {
     let result = match (record.payout(), delta(record)) {
         (Some(payout), Some(delta)) => format!(" (payout {}, {}{simplify})", plain(payout), signed(delta)),
         (Some(payout), None) => format!(" (payout {})", plain(payout)),
-        (None, Some(delta)) => format!(" ({}, in its first seed)", signed(delta)),
+        (None, Some(delta)) => {
+            let over = over(record).unwrap_or_else(|| "its first seed".into());
+            format!(" ({} over {over})", signed(delta))
+        }
         (None, None) => String::new(),
     };
     format!("{} {}: {title}{result}", record.verdict, record.folder())
@@ -99,8 +106,9 @@ fn body(record: &TrialRecord, incumbent: Option<&TrialRecord>) -> String {
         }
         sections.push(lines);
     }
-    if let Some(measured) = &record.measurement {
-        sections.push(table(record, measured, incumbent.and_then(|record| record.measurement.as_ref())));
+    let result = result::table(record, incumbent);
+    if !result.is_empty() {
+        sections.push(result);
     }
     let mut why = vec![why_heading(record.verdict).to_owned()];
     let reason = or(one_line(&record.reason, HYPOTHESIS), "No reason was recorded.");
@@ -121,64 +129,6 @@ fn why_heading(verdict: Verdict) -> &'static str {
     }
 }
 
-/// The result beside the incumbent's, where there is one to compare with. Differences are given only between means over
-/// the same seeds: a candidate that fell after its first seed has no others.
-fn table(record: &TrialRecord, measured: &Measurement, incumbent: Option<&Measurement>) -> Vec<String> {
-    let mut lines = vec![match incumbent {
-        Some(_) => format!("{:<18}{:>10}{:>11}{:>12}", "Result", "candidate", "incumbent", "difference"),
-        None => format!("{:<18}{:>10}", "Result", "candidate"),
-    }];
-    let mut row = |name: &str, value: f64, other: Option<f64>, comparable: bool| {
-        let difference = |other: f64| if comparable { signed(value - other) } else { String::new() };
-        let beside = other.map_or_else(String::new, |other| format!("{:>11}{:>12}", plain(other), difference(other)));
-        lines.push(format!("  {name:<16}{:>10}{beside}", plain(value)).trim_end().to_owned());
-    };
-    let (own, theirs) = (&measured.evaluation, incumbent.map(|measured| &measured.evaluation));
-    let same_seeds =
-        theirs.is_some_and(|other| own.seeds.iter().map(|seed| seed.seed).eq(other.seeds.iter().map(|seed| seed.seed)));
-    row("payout", own.payout, theirs.map(|other| other.payout), same_seeds);
-    row("CORR", own.corr.mean, theirs.map(|other| other.corr.mean), same_seeds);
-    row("BMC", own.bmc.mean, theirs.map(|other| other.bmc.mean), same_seeds);
-    row("BMC Sharpe", own.bmc.sharpe, theirs.map(|other| other.bmc.sharpe), same_seeds);
-    row("with benchmark", own.corr_with_benchmark, theirs.map(|other| other.corr_with_benchmark), same_seeds);
-    for seed in &own.seeds {
-        let same = theirs.and_then(|other| other.seeds.iter().find(|other| other.seed == seed.seed));
-        row(&format!("seed {}", seed.seed), seed.payout, same.map(|other| other.payout), true);
-    }
-    for fold in &own.folds {
-        let same = theirs.and_then(|other| other.folds.iter().find(|other| other.fold == fold.fold));
-        row(&format!("fold {}", fold.fold), fold.payout, same.map(|other| other.payout), same_seeds);
-    }
-    if let Some(judgement) = &record.judgement {
-        lines.push(format!(
-            "  gain {} ± {}, one-sided p {}, {}",
-            signed(judgement.delta),
-            plain(judgement.standard_error),
-            p_value(judgement.p_value),
-            record
-                .cells_of_no_whole_seed()
-                .map_or_else(|| format!("seeds {}", judgement.seeds), |cells| format!("cells {cells}, no seed whole"))
-        ));
-        if let (Some(seeds), Some(eras), Some(level)) =
-            (judgement.between_seeds, judgement.between_eras, judgement.level)
-        {
-            lines.push(format!(
-                "  noise of seeds {}, of eras {}; level of this trial {}",
-                plain(seeds),
-                plain(eras),
-                p_value(level)
-            ));
-        }
-    }
-    lines.push(format!(
-        "  {} parameters, {:.1} s on {}",
-        measured.params,
-        measured.wall_seconds,
-        or(one_line(&measured.device, 60), "an unnamed device")
-    ));
-    lines
-}
-
 fn trailers(record: &TrialRecord) -> Vec<(&'static str, String)> {
     let word = |text: &str| or(one_line(text, 60), "-");
     let Usage { input_tokens, output_tokens, .. } = record.proposal.usage;
@@ -187,9 +137,8 @@ fn trailers(record: &TrialRecord) -> Vec<(&'static str, String)> {
         ("Verdict", record.verdict.to_string()),
         (
             "Payout",
-            number(record.measurement.as_ref().map(|measured| measured.evaluation.payout), |payout| {
-                format!("{:.6}", unsigned_zero(payout, 6))
-            }),
+            // That of a part of the folds is none to be compared.
+            number(record.payout(), |payout| format!("{:.6}", unsigned_zero(payout, 6))),
         ),
         ("Delta", number(delta(record), |delta| format!("{:+.6}", unsigned_zero(delta, 6)))),
         ("P-Value", number(record.judgement.as_ref().map(|judgement| judgement.p_value), p_value)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::audit::AuditReport;
 use super::calibration::NoiseFloor;
 use super::event::{Event, SeedPurpose};
+use super::gate::mean;
 use super::remeasure::Remeasurement;
 use super::round::Candidate;
 use super::trial::{Scores, TrialRecord, Usage, Verdict};
@@ -143,10 +144,7 @@ impl History {
     /// The baseline: the first spec that was kept without an incumbent to beat, under the protocol and on the data of
     /// the present incumbent; trial 0 unless its first training failed, or either has changed.
     pub fn baseline(&self) -> Option<&TrialRecord> {
-        let now = self.incumbent()?;
-        let comparable =
-            |record: &&TrialRecord| record.protocol_hash == now.protocol_hash && record.data_hash == now.data_hash;
-        self.trials.iter().map(Arc::as_ref).filter(comparable).find(|record| is_baseline(record))
+        self.comparable().find(|record| is_baseline(record))
     }
 
     /// The best spec so far: the last one that was kept and not demoted, or the baseline.
@@ -190,6 +188,14 @@ impl History {
         (!seeds.is_empty()).then(|| Scores { eras: eras.clone(), seeds })
     }
 
+    /// A trial's payout over every seed that it was measured under, and how many they are: less a matter of luck than the one
+    /// it was kept by. None where no seed is whole.
+    pub fn payout(&self, trial: u32) -> Option<(f64, usize)> {
+        let scores = self.scores(trial)?;
+        let means: Vec<f64> = scores.seeds.iter().map(|seed| mean(&seed.payout)).collect();
+        Some((mean(&means), means.len()))
+    }
+
     /// Further seeds that a trial was measured under, by purpose.
     pub fn further_seeds(&self, trial: u32, purpose: SeedPurpose) -> usize {
         let of = |further: &&Further| further.trial == trial && further.purpose == purpose;
@@ -205,6 +211,22 @@ impl History {
     /// The re-measurements, oldest first.
     pub fn remeasurements(&self) -> &[Remeasurement] {
         &self.remeasured
+    }
+
+    /// The last re-measurement of a trial.
+    pub fn remeasurement(&self, trial: u32) -> Option<&Remeasurement> {
+        self.remeasured.iter().rev().find(|found| found.trial == trial)
+    }
+
+    /// Whether a trial was kept, over an incumbent, and still stands: it has not failed a re-measurement.
+    pub fn stands(&self, record: &TrialRecord) -> bool {
+        record.verdict == Verdict::Keep && record.incumbent.is_some() && !self.is_demoted(record.trial)
+    }
+
+    /// The trials under the protocol and on the data of the present incumbent: those whose payouts can be compared.
+    pub fn comparable(&self) -> impl Iterator<Item = &TrialRecord> {
+        let now = self.incumbent();
+        self.records().filter(move |record| now.is_some_and(|now| same_ground(record, now)))
     }
 
     /// Whether a kept trial failed its re-measurement.
@@ -225,6 +247,16 @@ impl History {
     /// The audits of the gate, oldest first.
     pub fn audits(&self) -> &[AuditReport] {
         &self.audits
+    }
+
+    /// The last audit with proposals that changed nothing.
+    pub fn last_null_audit(&self) -> Option<&AuditReport> {
+        self.audits.iter().rev().find(|report| report.null().is_some())
+    }
+
+    /// The last audit with planted gains.
+    pub fn last_planted_audit(&self) -> Option<&AuditReport> {
+        self.audits.iter().rev().find(|report| report.planted().next().is_some())
     }
 
     /// The number that the next trial gets. A trial in flight has not used its number up until it ends.
@@ -366,6 +398,11 @@ impl History {
             self.since_keep += 1;
         }
     }
+}
+
+/// Whether two trials were measured under one protocol and on the same data.
+fn same_ground(one: &TrialRecord, other: &TrialRecord) -> bool {
+    one.protocol_hash == other.protocol_hash && one.data_hash == other.data_hash
 }
 
 fn is_baseline(record: &TrialRecord) -> bool {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::effect::{Effect, of_all};
 use super::history::History;
 use super::knob_path::{Aim, Pattern, number, wildcarded};
 use super::rules::{By, Range, Rule, Rules, Status, category_key};
@@ -29,8 +30,10 @@ pub fn learned_rules(history: &History, rules: &Rules) -> Vec<Rule> {
     }
     tries
         .into_iter()
-        .filter(|(_, tries)| tries.len() >= ENOUGH && tries.iter().all(|attempt| clearly_worse(attempt.record)))
-        .filter_map(|((category, path, aim), tries)| rule(&category, &path, &aim, &tries))
+        .filter(|(_, tries)| {
+            tries.len() >= ENOUGH && tries.iter().all(|attempt| clearly_worse(attempt.record, history))
+        })
+        .filter_map(|((category, path, aim), tries)| rule(&category, &path, &aim, &tries, history))
         .filter(|rule| {
             !rules.all().iter().any(|known| known.name == rule.name || (known.by == By::Human && concerns(known, rule)))
         })
@@ -77,15 +80,12 @@ fn switched_kind(record: &TrialRecord) -> Option<(String, String)> {
     (old_place == place).then(|| (wildcarded(place), kind.to_owned()))
 }
 
-fn clearly_worse(record: &TrialRecord) -> bool {
-    record.verdict == Verdict::Discard
-        && record
-            .judgement
-            .as_ref()
-            .is_some_and(|judgement| judgement.delta < 0.0 && judgement.p_value >= CLEARLY_WORSE)
+fn clearly_worse(record: &TrialRecord, history: &History) -> bool {
+    (record.verdict == Verdict::Discard || history.is_demoted(record.trial))
+        && Effect::of(record, history).is_some_and(|found| found.delta < 0.0 && found.p_value >= CLEARLY_WORSE)
 }
 
-fn rule(category: &str, path: &str, aim: &Aim, tries: &[Try<'_>]) -> Option<Rule> {
+fn rule(category: &str, path: &str, aim: &Aim, tries: &[Try<'_>], history: &History) -> Option<Rule> {
     let (values, range) = match aim {
         Aim::To(value) => (vec![value.clone()], None),
         Aim::Raised | Aim::Lowered => {
@@ -99,14 +99,13 @@ fn rule(category: &str, path: &str, aim: &Aim, tries: &[Try<'_>]) -> Option<Rule
         }
         Aim::Added | Aim::Removed | Aim::Replaced => return None,
     };
-    let deltas: Vec<f64> =
-        tries.iter().filter_map(|attempt| attempt.record.judgement.as_ref()).map(|judgement| judgement.delta).collect();
-    let mean = deltas.iter().sum::<f64>() / deltas.len() as f64;
+    let effects = tries.iter().filter_map(|attempt| Effect::of(attempt.record, history));
+    let mean = of_all(effects).map_or_else(String::new, |(_, found)| format!(", by {:+.4} in the mean", found.mean));
     Some(Rule {
         name: format!("learned: {path} {aim} ({category})"),
         status: Status::ConfidentlyBad,
         by: By::Loop,
-        reason: format!("clearly worse in each of {} trials, by {mean:+.4} in the mean", tries.len()),
+        reason: format!("clearly worse in each of {} trials{mean}", tries.len()),
         paths: vec![Pattern::parse(path).ok()?],
         values,
         range,

@@ -4,11 +4,13 @@
 
 use std::fmt::Write as _;
 
+use super::effect::Effect;
 use super::evidence::{CategoryEvidence, Evidence, KnobEvidence, Standing};
 use super::foreign::one_line;
 use super::history::History;
 use super::near_miss::near_misses;
 use super::trial::{TrialRecord, Verdict};
+use super::words;
 
 /// The synthesized sections, in their order.
 pub const SECTIONS: [&str; 5] =
@@ -34,7 +36,7 @@ pub fn render(history: &History, evidence: &Evidence) -> String {
     let mut lists = [
         works(history, evidence),
         standing(evidence, Standing::ConfidentlyBad, 14),
-        standing(evidence, Standing::Ambiguous, 14),
+        ambiguous(history, evidence),
         misses(history),
         questions(history, evidence),
     ];
@@ -141,13 +143,21 @@ fn summary(history: &History) -> String {
     let (Some(baseline), Some(incumbent)) = (history.baseline(), history.incumbent()) else {
         return "No baseline has been measured yet.\n".into();
     };
-    let payout =
-        |record: &TrialRecord| record.payout().map_or_else(|| "unknown".into(), |payout| format!("{payout:.4}"));
+    let payout = |record: &TrialRecord| {
+        history.payout(record.trial).map_or_else(
+            || "unknown".into(),
+            |(payout, seeds)| format!("{payout:.4} over {}", words::count(seeds, "seed")),
+        )
+    };
     let counts = history.verdict_counts();
     let count = |verdict| counts.get(&verdict).copied().unwrap_or_default();
-    let kept = count(Verdict::Keep).saturating_sub(1);
+    let kept = history.trials().iter().filter(|record| history.stands(record)).count();
+    let demoted = match demoted(history).count() {
+        0 => String::new(),
+        count => format!(", {count} kept and demoted since"),
+    };
     format!(
-        "After {} trained trials: {kept} kept, {} discarded, {} failed. Baseline: payout {}. Incumbent: trial {}, {}, payout {}.\n",
+        "After {} trained trials: {kept} kept{demoted}, {} discarded, {} failed. Baseline: payout {}. Incumbent: trial {}, {}, payout {}.\n",
         history.trained(),
         count(Verdict::Discard),
         count(Verdict::Crash) + count(Verdict::Timeout),
@@ -158,16 +168,45 @@ fn summary(history: &History) -> String {
     )
 }
 
+/// Keeps that did not stand when they were measured again, oldest first.
+pub fn demoted(history: &History) -> impl DoubleEndedIterator<Item = &TrialRecord> {
+    history.records().filter(|record| history.is_demoted(record.trial))
+}
+
+/// A keep that did not stand, in a line: what it was kept for, and what was left of it.
+pub fn demotion(record: &TrialRecord, history: &History) -> String {
+    let by = record.judgement.as_ref().map_or_else(String::new, |judged| format!(" at {:+.4}", judged.delta));
+    let found = Effect::of(record, history).filter(|found| found.fresh).map_or_else(String::new, |found| {
+        let seeds = history.remeasurement(record.trial).map_or(0, |again| again.seeds.len());
+        format!(": {} on {}", effect(&found), words::count(seeds, "fresh seed"))
+    });
+    format!("- Kept{by}, and demoted when measured again{found}: trial {}: {}", record.trial, title(record))
+}
+
+/// `+0.0030 ± 0.0006, p 0.004`
+fn effect(found: &Effect) -> String {
+    format!("{:+.4} ± {:.4}, {}", found.delta, found.standard_error, words::p_value(found.p_value))
+}
+
+fn ambiguous(history: &History, evidence: &Evidence) -> Vec<String> {
+    let mut entries: Vec<String> = demoted(history)
+        .rev()
+        .take(6)
+        .map(|record| format!("{} ({}){}", demotion(record, history), category(record), changes(record)))
+        .collect();
+    entries.extend(standing(evidence, Standing::Ambiguous, 14));
+    entries
+}
+
 fn works(history: &History, evidence: &Evidence) -> Vec<String> {
-    let kept: Vec<&TrialRecord> =
-        history.records().filter(|record| record.verdict == Verdict::Keep && record.incumbent.is_some()).collect();
+    let kept: Vec<&TrialRecord> = history.records().filter(|record| history.stands(record)).collect();
     let mut entries: Vec<String> = kept
         .iter()
         .rev()
         .take(12)
         .map(|record| {
-            let judged = record.judgement.as_ref().map_or_else(String::new, |judgement| {
-                format!(": {:+.4} ± {:.4}, p {:.3}", judgement.delta, judgement.standard_error, judgement.p_value)
+            let judged = Effect::of(record, history).map_or_else(String::new, |found| {
+                format!(": {}{}", effect(&found), if found.fresh { " on fresh seeds" } else { "" })
             });
             format!(
                 "- Kept, trial {}: {} ({}){judged}{}",
@@ -197,41 +236,52 @@ fn standing(evidence: &Evidence, standing: Standing, most: usize) -> Vec<String>
 
 fn category_line(found: &CategoryEvidence) -> String {
     let name = format!("Category {}", found.category);
-    line(
-        &name,
-        found.tries,
-        found.kept,
-        found.failed,
-        (found.mean_delta, found.best_delta, found.interval),
-        &found.trials,
-    )
+    let counts = Counts {
+        tries: found.tries,
+        kept: found.kept,
+        demoted: found.demoted,
+        failed: found.failed,
+        measured: found.measured,
+    };
+    line(&name, &counts, (found.mean_delta, found.best_delta, found.interval), &found.trials)
 }
 
 fn knob_line(found: &KnobEvidence) -> String {
     let name = format!("`{}` {}", one_line(&found.path, 80), one_line(&found.aim, 60));
-    line(
-        &name,
-        found.tries,
-        found.kept,
-        found.failed,
-        (found.mean_delta, found.best_delta, found.interval),
-        &found.trials,
-    )
+    let counts = Counts {
+        tries: found.tries,
+        kept: found.kept,
+        demoted: found.demoted,
+        failed: found.failed,
+        measured: found.measured,
+    };
+    line(&name, &counts, (found.mean_delta, found.best_delta, found.interval), &found.trials)
 }
 
 type Deltas = (Option<f64>, Option<f64>, Option<(f64, f64)>);
 
-fn line(name: &str, tries: u32, kept: u32, failed: u32, (mean, best, interval): Deltas, trials: &[u32]) -> String {
+struct Counts {
+    tries: u32,
+    kept: u32,
+    demoted: u32,
+    failed: u32,
+    measured: u32,
+}
+
+fn line(name: &str, counts: &Counts, (mean, best, interval): Deltas, trials: &[u32]) -> String {
+    let Counts { tries, kept, demoted, failed, measured } = *counts;
     let mut text = format!("- {name}: {kept} of {tries} kept");
+    if demoted > 0 {
+        let _ = write!(text, ", {demoted} kept and demoted since");
+    }
     if failed > 0 {
         let _ = write!(text, ", {failed} failed");
     }
-    if let (Some(mean), Some(best)) = (mean, best) {
-        let _ = write!(text, ", mean {mean:+.4}");
-        if let Some((low, high)) = interval {
-            let _ = write!(text, " ({low:+.4} to {high:+.4})");
+    if let (Some(mean), Some(best), Some((low, high))) = (mean, best, interval) {
+        let _ = write!(text, ", mean {mean:+.4} ({low:+.4} to {high:+.4})");
+        if measured > 1 {
+            let _ = write!(text, ", best likely {best:+.4}");
         }
-        let _ = write!(text, ", best {best:+.4}");
     }
     let _ = write!(text, "; trials {}.", numbers(trials));
     text
@@ -243,12 +293,14 @@ fn misses(history: &History) -> Vec<String> {
         .map(|miss| {
             let record = history.trial(miss.trial);
             format!(
-                "- Trial {}: {} ({:+.4}, p {:.3}, seeds {}){}",
+                "- Trial {}: {} ({:+.4} ± {:.4}, {}, {}{}){}",
                 miss.trial,
                 one_line(&miss.title, 100),
                 miss.delta,
-                miss.p_value,
-                miss.seeds,
+                miss.standard_error,
+                words::p_value(miss.p_value),
+                miss.over,
+                if miss.demoted { "; kept once, and demoted" } else { "" },
                 record.map_or_else(String::new, changes)
             )
         })

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod calibration;
 pub mod commit;
+pub mod effect;
 pub mod event;
 pub mod evidence;
 pub mod foreign;
@@ -21,6 +22,7 @@ pub mod rules;
 pub mod session_statistics;
 pub mod settings;
 pub mod trial;
+pub mod words;
 
 #[cfg(test)]
 pub(crate) mod sample;

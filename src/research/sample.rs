@@ -3,6 +3,7 @@
 use prepare::{EraScore, Evaluation, FoldScore, SeedScore, Summary};
 
 use super::event::Event;
+use super::remeasure::Remeasurement;
 use super::trial::{
     Judgement, JudgementKind, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, TrialRecord,
     Usage, Verdict,
@@ -71,6 +72,21 @@ pub(crate) fn judged(
     record
 }
 
+/// A discard that fell after the first of two folds of seed 42: of its payout there are the first four eras alone.
+pub(crate) fn fallen(number: u32, payout: f64, delta: f64) -> TrialRecord {
+    let mut record = judged(number, "loss", &[], (false, delta, 0.9));
+    let mut found = measurement(payout);
+    found.scores = Scores::default();
+    found.evaluation.seeds.truncate(1);
+    found.evaluation.folds.truncate(1);
+    found.evaluation.eras.truncate(4);
+    record.measurement = Some(found);
+    if let Some(own) = &mut record.judgement {
+        own.seeds = 0;
+    }
+    record
+}
+
 pub(crate) fn change(path: &str, from: Option<&str>, to: Option<&str>) -> KnobChange {
     KnobChange { path: path.into(), from: from.map(Into::into), to: to.map(Into::into) }
 }
@@ -83,6 +99,7 @@ pub(crate) fn judgement(keep: bool, delta: f64, p_value: f64) -> Judgement {
         standard_error: 0.0006,
         p_value,
         seeds: 3,
+        folds: Some(2),
         level: Some(0.0005),
         bound: None,
         between_seeds: Some(0.0005),
@@ -129,4 +146,23 @@ pub(crate) fn ended(record: TrialRecord) -> Event {
 
 pub(crate) fn entered(phase: &str) -> Event {
     Event::PhaseEntered { phase: phase.into(), why: "test".into() }
+}
+
+/// A re-measurement of a trial against baseline 0 on two fresh seeds, with a gain of its own; `back` is the incumbent again.
+pub(crate) fn remeasured(trial: u32, gain: f64, back: Option<u32>) -> Remeasurement {
+    Remeasurement {
+        trial,
+        after_trial: trial,
+        seeds: vec![2001, 2002],
+        selected: 0.014,
+        fresh: 0.010 + gain,
+        standard_error: 0.001,
+        predecessor: Some(0),
+        gain: Some(gain),
+        gain_error: Some(0.0008),
+        p_value: Some(if gain > 0.0 { 0.3 } else { 0.9 }),
+        demoted_to: back,
+        reason: "sample".into(),
+        ended: format!("2026-03-02T07:30:0{}Z", if back.is_some() { 1 } else { 0 }),
+    }
 }

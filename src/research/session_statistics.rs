@@ -2,26 +2,27 @@
 //! of it.
 //!
 //! All of it is about the trials under the protocol and on the data of the present incumbent. Gains are the gate's own:
-//! each trial against the incumbent of then, at the look that ended its race. A race that was given up early ends, on
-//! average, on an unlucky look, so that gains of discards are a little too small here.
+//! each trial against the incumbent of then, at the look that ended its race, or, of a keep, when it was last measured again.
+//! A race that was given up early ends, on average, on an unlucky look, so that gains of discards are a little too small here.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::audit::AuditReport;
 use super::calibration::NoiseFloor;
+use super::effect::{CONFIDENCE, Effect, of_all};
+use super::evidence::category_of;
 use super::gate::settings::{Control, GateSettings};
 use super::gate::{self, KnownEras, contrast, level, pool};
 use super::history::History;
 use super::remeasure::Remeasurement;
 use super::trial::{JudgementKind, TrialRecord, Verdict};
 use crate::stats::deflated::deflated;
-use crate::stats::interval::{student, student_quantile};
+use crate::stats::interval::student_quantile;
 use crate::stats::overfitting::{BLOCKS, probability_of_overfitting};
-use crate::stats::shrinkage::{normal_means, truncated};
+use crate::stats::shrinkage::truncated;
 
-/// The confidence of every interval here.
-const CONFIDENCE: f64 = 0.95;
 /// Fewer trials than these say nothing of overfitting.
 pub const FEWEST_TRIALS: usize = 8;
 
@@ -46,6 +47,10 @@ pub struct SessionStatistics {
     pub demotions: usize,
     /// The last calibration.
     pub noise_floor: Option<NoiseFloor>,
+    /// The last audit with proposals that changed nothing.
+    pub null_audit: Option<AuditReport>,
+    /// The last audit with planted gains.
+    pub planted_audit: Option<AuditReport>,
 }
 
 /// The error that the gate may make.
@@ -82,8 +87,11 @@ pub struct Overfitting {
     /// The share of splits of the eras in which the best trial of one half is no better than the median on the other;
     /// None for fewer than [`FEWEST_TRIALS`].
     pub probability: Option<f64>,
-    /// Trials that were trained under the protocol's seeds or more, the baseline among them.
+    /// Trials that were trained under the protocol's seeds or more, the baseline among them: the others fell before, and are
+    /// not in it.
     pub trials: usize,
+    /// Trials that were measured at all, over whole seeds or not.
+    pub measured: usize,
     /// Splits.
     pub splits: usize,
 }
@@ -95,13 +103,12 @@ pub struct CategoryEffect {
     pub category: String,
     /// Trials that were judged.
     pub trials: usize,
-    /// Of them, kept.
+    /// Of them, kept and not demoted since.
     pub keeps: usize,
-    /// Mean gain: trials weighted by their precision, with a spread of true gains among them (random effects, by Paule and
-    /// Mandel 1982).
+    /// Mean gain: trials weighted by their precision, with a spread of true gains among them
+    /// ([`crate::stats::random_effects`]).
     pub effect: f64,
-    /// Its 95 % interval, by Student's t with one degree of freedom less than there are trials (Knapp and Hartung 2003,
-    /// never narrower than without it); of a single trial by its own standard error.
+    /// Its 95 % interval.
     pub interval: (f64, f64),
     /// Standard deviation of the true gains around their mean; None for a single trial.
     pub spread: Option<f64>,
@@ -156,7 +163,7 @@ pub fn session_statistics(
     eras: &KnownEras,
     required: usize,
 ) -> SessionStatistics {
-    let comparable = comparable(history);
+    let comparable: Vec<&TrialRecord> = history.comparable().collect();
     SessionStatistics {
         error_control: settings.map(|settings| ErrorControl {
             control: settings.control,
@@ -165,20 +172,15 @@ pub fn session_statistics(
         }),
         best_of_null: best_of_null(&comparable),
         overfitting: overfitting(&comparable, required),
-        effects: effects(&comparable),
+        effects: effects(&comparable, history),
         keeps: comparable.iter().filter_map(|record| kept_gain(record, history)).collect(),
         fresh: fresh(history, eras),
         last_remeasurement: history.remeasurements().last().cloned(),
         demotions: comparable.iter().filter(|record| history.is_demoted(record.trial)).count(),
         noise_floor: history.noise_floor().cloned(),
+        null_audit: history.last_null_audit().cloned(),
+        planted_audit: history.last_planted_audit().cloned(),
     }
-}
-
-/// The trials under the protocol and on the data of the present incumbent.
-fn comparable(history: &History) -> Vec<&TrialRecord> {
-    let Some(now) = history.incumbent() else { return Vec::new() };
-    let same = |record: &&TrialRecord| record.protocol_hash == now.protocol_hash && record.data_hash == now.data_hash;
-    history.records().filter(same).collect()
 }
 
 fn best_of_null(trials: &[&TrialRecord]) -> Option<BestOfNull> {
@@ -205,53 +207,43 @@ fn overfitting(trials: &[&TrialRecord], required: usize) -> Overfitting {
     let measured = || trials.iter().filter_map(|record| record.measurement.as_ref().map(|measured| &measured.scores));
     let enough = || measured().filter(|scores| !scores.seeds.is_empty() && scores.seeds.len() >= required);
     // Those of a protocol are scored on the same eras; anything else cannot be compared.
-    let Some(eras) = enough().next().map(|scores| &scores.eras) else { return Overfitting::default() };
+    let all = Overfitting { measured: measured().count(), ..Overfitting::default() };
+    let Some(eras) = enough().next().map(|scores| &scores.eras) else { return all };
     let series: Vec<Vec<f64>> = enough().filter(|scores| scores.eras == *eras).map(contrast::era_means).collect();
     let trials = series.len();
     if trials < FEWEST_TRIALS {
-        return Overfitting { trials, ..Overfitting::default() };
+        return Overfitting { trials, ..all };
     }
     match probability_of_overfitting(&series, BLOCKS) {
-        Ok(found) => Overfitting { probability: Some(found.probability), trials, splits: found.splits },
-        Err(_) => Overfitting { trials, ..Overfitting::default() },
+        Ok(found) => Overfitting { probability: Some(found.probability), trials, splits: found.splits, ..all },
+        Err(_) => Overfitting { trials, ..all },
     }
 }
 
-fn effects(trials: &[&TrialRecord]) -> Vec<CategoryEffect> {
-    let mut by_category: BTreeMap<&str, Vec<&TrialRecord>> = BTreeMap::new();
-    let judged = |record: &&&TrialRecord| {
-        record.judgement.as_ref().is_some_and(|judged| judged.delta.is_finite() && judged.standard_error > 0.0)
-    };
-    for record in trials.iter().filter(judged) {
-        by_category.entry(&record.proposal.category).or_default().push(record);
+fn effects(trials: &[&TrialRecord], history: &History) -> Vec<CategoryEffect> {
+    let mut by_category: BTreeMap<String, Vec<(&TrialRecord, Effect)>> = BTreeMap::new();
+    for record in trials {
+        // A baseline changed nothing, and has no effect.
+        if let Some(effect) = Effect::of(record, history).filter(|_| record.incumbent.is_some()) {
+            by_category.entry(category_of(record)).or_default().push((record, effect));
+        }
     }
-    let mut found: Vec<CategoryEffect> =
-        by_category.into_iter().filter_map(|(category, records)| effect(category, &records)).collect();
+    let mut found: Vec<CategoryEffect> = by_category
+        .into_iter()
+        .filter_map(|(category, trials)| {
+            let (count, together) = of_all(trials.iter().map(|(_, effect)| *effect))?;
+            Some(CategoryEffect {
+                category,
+                trials: count,
+                keeps: trials.iter().filter(|(record, _)| history.stands(record)).count(),
+                effect: together.mean,
+                interval: (together.interval.low, together.interval.high),
+                spread: together.spread,
+            })
+        })
+        .collect();
     found.sort_by(|a, b| b.trials.cmp(&a.trials).then_with(|| a.category.cmp(&b.category)));
     found
-}
-
-fn effect(category: &str, records: &[&TrialRecord]) -> Option<CategoryEffect> {
-    let judgements = || records.iter().filter_map(|record| record.judgement.as_ref());
-    let deltas: Vec<f64> = judgements().map(|judged| judged.delta).collect();
-    let errors: Vec<f64> = judgements().map(|judged| judged.standard_error).collect();
-    let (effect, interval, spread) = if let ([delta], [error]) = (deltas.as_slice(), errors.as_slice()) {
-        let freedom = judgements().next().and_then(|judged| judged.degrees_of_freedom).unwrap_or(f64::INFINITY);
-        (*delta, student(*delta, *error, freedom, CONFIDENCE).ok()?, None)
-    } else {
-        let together = normal_means(&deltas, &errors).ok()?;
-        let freedom = deltas.len() as f64 - 1.0;
-        let interval = student(together.centre, together.centre_error, freedom, CONFIDENCE).ok()?;
-        (together.centre, interval, Some(together.spread))
-    };
-    Some(CategoryEffect {
-        category: category.to_owned(),
-        trials: records.len(),
-        keeps: records.iter().filter(|record| record.verdict == Verdict::Keep).count(),
-        effect,
-        interval: (interval.low, interval.high),
-        spread,
-    })
 }
 
 fn kept_gain(record: &TrialRecord, history: &History) -> Option<KeptGain> {
@@ -262,7 +254,7 @@ fn kept_gain(record: &TrialRecord, history: &History) -> Option<KeptGain> {
         let threshold = judged.standard_error * student_quantile(1.0 - 2.0 * level, freedom).ok()?;
         truncated(judged.delta, judged.standard_error, threshold, CONFIDENCE).ok()
     });
-    let again = history.remeasurements().iter().rev().find(|found| found.trial == record.trial);
+    let again = history.remeasurement(record.trial);
     Some(KeptGain {
         trial: record.trial,
         title: record.proposal.title.clone(),

@@ -203,6 +203,9 @@ pub struct Judgement {
     pub p_value: f64,
     /// How many whole seeds of the candidate were compared; 0 where it fell in its first.
     pub seeds: usize,
+    /// How many folds a whole seed has; None where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
     /// The level of the whole trial: its share of the night's error.
     #[serde(default)]
     pub level: Option<f64>,
@@ -284,11 +287,17 @@ impl TrialRecord {
         Some(measured.evaluation.payout)
     }
 
-    /// Cells that were trained of a trial that fell in its first seed; None where a seed is whole, or nothing was measured.
-    pub fn cells_of_no_whole_seed(&self) -> Option<usize> {
+    /// The folds that a trial which fell in its first seed was trained in; None where a seed is whole, or nothing was measured.
+    pub fn folds_of_no_whole_seed(&self) -> Option<usize> {
         let measured = self.measurement.as_ref().filter(|measured| measured.scores.seeds.is_empty())?;
         // Until the first seed is whole no other is begun, so that each fold has one cell.
         Some(measured.evaluation.folds.len())
+    }
+
+    /// The payout of the incumbent that the trial was compared with: over the same eras, and over every seed that the incumbent
+    /// had then. None where nothing was compared.
+    pub fn compared_with(&self) -> Option<f64> {
+        Some(self.measurement.as_ref()?.evaluation.payout - self.judgement.as_ref()?.delta)
     }
 
     /// The folder below `runs/`, and the trial's name in commits: six digits.

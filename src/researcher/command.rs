@@ -74,7 +74,7 @@ impl Agent {
     ///
     /// # Errors
     /// As for a proposal.
-    pub async fn check(&self) -> Result<String, ResearcherError> {
+    pub async fn check(&self) -> Result<(String, Usage), ResearcherError> {
         let mut usage = Usage::default();
         let conversation = [Said::User("Reply with the word OK.".into())];
         self.call(&conversation, &mut usage).await.map_err(|kind| kind.costing(usage))?;
@@ -83,7 +83,7 @@ impl Agent {
             (Some(_), None) => "; its model has no entry in `prices`, so that its cost is not counted",
             (None, None) => "; researcher.command.model names no model, so that its cost is not counted",
         };
-        Ok(format!("`{}` answered in {:.1} s{priced}", self.program(), usage.seconds))
+        Ok((format!("`{}` answered in {:.1} s{priced}", self.program(), usage.seconds), usage))
     }
 
     async fn call(&self, conversation: &[Said], usage: &mut Usage) -> Result<Completion, ErrorKind> {

@@ -289,24 +289,14 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether the same researcher may well succeed later without anybody doing anything. What does not pass waits for a
-    /// person: a key, a model, a program, a template, a setting.
-    pub fn is_passing(&self) -> bool {
+    /// Whether asking the model once more, with the error, may help at once.
+    pub fn is_the_models(&self) -> bool {
+        matches!(self, Self::Malformed { .. })
+    }
+
+    /// Whether only a person can mend it: asking again soon is of no use.
+    pub fn needs_a_person(&self) -> bool {
         match self {
-            Self::RateLimited { .. }
-            | Self::Server { .. }
-            | Self::Timeout { .. }
-            | Self::Network { .. }
-            | Self::Quota { .. }
-            | Self::Garbled { .. }
-            | Self::TooLarge { .. }
-            | Self::AgentFailed { .. }
-            | Self::AgentTimeout { .. }
-            | Self::AgentSilent { .. }
-            // What a model says depends on what it is told, and on chance.
-            | Self::Malformed { .. }
-            | Self::Truncated { .. }
-            | Self::Refused { .. } => true,
             Self::KeyMissing { .. }
             | Self::KeyMalformed { .. }
             | Self::KeyFile { .. }
@@ -314,29 +304,38 @@ impl ErrorKind {
             | Self::Client { .. }
             | Self::Auth { .. }
             | Self::ModelNotFound { .. }
-            | Self::Request { .. }
             | Self::AgentUnset
             | Self::AgentMissing { .. }
             | Self::Template { .. }
-            | Self::PromptTooLong { .. }
+            | Self::PromptTooLong { .. } => true,
+            Self::Quota { .. }
+            | Self::RateLimited { .. }
+            | Self::Server { .. }
+            | Self::Request { .. }
+            | Self::Garbled { .. }
+            | Self::Timeout { .. }
+            | Self::Network { .. }
+            | Self::TooLarge { .. }
+            | Self::AgentFailed { .. }
+            | Self::AgentTimeout { .. }
+            | Self::AgentSilent { .. }
+            // What a model says depends on what it is told, and on chance.
+            | Self::Refused { .. }
+            | Self::Truncated { .. }
+            | Self::Malformed { .. }
             | Self::Exhausted { .. } => false,
         }
     }
 
-    /// How long the server asked to be left alone: the wait that goes with a limit of rate, or until a quota's reset.
-    /// None where it did not say.
-    pub fn rest(&self) -> Option<Duration> {
+    /// How long the server asked to be left alone: the wait that goes with a limit of rate or with its trouble, or until
+    /// a quota's reset. None where it did not say.
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. }
             | Self::Quota { retry_after, .. }
             | Self::Server { retry_after, .. } => *retry_after,
             _ => None,
         }
-    }
-
-    /// Whether asking the model once more, with the error, may help at once.
-    pub fn is_the_models(&self) -> bool {
-        matches!(self, Self::Malformed { .. })
     }
 
     /// The error, of a call that cost nothing.

@@ -15,6 +15,7 @@ pub mod prompt;
 pub mod reply;
 pub mod secret;
 pub mod settings;
+pub mod team;
 
 pub use briefing::{Briefing, Rejection, Synthesis};
 pub use command::Agent;
@@ -22,9 +23,10 @@ pub use error::{ErrorKind, ResearcherError};
 pub use openai::OpenAi;
 pub use optimizer::Optimizer;
 pub use prompt::templates::Templates;
+pub use team::Team;
 
 use self::settings::{Kind, ResearcherSettings};
-use crate::research::trial::{Proposal, TrialRecord};
+use crate::research::trial::{Proposal, TrialRecord, Usage};
 
 /// One of the researchers.
 #[derive(Clone, Debug)]
@@ -106,9 +108,9 @@ impl Researcher {
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub async fn check(&self) -> Result<String, ResearcherError> {
+    pub async fn check(&self) -> Result<(String, Usage), ResearcherError> {
         match self {
-            Self::Optimizer(_) => Ok("the embedded optimizer needs neither key nor network".into()),
+            Self::Optimizer(_) => Ok(("the embedded optimizer needs neither key nor network".into(), Usage::default())),
             Self::OpenAi(openai) => openai.check().await,
             Self::Command(agent) => agent.check().await,
         }

@@ -108,7 +108,7 @@ impl OpenAi {
     ///
     /// # Errors
     /// As for [`OpenAi::propose`].
-    pub async fn check(&self) -> Result<String, ResearcherError> {
+    pub async fn check(&self) -> Result<(String, Usage), ResearcherError> {
         let mut probe = self.clone();
         probe.client = Client::with_config(self.config.clone()).with_http_service(self.transport.once());
         // Room enough for a model that thinks before it says OK.
@@ -120,7 +120,9 @@ impl OpenAi {
             Some(_) => format!("with the key in {}", Key::place(&self.settings)),
             None => "without a key".to_owned(),
         };
-        Ok(format!("{} at {} answered in {:.1} s, {key}", self.settings.model, self.endpoint.base(), usage.seconds))
+        let words =
+            format!("{} at {} answered in {:.1} s, {key}", self.settings.model, self.endpoint.base(), usage.seconds);
+        Ok((words, usage))
     }
 
     /// One call, made again in another dialect where the server does not take this one.

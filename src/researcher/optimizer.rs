@@ -68,6 +68,12 @@ impl Optimizer {
         })
     }
 
+    /// What it makes of the ledger.
+    pub fn view(&mut self, briefing: &Briefing<'_>) -> view::View {
+        let observations = self.profiles.observations(briefing.history, briefing.facts, briefing.min_effect);
+        view::View { trials: observations.len(), ..view::View::default() }
+    }
+
     /// The generator of one proposal: a function of the seed, the trial and how often it has been sent back.
     fn generator(&self, trial: u32, attempt: usize) -> ChaCha8Rng {
         let mut hasher = blake3::Hasher::new();

@@ -24,6 +24,7 @@ use super::error::ErrorKind;
 use crate::research::learnings;
 use crate::research::settings::Breadth;
 use crate::research::trial::TrialRecord;
+use crate::research::words;
 
 /// No section is longer than this, in characters, whatever the limit of the whole.
 const LONGEST: usize = 24_000;
@@ -46,10 +47,9 @@ pub fn system(templates: &Templates, protocol_summary: &str, spec_reference: &st
 /// # Errors
 /// [`ErrorKind::Template`], [`ErrorKind::PromptTooLong`].
 pub fn propose(templates: &Templates, briefing: &Briefing<'_>, count: usize, limit: u32) -> Result<String, ErrorKind> {
-    let unmeasured = || "It has not been measured.".to_owned();
     let fixed = BTreeMap::from([
         ("incumbent", fenced(&briefing.incumbent.to_yaml(), "yaml", LONGEST)),
-        ("incumbent_result", briefing.incumbent_record.map_or_else(unmeasured, incumbent::whole)),
+        ("incumbent_result", incumbent::whole(briefing)),
         ("phase", phase(briefing)),
         ("plateau", briefing.plateau.map(|hint| inline(hint, 600)).unwrap_or_default()),
         ("hints", hints(briefing.hints)),
@@ -65,6 +65,7 @@ pub fn propose(templates: &Templates, briefing: &Briefing<'_>, count: usize, lim
         Section { name: "view", text: data(&briefing.view.map(tables::view).unwrap_or_default()), floor: 1_200 },
         Section { name: "near_misses", text: data(&tables::near_misses(briefing.near_misses)), floor: 1_000 },
         Section { name: "pending", text: data(&tables::pending(briefing.pending)), floor: 1_600 },
+        Section { name: "demotions", text: data(&tables::demotions(briefing.history)), floor: 600 },
         Section { name: "learnings", text: block(briefing.learnings, "markdown"), floor: 3_000 },
         Section { name: "program", text: block(briefing.program, "markdown"), floor: 3_000 },
     ];
@@ -93,6 +94,7 @@ pub fn synthesize(
         Section { name: "knobs", text: data(&tables::knobs(briefing.evidence)), floor: 800 },
         Section { name: "near_misses", text: data(&tables::near_misses(briefing.near_misses)), floor: 1_000 },
         Section { name: "categories", text: data(&tables::categories(briefing.evidence)), floor: 800 },
+        Section { name: "demotions", text: data(&tables::demotions(briefing.history)), floor: 600 },
     ];
     fitted(templates, SYNTHESIZE, &fixed, &sections, limit)
 }
@@ -119,27 +121,33 @@ fn rules(briefing: &Briefing<'_>) -> String {
 /// A trial for the synthesis: what it was, what it changed, how it ended.
 fn trial(record: &TrialRecord) -> String {
     let proposal = &record.proposal;
-    let mut words = format!("Trial {}: {}\n", record.trial, inline(&proposal.title, 120));
+    let mut text = format!("Trial {}: {}\n", record.trial, inline(&proposal.title, 120));
     let _ = writeln!(
-        words,
+        text,
         "Category: {}. Proposed by {}.",
         inline(&proposal.category, 32),
         inline(&proposal.researcher, 32)
     );
-    let _ = writeln!(words, "Hypothesis: {}", inline(&proposal.hypothesis, 2_000));
-    let _ = writeln!(words, "Changes:{}", tables::changes(&record.changes, "\n- "));
-    let _ = writeln!(words, "Verdict: {}: {}", record.verdict, inline(&record.reason, 600));
+    let _ = writeln!(text, "Hypothesis: {}", inline(&proposal.hypothesis, 2_000));
+    let _ = writeln!(text, "Changes:{}", tables::changes(&record.changes, "\n- "));
+    let _ = writeln!(text, "Verdict: {}: {}", record.verdict, inline(&record.reason, 600));
     if let Some(judged) = &record.judgement {
         let _ = writeln!(
-            words,
-            "Difference to the incumbent: {:+.4} ± {:.4}, p {:.3}, over {} seeds",
-            judged.delta, judged.standard_error, judged.p_value, judged.seeds
+            text,
+            "Difference to the incumbent: {:+.4} ± {:.4}, {}, over {}",
+            judged.delta,
+            judged.standard_error,
+            words::p_value(judged.p_value),
+            words::over(record).unwrap_or_default()
         );
     }
-    if record.measurement.is_some() {
-        words.push_str(&incumbent::result(record));
+    if let Some(theirs) = record.compared_with() {
+        let _ = writeln!(text, "The incumbent's payout over the same eras: {theirs:.4}");
     }
-    fenced(&words, "text", LONGEST)
+    if record.measurement.is_some() {
+        text.push_str(&incumbent::result(record));
+    }
+    fenced(&text, "text", LONGEST)
 }
 
 fn phase(briefing: &Briefing<'_>) -> String {

@@ -53,6 +53,8 @@ pub struct ResearcherSettings {
     pub ladder: Vec<Kind>,
     /// Seconds that an idle device waits for a researcher before the next on the ladder proposes.
     pub patience_seconds: u64,
+    /// Seconds that a researcher is left alone after a failure, doubled with each further one in a row, an hour at most.
+    pub rest_seconds: u64,
     /// Who proposes how much, for the kind `mix`.
     pub mix: MixSettings,
     /// The optimizer's own settings.
@@ -72,6 +74,7 @@ impl Default for ResearcherSettings {
             repairs: 3,
             ladder: vec![Kind::Optimizer],
             patience_seconds: 120,
+            rest_seconds: 30,
             mix: MixSettings::default(),
             command: CommandSettings::default(),
             prices: BTreeMap::new(),

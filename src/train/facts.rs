@@ -6,7 +6,7 @@ use super::split::inner_split;
 use crate::spec::{DataFacts, FoldFacts};
 
 /// What the data offers a spec, for checks before training, and for the layout of nets in it.
-pub(crate) fn facts(harness: &Harness) -> DataFacts {
+pub fn facts(harness: &Harness) -> DataFacts {
     let sets = harness.protocol().features.sets.iter();
     DataFacts {
         feature_sets: sets.map(|name| (name.clone(), harness.feature_set(name).unwrap_or_default().to_vec())).collect(),

@@ -33,7 +33,7 @@ mod trial;
 
 pub(crate) use backend::device_words;
 pub use backend::{Choice, DeviceError, DeviceSettings, Precision};
-pub(crate) use facts::facts;
+pub use facts::facts;
 pub use trial::{CellResult, Progress, Trainer};
 
 /// Why a training ended without a result.

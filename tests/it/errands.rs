@@ -55,6 +55,8 @@ fn the_noise_floor_is_measured_and_stays() {
     lab.edit("autoresearch.yaml", "min_effect: 0.0005 ", "min_effect: auto ");
     lab.commit("by the noise floor");
     let text = lab.run(&["calibrate", "--seeds", "1"]).exits(0).stdout;
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in
         ["noise floor of trial 000000: baseline", "over 10 seeds", "detectable", "auto asks of a keep from now on"]
     {
@@ -69,10 +71,11 @@ fn the_gate_is_audited_and_nothing_is_kept() {
     lab.run(&["prepare"]).exits(0);
     lab.run(&["calibrate", "--seeds", "1"]).exits(0);
     let (model, head) = (lab.read("model.yaml"), lab.git(&["rev-parse", "HEAD"]));
-    let audit = lab.run(&["audit", "--null", "4", "--planted", "1000", "--proposals", "2", "--json"]).exits(0).json();
+    let audit = lab.run(&["audit", "--null", "4", "--planted", "1", "--proposals", "2", "--json"]).exits(0).json();
     let wanted = [
         "between_seeds",
         "candidate_seeds",
+        "control",
         "ended",
         "given_up",
         "incumbent_seeds",
@@ -87,7 +90,7 @@ fn the_gate_is_audited_and_nothing_is_kept() {
     assert_eq!(rows.len(), 2);
     assert_eq!((&rows[0]["planted"], &rows[0]["proposals"]), (&json!(0.0), &json!(4)));
     assert!(number(&rows[0]["keeps"]) <= 1.0 && number(&rows[0]["interval"][1]) < 1.0, "{audit}");
-    // A thousand is beyond any noise: kept at the first look, with three seeds.
+    // As large a payout as there is is beyond any noise: kept at the first look, with three seeds.
     let sure = &rows[1];
     assert_eq!(
         (&sure["proposals"], &sure["keeps"], &sure["plain_keeps"]),
@@ -103,7 +106,17 @@ fn the_gate_is_audited_and_nothing_is_kept() {
     for words in ["false keeps", "of 2 (", "95 % interval", "promised", "plain rule", "seeds a proposal"] {
         assert!(text.contains(words), "{words} in: {text}");
     }
+    // The last of each stands in status and log.
+    for command in ["status", "log"] {
+        let text = lab.run(&[command]).exits(0).stdout;
+        for words in ["noise ", "audit ", "change nothing the gate kept", "power ", "+1.00000: 2 of 2"] {
+            assert!(text.contains(words), "{words} in {command}: {text}");
+        }
+    }
     lab.run(&["audit"]).exits(2).says(&["--null"]);
+    lab.run(&["audit", "--null", "-3"]).exits(2).says(&["-3 is not in 1..=100000"]);
+    lab.run(&["audit", "--planted", "1e9"]).exits(2).says(&["at most 1"]);
+    lab.run(&["calibrate", "--seeds", "-1"]).exits(2).says(&["-1 is not in 1..=1000"]);
     lab.run(&["audit", "--planted", "0.001,none"]).exits(2).says(&["`none` is no gain"]);
 }
 
@@ -143,7 +156,12 @@ fn the_incumbent_is_measured_again_on_fresh_seeds() {
         "{first}"
     );
     let again = lab.run(&["remeasure"]).exits(0).stdout;
-    for words in ["trial 000000 stands: baseline", "selected", "fresh", "no predecessor"] {
+    for words in [
+        "trial 000000 has no predecessor that it could be compared with: baseline",
+        "selected",
+        "fresh",
+        "no predecessor",
+    ] {
         assert!(again.contains(words), "{words} in: {again}");
     }
     let found = lab.events("remeasured");

@@ -150,6 +150,7 @@ fn no_number_of_the_holdout_is_anywhere_but_in_its_own_file() {
 #[test]
 fn queries_are_counted_and_the_budget_holds() {
     let lab = TestLab::new();
+    lab.run(&["holdout"]).exits(4).says(&["no packed data", "autoresearch run", "run `autoresearch prepare`"]);
     lab.run(&["prepare"]).exits(0);
     lab.run(&["holdout"]).exits(3).says(&["nothing has been kept yet", "autoresearch run"]);
     lab.edit("autoresearch.yaml", "budget: 10 ", "budget: 1 ");

@@ -133,6 +133,24 @@ fn killed_at_any_step_the_lab_is_whole_after_the_next_start() {
 }
 
 #[test]
+fn the_sessions_time_ends_a_trial_in_training() {
+    let lab = TestLab::with(PROTOCOL, ENDLESS);
+    // The first session has the data prepared and the device measured, and is over before it trains.
+    lab.edit("autoresearch.yaml", "session_hours: null ", "session_hours: 0.00001 ");
+    lab.commit("no time");
+    lab.run(&["run"]).exits(0);
+    assert!(lab.events("trial_started").is_empty());
+    lab.edit("autoresearch.yaml", "session_hours: 0.00001 ", "session_hours: 0.005 ");
+    lab.commit("eighteen seconds");
+    let outcome = lab.run(&["run"]).exits(0);
+    let reason = "session over: the session's time is over; what was in training was given up";
+    assert!(outcome.stdout.contains(reason), "{}", outcome.stdout);
+    assert!(lab.events("trial_started").len() == 1 && lab.events("trial_ended").is_empty());
+    lab.is_deserted();
+    lab.is_clean();
+}
+
+#[test]
 fn a_term_signal_ends_the_session_in_order() {
     let lab = TestLab::with(PROTOCOL, ENDLESS);
     let session = lab.start(&["run"]);

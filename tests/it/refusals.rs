@@ -37,6 +37,7 @@ fn a_wrong_configuration_is_located() {
         ("plateau: 15", "plateau: 0", ["plateau", "0"]),
         ("kind: optimizer ", "kind: optimiser ", ["optimiser", "optimizer"]),
         ("alpha: 0.05 ", "alpha: 1.5 ", ["alpha", "1.5"]),
+        ("alpha: 0.05 ", "alpha: five ", ["gate.alpha: found `five`", "a number, above 0 and at most 0.5"]),
         ("device: auto ", "device: [auto ", ["autoresearch.yaml", ""]),
         ("version: 1", "version: 2", ["version", "2"]),
     ] {
@@ -45,6 +46,9 @@ fn a_wrong_configuration_is_located() {
         let line = good[..good.find(from).expect("there")].matches('\n').count() + 1;
         lab.git(&["commit", "-q", "-am", "wrong"]);
         let outcome = refused(&lab, &["run", "--trials", "1"], 3, &words);
+        // Status says what it can, this first.
+        let status = refused(&lab, &["status"], 3, &words);
+        assert!(status.stdout.starts_with("warnings\n") && status.stdout.contains("\nstate "), "{}", status.stdout);
         // An unclosed list is found where it should have ended.
         if !to.contains('[') {
             let place = format!("autoresearch.yaml:{line}:");

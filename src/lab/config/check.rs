@@ -82,6 +82,7 @@ fn researcher(config: &Config, check: &mut Check) {
     check.range("researcher.openai.timeout_seconds", openai.timeout_seconds, 1, 3_600);
     check.range("researcher.openai.retries", u64::from(openai.retries), 0, 20);
     command(&settings.command, check);
+    check.range("researcher.rest_seconds", settings.rest_seconds, 1, 3_600);
     check.range("researcher.patience_seconds", settings.patience_seconds, 1, 86_400);
     for (model, price) in &settings.prices {
         check.between(&format!("researcher.prices.{model}.input"), price.input, 0.0, 1e6);
@@ -214,6 +215,6 @@ fn is_endpoint(text: &str) -> bool {
 }
 
 /// A person's text for a message: one line, not too long.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(60).map(|each| if each.is_control() { '�' } else { each }).collect()
 }

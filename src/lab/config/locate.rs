@@ -7,9 +7,20 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 use serde_yaml::options::NonFiniteFloatPolicy;
 
+use super::allowed::allowed;
+
 /// The places of all values of a text, by path (`gate.alpha`, `phases[2].name`).
 #[derive(Default)]
-pub(super) struct Places(Vec<(String, usize, usize)>);
+pub(super) struct Places(Vec<Place>);
+
+/// A value of a text.
+struct Place {
+    path: String,
+    line: usize,
+    column: usize,
+    /// What it is, in words: `five`, a list.
+    found: String,
+}
 
 impl Places {
     /// Reads the places; a text that is no YAML has none.
@@ -27,8 +38,8 @@ impl Places {
     pub(super) fn find(&self, path: &str) -> (usize, usize) {
         let mut wanted = path;
         loop {
-            if let Some((_, line, column)) = self.0.iter().find(|(found, _, _)| found == wanted) {
-                return (*line, *column);
+            if let Some(place) = self.0.iter().find(|place| place.path == wanted) {
+                return (place.line, place.column);
             }
             match wanted.rfind(['.', '[']) {
                 Some(end) => wanted = &wanted[..end],
@@ -37,20 +48,22 @@ impl Places {
         }
     }
 
-    /// The innermost path whose value begins at or before the place, on the same line.
-    fn at(&self, line: usize, column: usize) -> Option<&str> {
-        self.0
-            .iter()
-            .filter(|(path, at, from)| *at == line && *from <= column && !path.is_empty())
-            .max_by_key(|(_, _, from)| *from)
-            .map(|(path, _, _)| path.as_str())
+    /// The innermost value that begins at or before the place, on the same line.
+    fn at(&self, line: usize, column: usize) -> Option<&Place> {
+        let here = |place: &&Place| place.line == line && place.column <= column && !place.path.is_empty();
+        self.0.iter().filter(here).max_by_key(|place| place.column)
     }
 
     fn collect(&mut self, path: &str, node: Spanned<Tree>) {
         let (line, column) = (whole(node.referenced.line()), whole(node.referenced.column()));
-        self.0.push((path.to_owned(), line, column));
+        let found = match &node.value {
+            Tree::Scalar(words) => words.clone(),
+            Tree::List(_) => "a list".into(),
+            Tree::Map(_) => "a mapping".into(),
+        };
+        self.0.push(Place { path: path.to_owned(), line, column, found });
         match node.value {
-            Tree::Scalar => {}
+            Tree::Scalar(_) => {}
             Tree::List(items) => {
                 for (index, item) in items.into_iter().enumerate() {
                     self.collect(&format!("{path}[{index}]"), item);
@@ -77,7 +90,7 @@ pub(super) fn explain(error: &serde_yaml::Error, places: &Places) -> (usize, usi
         serde_yaml::Error::SerdeUnknownVariant { variant, expected, .. } => {
             let words = format!("`{variant}` is not one of {}.{}", expected.join(", "), nearest(variant, expected));
             match places.at(line, column) {
-                Some(path) => format!("{path}: {words}"),
+                Some(place) => format!("{}: {words}", place.path),
                 None => words,
             }
         }
@@ -85,13 +98,36 @@ pub(super) fn explain(error: &serde_yaml::Error, places: &Places) -> (usize, usi
         other => {
             let text = other.to_string();
             let words = text.lines().next().unwrap_or_default();
+            // The place stands in front already.
+            let words = words.split(" at line ").next().unwrap_or_default();
             match places.at(line, column) {
-                Some(path) => format!("{path}: {words}"),
+                Some(place) if WRONG_TYPE.iter().any(|kind| words.starts_with(kind)) => {
+                    format!("{}: {}", place.path, wrong_type(place).unwrap_or_else(|| words.to_owned()))
+                }
+                Some(place) => format!("{}: {words}", place.path),
                 None => words.to_owned(),
             }
         }
     };
     (line, column, message)
+}
+
+/// How the reader begins to say that a value is of the wrong type.
+const WRONG_TYPE: [&str; 3] = ["invalid ", "expected ", "externally tagged"];
+
+/// What was found and what is allowed.
+fn wrong_type(place: &Place) -> Option<String> {
+    // What stands there by mistake may be a key, so it is not repeated.
+    let found = if place.path.starts_with("researcher.openai") { "another value" } else { &place.found };
+    let allowed = allowed(&place.path)?;
+    // A mapping in the place of a mapping: it is something inside that is wrong.
+    let same = place.found == "a mapping" && allowed.starts_with("settings");
+    (!same).then(|| format!("found {found}; must be {allowed}"))
+}
+
+/// A value's own words, of one line and not too long.
+fn quoted(text: &str) -> String {
+    format!("`{}`", super::check::shown(text))
 }
 
 fn nearest(found: &str, allowed: &[&str]) -> String {
@@ -107,9 +143,9 @@ fn whole(number: u64) -> usize {
     usize::try_from(number).unwrap_or(0)
 }
 
-/// The shape of a YAML document; what its scalars are does not matter here.
+/// The shape of a YAML document; its scalars are words for people.
 enum Tree {
-    Scalar,
+    Scalar(String),
     List(Vec<Spanned<Tree>>),
     Map(Vec<(String, Spanned<Tree>)>),
 }
@@ -130,31 +166,31 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
+        Ok(Tree::Scalar("nothing".into()))
     }
 
     fn visit_none<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
+        Ok(Tree::Scalar("nothing".into()))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
+    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Scalar(quoted(&value.to_string())))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
+    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(quoted(&value.to_string())))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
+    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(quoted(&value.to_string())))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
+    fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(quoted(&value.to_string())))
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
+    fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
+        Ok(Tree::Scalar(quoted(value)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {

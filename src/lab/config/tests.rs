@@ -64,7 +64,11 @@ fn mistakes_are_located_and_say_what_is_allowed() {
         ("version: 1\ngate: { alpha: .nan }\n", "autoresearch.yaml:2:16", &["gate.alpha"]),
         ("version: 1\ngate: { min_effect: .inf }\n", "autoresearch.yaml:2:21", &["gate.min_effect"]),
         ("version: 1\ngate: { min_effect: most }\n", "autoresearch.yaml:2", &["gate.min_effect", "`most`", "auto"]),
-        ("version: 1\ngate: { min_effect: [1] }\n", "autoresearch.yaml:2", &["a payout, or `auto`"]),
+        (
+            "version: 1\ngate: { min_effect: [1] }\n",
+            "autoresearch.yaml:2",
+            &["gate.min_effect: found a list", "a payout such as 0.0005, or `auto`"],
+        ),
         ("version: 1\ngate: { min_effect: -0.1 }\n", "autoresearch.yaml:2:21", &["gate.min_effect", "-0.1"]),
         ("version: 1\ngate: { claim: all_eras }\n", "autoresearch.yaml:2", &["all_eras", "new_eras", "these_eras"]),
         ("version: 1\ngate: { control: fdr }\n", "autoresearch.yaml:2", &["fdr", "familywise", "discovery_rate"]),
@@ -155,6 +159,56 @@ fn mistakes_are_located_and_say_what_is_allowed() {
         }
         assert!(!words.contains('\n'), "one line: {words}");
     }
+}
+
+/// Values of the wrong type: path, what was found, what is allowed, in the words of the ranges.
+#[test]
+fn a_value_of_the_wrong_type_is_told_what_may_stand_there() {
+    let table: &[(&str, &str)] = &[
+        ("gate: { alpha: five }", "2:16: gate.alpha: found `five`; must be a number, above 0 and at most 0.5"),
+        ("gate: { alpha: [1] }", "2:16: gate.alpha: found a list; must be a number, above 0 and at most 0.5"),
+        ("gate: { alpha: null }", "2:16: gate.alpha: found nothing; must be a number, above 0 and at most 0.5"),
+        ("gate: { alpha: true }", "2:16: gate.alpha: found `true`; must be a number, above 0 and at most 0.5"),
+        ("gate: { trials: 1.5 }", "2:17: gate.trials: found `1.5`; must be a whole number, 1 to 1000000"),
+        ("gate: { trials: -1 }", "2:17: gate.trials: found `-1`; must be a whole number, 1 to 1000000"),
+        (
+            "gate: { trials: 99999999999 }",
+            "2:17: gate.trials: found `99999999999`; must be a whole number, 1 to 1000000",
+        ),
+        ("gate: { most_seeds: few }", "2:21: gate.most_seeds: found `few`; must be a whole number, 3 to 1000, or null"),
+        ("gate: strict", "2:7: gate: found `strict`; must be settings, each as `name: value`"),
+        (
+            "gate: { simplify: true }",
+            "2:19: gate.simplify: found `true`; must be settings, each as `name: value`, or null",
+        ),
+        ("gate: { simplify: { margin: a } }", "2:29: gate.simplify.margin: found `a`; must be a number, 0 to 1"),
+        (
+            "gate: { constraints: { drawdown: big } }",
+            "2:34: gate.constraints.drawdown: found `big`; must be a number, 0 to 1000000, or null",
+        ),
+        ("gate: { claim: [a] }", "2:16: gate.claim: found a list; must be `new_eras` or `these_eras`"),
+        (
+            "gate: { min_effect: { a: 1 } }",
+            "gate.min_effect: found a mapping; must be a payout such as 0.0005, or `auto`",
+        ),
+        ("gate: { min_effect: null }", "gate.min_effect: found nothing; must be a payout such as 0.0005, or `auto`"),
+        ("holdout: { score_keeps: maybe }", "2:25: holdout.score_keeps: found `maybe`; must be true or false"),
+        ("phases: 3", "2:9: phases: found `3`; must be a list"),
+        ("phases:\n  - 3", "3:5: phases[0]: found `3`; must be settings, each as `name: value`"),
+        (
+            "phases:\n  - { name: a, brief: b, breadth: wide, trials: all }",
+            "phases[0].trials: found `all`; must be a whole number, 1 to 1000000, or null",
+        ),
+        ("tag: [a]", "2:6: tag: found a list; must be a text, or null"),
+        ("threads: all", "2:10: threads: found `all`; must be a whole number, 1 to 4096, or null"),
+        ("budget: { session_hours: 8h }", "found `8h`; must be a number, above 0 and at most 8784, or null"),
+    ];
+    for (text, words) in table {
+        let said = refused(&format!("version: 1\n{text}\n"));
+        assert!(said.ends_with(words), "{text:?}: {said}");
+    }
+    let words = refused("version: 1\nresearcher: { openai: { temperature: sk-verysecret123 } }\n");
+    assert!(words.ends_with("temperature: found another value; must be a number, 0 to 2, or null"), "{words}");
 }
 
 #[test]

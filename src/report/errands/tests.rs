@@ -1,6 +1,7 @@
 //! What is said of an errand, whole: a change of words is seen here.
 
 use super::*;
+use crate::research::audit::Audited;
 
 fn floor() -> NoiseFloor {
     NoiseFloor {
@@ -20,6 +21,11 @@ fn floor() -> NoiseFloor {
         level: 0.0005,
         power: 0.8,
         detectable: 0.0058,
+        era_error: Some(0.0031),
+        bootstrap_error: Some(0.0029),
+        bootstrap_block: Some(2.34),
+        series_eras: Some(30),
+        ended: "2026-03-02T07:30:00.5Z".into(),
     }
 }
 
@@ -32,6 +38,7 @@ fn a_noise_floor_says_what_it_can_detect_and_what_auto_would_ask() {
         "between cells  0.00960 of the payout of one fold under one seed",
         "between folds  0.00610 of the folds' mean payouts",
         "between eras   0.02530 of the eras' mean payouts",
+        "over eras      ± 0.00310 of the payout by the eras alone (Newey and West); 0.00290 by a stationary bootstrap in blocks of 2.3 eras on average",
         "detectable     without giving up early, and by the noise of seeds alone, a true gain of 0.00580 is kept with a chance of 80 %, at 24 seeds of a candidate against 48 of the incumbent",
         "               at the next trial's level 5.0e-4: PROMISE",
         "               by the noise of seeds alone; eras add theirs where two specs are unlike, and then it takes a larger gain",
@@ -51,13 +58,15 @@ fn report(rows: &[(f64, u32, u32, u32)]) -> AuditReport {
     let row = |(planted, proposals, keeps, plain): &(f64, u32, u32, u32)| {
         let mut row = AuditRow::new(*planted);
         for number in 0..*proposals {
-            row.add(number < *keeps, number < *plain, 1.25).expect("counts");
+            let found = Audited { proven: number < *keeps, plain: number < *plain, seeds: 1.25, constrained: false };
+            row.add(found).expect("counts");
         }
         row
     };
     AuditReport {
         trial: 7,
         level: 0.0005,
+        control: Some(Control::Familywise),
         promise: "PROMISE".into(),
         between_seeds: 0.0048,
         candidate_seeds: (3, 24),
@@ -91,12 +100,69 @@ fn an_audit_says_what_it_cannot_tell() {
 }
 
 #[test]
+fn what_is_promised_is_said_of_each_control() {
+    let text = |control, level| {
+        let report = AuditReport { control: Some(control), level, ..report(&[(0.0, 20, 2, 9)]) };
+        plain(&audit_text(&report))
+    };
+    let none = text(Control::None, 0.05);
+    assert!(none.contains("promised       nothing over a session: PROMISE\n"), "{none}");
+    assert!(text(Control::None, 0.01).contains("MORE THAN THE LEVEL ALLOWS: even the lower end"));
+    assert!(
+        text(Control::None, 0.4).contains("the level is kept: even the upper end of the interval is not above 40 %")
+    );
+    let rate = text(Control::DiscoveryRate, 0.02);
+    assert!(rate.contains("promised       PROMISE; of a single proposal that changes nothing"), "{rate}");
+    assert!(rate.contains("at most its level, 2.0 % at the next trial\n"), "{rate}");
+}
+
+#[test]
+fn doubts_about_errors_over_eras_are_said() {
+    let said = |floor: &NoiseFloor| plain(&noise_floor_text(floor, "GELU", &GateSettings::default()));
+    assert!(!said(&floor()).contains("WARNING"));
+    let apart = NoiseFloor { bootstrap_error: Some(0.0023), ..floor() };
+    assert!(
+        said(&apart)
+            .contains("WARNING        the two errors over eras, 0.00310 and 0.00230, differ by more than a third")
+    );
+    let short = NoiseFloor { series_eras: Some(29), ..floor() };
+    assert!(said(&short).contains("WARNING        the noise of eras is estimated from series of 29 retained eras"));
+    // As an older program wrote it.
+    let old = NoiseFloor {
+        era_error: None,
+        bootstrap_error: None,
+        bootstrap_block: None,
+        series_eras: None,
+        ended: String::new(),
+        ..floor()
+    };
+    assert!(!said(&old).contains("over eras") && !said(&old).contains("WARNING"));
+}
+
+#[test]
+fn the_last_errands_are_a_line_each() {
+    assert!(last_errands(None, None, None).is_empty());
+    let (null, planted) = (report(&[(0.0, 50, 0, 20)]), report(&[(0.0024, 10, 1, 7), (0.0144, 10, 10, 10)]));
+    let rows = last_errands(Some(&floor()), Some(&null), Some(&planted));
+    let lines: Vec<String> = rows.iter().map(|(name, text)| format!("{name} {text}")).collect();
+    assert_eq!(
+        lines,
+        [
+            "noise 0.00480 between seeds; by that alone, without giving up early, a gain of 0.00580 is found with 80 % power (24 seeds of trial 000007, 2026-03-02 07:30 UTC)",
+            "audit of proposals that change nothing the gate kept 0 of 50 (0 %), 95 % interval 0 % to 7.1 %, at level 0.05 % (against trial 000007, 2026-03-02 07:30 UTC)",
+            "power planted gains that the gate kept: +0.00240: 1 of 10, +0.01440: 10 of 10 (against trial 000007, 2026-03-02 07:30 UTC)",
+        ]
+    );
+    assert!(last_errands(None, Some(&planted), None).is_empty(), "it had no null");
+}
+
+#[test]
 fn planted_gains_make_a_power_curve() {
     let text = plain(&audit_text(&report(&[(0.0024, 10, 1, 7), (0.0144, 10, 10, 10)])));
     for line in [
-        "planted gain  in deviations   kept               power   95 % interval    seeds   plain rule",
-        "    +0.00240           0.50   1 of 10             10 %   0 % to 45 %       1.25   7 of 10",
-        "    +0.01440           3.00   10 of 10           100 %   69 % to 100 %     1.25   10 of 10",
+        "planted gain  in deviations   kept           power   95 % interval  seeds a proposal  plain rule",
+        "    +0.00240           0.50   1 of 10         10 %   0 % to 45 %                1.25  7 of 10",
+        "    +0.01440           3.00   10 of 10       100 %   69 % to 100 %              1.25  10 of 10",
     ] {
         assert!(text.lines().any(|own| own == line), "{line}\n{text}");
     }
@@ -132,9 +198,13 @@ fn a_remeasurement_says_whether_it_stands() {
         "",
     ];
     assert_eq!(plain(&remeasurement_text(&found, "GELU")), lines.join("\n"));
-    (found.demoted_to, found.gain) = (None, None);
-    let text = plain(&remeasurement_text(&found, "GELU"));
-    assert!(text.starts_with("trial 000007 stands: GELU\n") && text.ends_with("gain           because\n"), "{text}");
+    found.demoted_to = None;
+    assert!(plain(&remeasurement_text(&found, "GELU")).starts_with("trial 000007 stands: GELU\n"));
+    (found.predecessor, found.gain) = (None, None);
+    let text = plain(&remeasurement_text(&found, "baseline"));
+    let first = "trial 000007 has no predecessor that it could be compared with: baseline\n";
+    assert!(text.starts_with(first) && text.ends_with("gain           because\n"), "{text}");
+    assert!(!text.contains("stands") && text.contains("fresh          0.01510 ± 0.00300"), "{text}");
 }
 
 /// Without colours.

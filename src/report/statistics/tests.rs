@@ -39,7 +39,7 @@ fn found() -> SessionStatistics {
             deflated: 0.97,
             by_chance: 0.0006,
         }),
-        overfitting: Overfitting { probability: Some(0.125), trials: 9, splits: 12870 },
+        overfitting: Overfitting { probability: Some(0.125), trials: 9, measured: 46, splits: 12870 },
         effects: (0..6).map(|index| effect(["loss", "architecture"][index % 2], index)).collect(),
         keeps: vec![
             KeptGain {
@@ -69,12 +69,21 @@ fn each_number_has_its_words() {
         "gate: PROMISE; the next trial's level is 5.0e-4",
         "fresh: the incumbent's payout is 0.01750 ± 0.00300 on 12 seeds measured since it was kept, 0.01820 on the 6 it was kept by",
         "luck: the best of 42 trials is 4.2 standard errors ahead (000007); the best of as many without any effect: 2.2 on average, 4.2 with a chance of 6.0e-4",
-        "overfit: the best trial of one half of the eras is below the median on the other half in 12 % of 12870 splits (9 trials)",
+        "overfit: the best trial of one half of the eras is below the median on the other half in 12 % of 12870 splits, over the 9 of 46 measured trials with the protocol's seeds whole; the 37 that fell before are not in it, though the best was picked from among them too",
     ];
     assert_eq!(rows, wanted);
     assert_eq!(of_statistics(&SessionStatistics::default(), false), vec![]);
     let before = SessionStatistics { error_control: found().error_control, ..SessionStatistics::default() };
     assert_eq!(of_statistics(&before, false), vec![("gate", "PROMISE".to_owned())]);
+}
+
+#[test]
+fn too_few_trials_tell_nothing_of_overfitting() {
+    let few = Overfitting { probability: None, trials: 4, measured: 46, splits: 0 };
+    assert_eq!(
+        overfitting(&few),
+        "too few to tell: 4 of 46 measured trials have the protocol's seeds whole (most fall before), and it takes 8"
+    );
 }
 
 #[test]

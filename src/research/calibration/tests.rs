@@ -41,6 +41,30 @@ fn by_hand() {
     assert!(found.standard_error > 0.015 / 3.0_f64.sqrt(), "eras add to it");
 }
 
+/// Against the closed form of Politis and Romano's lemma, worked out by the module that has it, and Newey and West's.
+#[test]
+fn both_errors_over_eras_are_there() {
+    let found = floor(&scores(), &folds(), None).expect("known");
+    let eras: Vec<f64> = (0..8).map(|era| if era < 4 { 0.02 } else { 0.04 }).collect();
+    let block = bootstrap::block_length(&eras).expect("eight values");
+    // The autocovariances of 0.02 four times and 0.04 four times, about 0.03: (8 − 3j)/8·1e-4 up to lag 4, then (j − 8)/8·1e-4.
+    let covariance = |lag: usize| 1e-4 * if lag <= 4 { 8.0 - 3.0 * lag as f64 } else { lag as f64 - 8.0 } / 8.0;
+    let (stay, mut sum) = (1.0 - 1.0 / block, covariance(0));
+    for lag in 1..8 {
+        let share = lag as f64 / 8.0;
+        let weight = (1.0 - share) * stay.powi(lag as i32) + share * stay.powi(8 - lag as i32);
+        sum += 2.0 * weight * covariance(lag);
+    }
+    let wanted = (sum / 8.0).sqrt();
+    assert!((found.bootstrap_error.expect("eight eras") / wanted - 1.0).abs() < 1e-9, "{found:?} for {wanted}");
+    assert_eq!(found.bootstrap_block, Some(block));
+    let own = found.era_error.expect("known");
+    // What is left of the standard error is the seeds'.
+    assert!((found.standard_error.powi(2) - own * own - 0.015 * 0.015 / 3.0).abs() < 1e-12);
+    assert!(found.series_eras.is_some_and(|eras| eras == 4 || eras == 8));
+    assert!(found.warnings().iter().any(|words| words.contains("under 30")));
+}
+
 #[test]
 fn other_trials_moderate_the_noise_between_seeds() {
     // (4·1e-4 + 2·2.25e-4)/6

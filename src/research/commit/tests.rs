@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::research::sample::{baseline, change, judged, trial};
+use crate::research::sample::{baseline, change, fallen, judged, trial};
 use crate::research::trial::{JudgementKind, Verdict};
 
 const NAMES: [&str; 13] = [
@@ -78,8 +78,9 @@ fn a_kept_trial_reads_as_a_page_of_the_notebook() {
       seed 73             0.0113     0.0100     +0.0013
       fold 0              0.0113     0.0100     +0.0013
       fold 1              0.0113     0.0100     +0.0013
-      gain +0.0013 ± 0.0006, one-sided p 0.0012, seeds 3
-      noise of seeds 0.0005, of eras 0.0003; level of this trial 0.0005
+      gain +0.0013 ± 0.0006, one-sided p 0.0012, over 3 seeds
+      noise of seeds 0.0005, of eras 0.0003
+      ended between looks; level of the whole trial 0.0005
       12000 parameters, 12.0 s on cpu, 2 threads
 
     Why it was kept
@@ -168,7 +169,43 @@ fn a_baseline_and_a_crash_have_pages_too() {
     ");
 }
 
-/// One seed against three: their means are not compared, the seed that both have is.
+/// One of two folds: everything of the incumbent is over the same eras, by what the gate compared where it is known.
+#[test]
+fn a_candidate_that_fell_in_its_first_seed_is_compared_over_its_folds() {
+    let mut incumbent = baseline(0.010);
+    if let Some(measured) = &mut incumbent.measurement {
+        // The second half of the eras pays nothing.
+        for (at, era) in measured.evaluation.eras.iter_mut().enumerate() {
+            (era.payout, era.corr, era.bmc) = if at < 4 { (0.020, 0.008, 0.004) } else { (0.0, 0.0, 0.0) };
+        }
+        for seed in &mut measured.scores.seeds {
+            seed.payout = [0.020, 0.020, 0.020, 0.020, 0.0, 0.0, 0.0, 0.0].to_vec();
+        }
+    }
+    let mut early = fallen(44, 0.018, -0.0015);
+    if let Some(judged) = &mut early.judgement {
+        judged.between_eras = Some(0.0);
+    }
+    let found = message(&early, Some(&incumbent));
+    assert_eq!(found.subject, "discard 000044: change 44 (-0.0015 over 1 of 2 folds of seed 42)");
+    let row = |name: &str| found.body.lines().find(|line| line.trim_start().starts_with(name)).expect(name).to_owned();
+    assert!(
+        found.body.contains("Result over 1 of 2 folds of seed 42, the incumbent's over the same eras\n"),
+        "{}",
+        found.body
+    );
+    // The gate compared with all seeds of the incumbent, which have 0.0195 there.
+    assert_eq!(row("payout"), "  payout              0.0180     0.0195     -0.0015");
+    assert_eq!(row("CORR"), "  CORR                0.0060     0.0080");
+    assert_eq!(row("seed 42"), "  seed 42             0.0180     0.0200     -0.0020");
+    assert_eq!(row("with benchmark"), "  with benchmark      0.4000");
+    assert_eq!(row("gain"), "  gain -0.0015 ± 0.0006, one-sided p 0.9000, over 1 of 2 folds of seed 42");
+    assert_eq!(row("noise"), "  noise of seeds 0.0005, of eras too small to tell");
+    assert!(found.trailers.contains(&("Payout", "-".into())), "{:?}", found.trailers);
+}
+
+/// One seed against three: means of what both lack are not compared, the seed that both have is, and the payout is what the
+/// gate compared.
 #[test]
 fn a_candidate_that_fell_after_one_seed_is_compared_by_that_seed() {
     let mut record = judged(43, "loss", &[], (false, -0.0004, 0.7));
@@ -177,7 +214,8 @@ fn a_candidate_that_fell_after_one_seed_is_compared_by_that_seed() {
     }
     let body = message(&record, Some(&baseline(0.010))).body;
     let row = |name: &str| body.lines().find(|line| line.trim_start().starts_with(name)).expect(name).to_owned();
-    assert_eq!(row("payout"), "  payout              0.0096     0.0100");
+    assert_eq!(row("payout"), "  payout              0.0096     0.0100     -0.0004");
+    assert_eq!(row("CORR"), "  CORR                0.0032     0.0033");
     assert_eq!(row("seed 42"), "  seed 42             0.0096     0.0100     -0.0004");
     assert!(!body.contains("seed 17"), "{body}");
 }

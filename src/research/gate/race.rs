@@ -282,6 +282,8 @@ impl Race {
             p_value: contrast.p_value(0.0)?,
             seeds,
             cells: self.cells.count(),
+            folds: self.design.folds.len(),
+            first_seed: self.design.seeds.first().copied().unwrap_or_default(),
             level: self.design.level,
             bound: look.map(|look| super::contrast::tail(prospects.better.bounds[look])),
             chance: prospects.better.hope,

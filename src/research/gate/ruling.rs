@@ -2,6 +2,7 @@
 
 use super::contrast::Contrast;
 use crate::research::trial::{Judgement, JudgementKind};
+use crate::research::words::{count, folds_of};
 
 /// How a race ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub struct Ruling {
     pub seeds: usize,
     /// Its cells.
     pub cells: usize,
+    /// The folds of a whole seed.
+    pub folds: usize,
+    /// The candidate's first seed.
+    pub first_seed: u64,
     /// The level of the whole trial.
     pub level: f64,
     /// What the p-value had to be below at this look; None where the race ended between looks.
@@ -56,10 +61,9 @@ impl Ruling {
         let Contrast { delta, eras, .. } = self.contrast;
         let error = self.contrast.variance().sqrt();
         let seeds = match (self.seeds, self.cells) {
-            (0, 1) => "1 cell".to_owned(),
-            (0, cells) => format!("{cells} cells"),
-            (1, _) => "1 seed".into(),
-            (seeds, _) => format!("{seeds} seeds"),
+            // Until the first seed is whole no other is begun, so that each fold has one cell.
+            (0, cells) => folds_of(cells, Some(self.folds), &format!("seed {}", self.first_seed)),
+            (seeds, _) => count(seeds, "seed"),
         };
         let against = match (self.kind, self.bound) {
             (Kind::Better, Some(bound)) => format!(", p {} below {}", short(self.p_value), short(bound)),
@@ -81,6 +85,7 @@ impl Ruling {
             standard_error: error,
             p_value: self.p_value,
             seeds: self.seeds,
+            folds: Some(self.folds),
             level: Some(self.level),
             bound: self.bound,
             between_seeds: Some(

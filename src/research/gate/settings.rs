@@ -98,11 +98,19 @@ impl Serialize for MinEffect {
 impl<'de> Deserialize<'de> for MinEffect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
-        impl serde::de::Visitor<'_> for Either {
+        impl<'de> serde::de::Visitor<'de> for Either {
             type Value = MinEffect;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str("a payout, or `auto`")
+            }
+
+            fn visit_unit<E: serde::de::Error>(self) -> Result<MinEffect, E> {
+                Err(E::custom("found nothing; must be a payout such as 0.0005, or `auto`"))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<MinEffect, A::Error> {
+                Err(serde::de::Error::custom("found a list; must be a payout such as 0.0005, or `auto`"))
             }
 
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<MinEffect, E> {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::research::event::Event;
 use crate::research::evidence::evidence;
-use crate::research::sample::{baseline, change, ended, judged, trial};
+use crate::research::sample::{baseline, change, ended, fallen, judged, remeasured, trial};
 
 const NOTE: &str = "## Notes by people\n\nTry  wider nets.\n\n## What works\n\nMine:   believe me.  \n";
 
@@ -43,7 +43,7 @@ fn section<'a>(text: &'a str, heading: &str) -> &'a str {
 #[test]
 fn every_section_says_what_the_ledger_says() {
     let text = rendered(&past());
-    assert!(text.contains("After 8 trained trials: 1 kept, 6 discarded, 1 failed. Baseline: payout 0.0100. Incumbent: trial 2, change 2, payout 0.0130."), "{text}");
+    assert!(text.contains("After 8 trained trials: 1 kept, 6 discarded, 1 failed. Baseline: payout 0.0100 over 3 seeds. Incumbent: trial 2, change 2, payout 0.0130 over 3 seeds."), "{text}");
     assert!(
         section(&text, "## What works").contains(
             "- Kept, trial 2: change 2 (architecture): +0.0030 ± 0.0006, p 0.004; network[0].dense.width 64 → 256."
@@ -61,12 +61,12 @@ fn every_section_says_what_the_ledger_says() {
     );
     assert!(
         section(&text, "## Ambiguous")
-            .contains("- Category targets: 0 of 1 kept, mean -0.0001, best -0.0001; trials 6."),
+            .contains("- Category targets: 0 of 1 kept, mean -0.0001 (-0.0013 to +0.0011); trials 6."),
         "{text}"
     );
     assert!(
         section(&text, "## Near misses")
-            .contains("- Trial 8: change 8 (+0.0008, p 0.090, seeds 3); loss[0].pearson.weight 1.0 → 2.0."),
+            .contains("- Trial 8: change 8 (+0.0008 ± 0.0006, p 0.090, 3 seeds); loss[0].pearson.weight 1.0 → 2.0."),
         "{text}"
     );
     assert!(!section(&text, "## Near misses").contains("Trial 1:"), "its incumbent is gone: {text}");
@@ -76,6 +76,30 @@ fn every_section_says_what_the_ledger_says() {
         "{text}"
     );
     assert!(section(&text, "## Open questions").contains("last 6 trained trials"), "{text}");
+}
+
+#[test]
+fn a_demoted_keep_does_not_stand_under_what_works() {
+    let mut events = past();
+    events.push(Event::Remeasured { found: Box::new(remeasured(2, -0.0012, Some(0))) });
+    events.push(ended(fallen(9, 0.011, 0.0007)));
+    let text = rendered(&events);
+    assert!(text.contains(": 0 kept, 1 kept and demoted since, 7 discarded, 1 failed."), "{text}");
+    assert!(text.contains("Incumbent: trial 0, baseline, payout 0.0100 over 3 seeds."), "{text}");
+    assert!(!section(&text, "## What works").contains("trial 2"), "{text}");
+    let ambiguous = section(&text, "## Ambiguous");
+    assert!(
+        ambiguous.contains("- Kept at +0.0030, and demoted when measured again: -0.0012 ± 0.0008, p 0.900 on 2 fresh seeds: trial 2: change 2 (architecture); network[0].dense.width 64 → 256."),
+        "{text}"
+    );
+    assert!(
+        ambiguous.contains("- Category architecture: 0 of 3 kept, 1 kept and demoted since, 1 failed, mean "),
+        "{text}"
+    );
+    let misses = section(&text, "## Near misses");
+    assert!(misses.contains("- Trial 1: change 1 (+0.0010 ± 0.0006"), "its incumbent is back: {text}");
+    assert!(misses.contains("- Trial 9: change 9 (+0.0007 ± 0.0006, p 0.900, 1 of 2 folds of seed 42)."), "{text}");
+    assert!(!text.contains("p 0.000") && !text.contains("seeds 0"), "{text}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::research::gate::settings::Claim;
 use crate::research::gate::tests::support::{Market, OVERLAP};
 use crate::research::gate::{GateError, KnownEras};
 
-const MARKET: Market = Market { folds: 3, eras_a_fold: 12, seeds: 0.001, eras: 0.0005, rest: 0.002 };
+const MARKET: Market = Market { folds: 3, eras_a_fold: 12, seeds: 0.001, eras: 0.0005, rest: 0.002, unlike: 1.0 };
 
 /// The incumbent, better than its predecessor by `gain`, measured again on six seeds.
 fn measured_within(margin: f64, gain: f64, level: f64, predecessor: bool) -> Remeasurement {
@@ -16,7 +16,7 @@ fn measured_within(margin: f64, gain: f64, level: f64, predecessor: bool) -> Rem
     let (own, theirs) = (MARKET.spec(0.02 + gain, &mut rng), MARKET.spec(0.02, &mut rng));
     let seeds = 1_000_001..1_000_007;
     let (fresh, theirs) = (MARKET.scores(&own, seeds.clone(), &mut rng), MARKET.scores(&theirs, seeds, &mut rng));
-    let (folds, eras) = (MARKET.folds(), KnownEras::new(OVERLAP));
+    let (folds, eras) = (MARKET.fold_eras(), KnownEras::new(OVERLAP));
     let ground = Ground { folds: &folds, eras: &eras, prior: None, claim: Claim::NewEras };
     let evidence = Evidence {
         trial: 7,
@@ -68,7 +68,7 @@ fn the_chance_of_a_mistake_is_said() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let (own, theirs) = (MARKET.spec(0.02, &mut rng), MARKET.spec(0.02, &mut rng));
     let (fresh, theirs) = (MARKET.scores(&own, 0..6, &mut rng), MARKET.scores(&theirs, 0..6, &mut rng));
-    let (folds, eras) = (MARKET.folds(), KnownEras::new(OVERLAP));
+    let (folds, eras) = (MARKET.fold_eras(), KnownEras::new(OVERLAP));
     let ground = Ground { folds: &folds, eras: &eras, prior: None, claim: Claim::NewEras };
     let contrast = Contrast::of(&cells(&fresh, &ground).expect("whole"), &theirs, &ground).expect("comparable");
     let none = contrast.chance_below(0.0, 0.0, 0.25).expect("a number");
@@ -101,7 +101,7 @@ fn a_baseline_has_nobody_to_fall_back_to() {
 fn scores_are_cut_into_cells_and_back() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let scores = MARKET.scores(&MARKET.spec(0.0, &mut rng), 5..8, &mut rng);
-    let (folds, eras) = (MARKET.folds(), KnownEras::new(OVERLAP));
+    let (folds, eras) = (MARKET.fold_eras(), KnownEras::new(OVERLAP));
     let ground = Ground { folds: &folds, eras: &eras, prior: None, claim: Claim::NewEras };
     let found = cells(&scores, &ground).expect("whole");
     assert_eq!((found.count(), found.whole_seeds()), (9, vec![5, 6, 7]));

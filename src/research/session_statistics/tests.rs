@@ -37,7 +37,7 @@ fn nothing_is_said_of_nothing() {
     assert_eq!(session_statistics(&History::default(), None, &KnownEras::new(4), 3), SessionStatistics::default());
     let found = of(&[ended(baseline(0.01))]);
     assert_eq!((&found.best_of_null, &found.fresh), (&None, &None));
-    assert_eq!(found.overfitting, Overfitting { probability: None, trials: 1, splits: 0 });
+    assert_eq!(found.overfitting, Overfitting { probability: None, trials: 1, measured: 1, splits: 0 });
 }
 
 #[test]
@@ -184,8 +184,8 @@ fn overfitting_takes_trials_with_all_seeds() {
     let mut events = vec![ended(baseline(0.0))];
     events.extend((1..7).map(|number| measured(number, 3, &|era| f64::from(number) * 0.01 + era as f64 * 0.001)));
     events.push(measured(7, 2, &|_| 9.0));
-    assert_eq!(of(&events).overfitting, Overfitting { probability: None, trials: 7, splits: 0 });
+    assert_eq!(of(&events).overfitting, Overfitting { probability: None, trials: 7, measured: 8, splits: 0 });
     events.push(measured(8, 3, &|era| 1.0 + era as f64));
     // 8 eras are 8 blocks: 70 ways to take four.
-    assert_eq!(of(&events).overfitting, Overfitting { probability: Some(0.0), trials: 8, splits: 70 });
+    assert_eq!(of(&events).overfitting, Overfitting { probability: Some(0.0), trials: 8, measured: 9, splits: 70 });
 }

@@ -141,7 +141,7 @@ async fn a_failure_says_how_it_ended_and_what_it_said() {
     );
     script.settings.environment = vec!["MY_KEY".into()];
     let error = script.fails().await;
-    assert!(error.is_passing() && error.rest().is_none());
+    assert!(!error.needs_a_person() && error.retry_after().is_none());
     let ErrorKind::AgentFailed { how, said, .. } = &error else { panic!("{error}") };
     assert_eq!(how, "exit status: 3");
     assert!(said.ends_with("quota used up for [key]") && said.len() <= LONGEST_WORDS + 10, "{said}");
@@ -154,7 +154,7 @@ async fn a_failure_says_how_it_ended_and_what_it_said() {
 async fn nothing_printed_is_named() {
     let error = Script::new("cat > /dev/null\necho '  '\necho no credits >&2").fails().await;
     assert!(matches!(&error, ErrorKind::AgentSilent { said, .. } if said == "no credits"), "{error}");
-    assert!(error.is_passing());
+    assert!(!error.needs_a_person());
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn one_that_hangs_is_killed_with_its_grandchildren() {
     script.settings.timeout_seconds = 2;
     let error = script.fails().await;
     assert!(matches!(&error, ErrorKind::AgentTimeout { seconds: 2, said, .. } if said == "thinking"), "{error}");
-    assert!(error.is_passing());
+    assert!(!error.needs_a_person());
     for name in ["agent.child", "agent.grandchild"] {
         let pid = std::fs::read_to_string(script.path(name)).expect("it said its number");
         assert!(is_gone(pid.trim()), "{name} {pid} still runs");
@@ -228,11 +228,11 @@ async fn what_cannot_be_started_is_no_weather() {
     script.settings.run = vec!["a-program-that-nobody-has".into()];
     let error = script.agent().check().await.expect_err("it is not there");
     assert!(matches!(&error.kind, ErrorKind::AgentMissing { program, .. } if program == "a-program-that-nobody-has"));
-    assert!(!error.kind.is_passing() && error.usage.input_tokens == 0, "{error}");
+    assert!(error.kind.needs_a_person() && error.usage.input_tokens == 0, "{error}");
     let script = Script::new("echo OK");
     write(script.path("agent"), "\u{7f}neither program nor script").expect("written");
     let error = script.agent().check().await.expect_err("no program");
-    assert!(!error.kind.is_passing(), "{error}");
+    assert!(error.kind.needs_a_person(), "{error}");
     let settings = ResearcherSettings::default();
     let unset = Researcher::new(Kind::Command, &settings, Templates::embedded().expect("templates"));
     let unset = unset.expect_err("no program is named").to_string();
@@ -242,11 +242,11 @@ async fn what_cannot_be_started_is_no_weather() {
 #[tokio::test]
 async fn doctor_gets_one_honest_answer() {
     let mut script = Script::new("cat > /dev/null\necho OK");
-    let fine = script.agent().check().await.expect("it answers");
+    let (fine, _) = script.agent().check().await.expect("it answers");
     assert!(fine.contains("` answered in ") && fine.ends_with("so that its cost is not counted"), "{fine}");
     script.settings.model = Some("its-model".into());
-    let fine = script.agent().check().await.expect("it answers");
-    assert!(fine.ends_with(" s"), "{fine}");
+    let (fine, usage) = script.agent().check().await.expect("it answers");
+    assert!(fine.ends_with(" s") && usage.cost_usd > 0.0, "{fine}");
     script = Script::new("exit 41");
     let error = script.agent().check().await.expect_err("it fails").to_string();
     assert!(error.contains("exit status: 41"), "{error}");

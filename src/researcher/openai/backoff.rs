@@ -148,7 +148,9 @@ mod tests {
     #[test]
     fn the_ways_to_tell_of_a_reset() {
         let now: jiff::Timestamp = "2026-03-01T00:00:00Z".parse().expect("a time");
-        let table: &[(&[(&'static str, &str)], Option<f64>, &str)] = &[
+        /// Headers, seconds, why.
+        type Row = (&'static [(&'static str, &'static str)], Option<f64>, &'static str);
+        let table: &[Row] = &[
             (&[("x-ratelimit-reset-requests", "1s")], Some(1.0), "a span"),
             (&[("x-ratelimit-reset-tokens", "6m0s")], Some(360.0), "minutes"),
             (&[("x-ratelimit-reset-tokens", "1h2m3.5s")], Some(3723.5), "hours"),

@@ -180,7 +180,7 @@ async fn passing_trouble_is_outlasted_or_given_up() {
     assert_eq!(requests.len(), 4);
     let (outcome, requests) = play(vec![broken()]).await;
     let error = outcome.expect_err("it never recovers");
-    assert!(error.kind.is_passing(), "{error}");
+    assert!(!error.kind.needs_a_person(), "{error}");
     assert!(error.to_string().contains("failed 4 times, last with 503: overloaded"), "{error}");
     assert_eq!(requests.len(), 4, "three retries");
 }
@@ -334,7 +334,7 @@ async fn learnings_are_synthesized_and_peoples_notes_put_back() {
 async fn doctor_gets_one_honest_answer() {
     let server = Server::start(vec![Act::says("OK"), Act::fails(503, "down", "")]).await;
     let openai = researcher(&settings(&server.base_url));
-    let fine = openai.check().await.expect("it answers");
+    let (fine, _) = openai.check().await.expect("it answers");
     assert!(
         fine.starts_with("some-model at http://127.0.0.1:") && fine.ends_with("with the key in SOME_KEY"),
         "{fine}"
@@ -376,12 +376,12 @@ async fn how_long_a_server_wants_to_be_left_alone_is_passed_on() {
     for (act, hours, why) in table {
         let (outcome, requests) = play(vec![act]).await;
         let error = outcome.expect_err(why).kind;
-        let rest = error.rest().unwrap_or_else(|| panic!("{why}: {error}")).as_secs_f64() / 3600.0;
-        assert!((rest - hours).abs() < 0.01 && error.is_passing(), "{why}: {rest}");
+        let rest = error.retry_after().unwrap_or_else(|| panic!("{why}: {error}")).as_secs_f64() / 3600.0;
+        assert!((rest - hours).abs() < 0.01 && !error.needs_a_person(), "{why}: {rest}");
         assert_eq!(requests.len(), 1, "{why}: nobody waits that long in a call");
     }
     let (outcome, _) = play_with(vec![Act::fails(503, "down", "")], |settings| settings.retries = 0).await;
-    assert_eq!(kind(outcome).rest(), None);
+    assert_eq!(kind(outcome).retry_after(), None);
 }
 
 #[tokio::test]
@@ -394,11 +394,11 @@ async fn what_is_cut_off_is_asked_for_again_and_what_is_no_completion_is_not() {
     assert_eq!(requests.len(), 4);
     let (outcome, requests) = play(vec![cut]).await;
     let error = kind(outcome);
-    assert!(matches!(error, ErrorKind::Garbled { attempts: 4, .. }) && error.is_passing(), "{error}");
+    assert!(matches!(error, ErrorKind::Garbled { attempts: 4, .. }) && !error.needs_a_person(), "{error}");
     assert_eq!(requests.len(), 4);
     let page = Act::Send(200, Vec::new(), "<html>Down for maintenance</html>".into());
     let (outcome, requests) = play(vec![page]).await;
-    assert!(kind(outcome).is_passing(), "a page may be gone in an hour");
+    assert!(!kind(outcome).needs_a_person(), "a page may be gone in an hour");
     assert_eq!(requests.len(), 1);
 }
 
@@ -432,7 +432,7 @@ async fn an_empty_answer_is_asked_for_again() {
 async fn ten_megabytes_are_not_read() {
     let (outcome, requests) = play(vec![Act::says(&"x".repeat(10 << 20))]).await;
     let error = kind(outcome);
-    assert!(matches!(error, ErrorKind::TooLarge { .. }) && error.is_passing(), "{error}");
+    assert!(matches!(error, ErrorKind::TooLarge { .. }) && !error.needs_a_person(), "{error}");
     assert_eq!(requests.len(), 1);
 }
 
@@ -484,5 +484,5 @@ async fn a_key_from_a_file_is_sent_and_shown_nowhere() {
     assert!(!format!("{error} {error:?} {openai:?} {whole:?} {proposal:?}").contains("very-secret"));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("changed");
     let error = OpenAi::new(&whole, Templates::embedded().expect("templates")).expect_err("anybody can read it");
-    assert!(error.to_string().contains("chmod 600") && !error.kind.is_passing(), "{error}");
+    assert!(error.to_string().contains("chmod 600") && error.kind.needs_a_person(), "{error}");
 }

@@ -13,6 +13,7 @@ use rand::{Rng, RngExt};
 use super::matrix::{Cholesky, dot};
 use super::prior;
 use super::profile::{Shift, category};
+use crate::research::effect::Effect;
 
 /// Standard deviation of a dimension's function, in typical effects, for the dimensions that matter most.
 const AMPLITUDE: f64 = 0.6;
@@ -62,6 +63,8 @@ pub(super) struct Observation {
     pub(super) delta: f64,
     /// Its standard error.
     pub(super) standard_error: f64,
+    /// The effect that these two are of; None of a trial that died, whose numbers stand for its loss.
+    pub(super) effect: Option<Effect>,
 }
 
 /// The belief after some observations.
@@ -208,7 +211,7 @@ mod tests {
     }
 
     fn seen(trial: u32, dimension: &str, (from, to): (f64, f64), delta: f64) -> Observation {
-        Observation { trial, change: change(dimension, from, to), delta, standard_error: 0.0003 }
+        Observation { trial, change: change(dimension, from, to), delta, standard_error: 0.0003, effect: None }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::belief::{Change, Observation};
 use super::profile::{Profile, Shift};
+use crate::research::effect::{Effect, of_all};
 use crate::research::history::History;
 use crate::research::trial::{TrialRecord, Verdict};
 use crate::spec::{DataFacts, Spec};
@@ -44,14 +45,12 @@ impl Profiles {
         facts: &DataFacts,
         min_effect: f64,
     ) -> Option<Observation> {
-        let (delta, standard_error) = match (record.verdict, &record.judgement) {
-            (Verdict::Keep | Verdict::Discard, Some(judgement)) => (judgement.delta, judgement.standard_error),
+        let effect = Effect::of(record, history);
+        let (delta, standard_error) = match (record.verdict, effect) {
+            (Verdict::Keep | Verdict::Discard, Some(found)) => (found.delta, found.standard_error),
             (Verdict::Crash | Verdict::Timeout, _) => (DEATH * min_effect, -DEATH * min_effect),
             _ => return None,
         };
-        if !delta.is_finite() || !standard_error.is_finite() {
-            return None;
-        }
         let before = self.get(history.trial(record.incumbent?)?, facts)?.clone();
         let shifts = before.shifts(self.get(record, facts)?);
         (!shifts.is_empty()).then(|| Observation {
@@ -59,6 +58,7 @@ impl Profiles {
             change: Change::new(shifts),
             delta,
             standard_error,
+            effect,
         })
     }
 }
@@ -79,12 +79,15 @@ pub(super) fn evidence(change: &Change, observations: &[Observation]) -> Option<
         .map(|shift| (shift, like(shift)))
         .filter(|(_, seen)| !seen.is_empty())
         .max_by_key(|(shift, seen)| (tells(shift), seen.len()))?;
-    let helped = seen.iter().filter(|seen| seen.delta > 0.0).count();
-    let mean = seen.iter().map(|seen| seen.delta).sum::<f64>() / seen.len() as f64;
+    let ahead = seen.iter().filter(|seen| seen.delta > 0.0).count();
+    let together = of_all(seen.iter().filter_map(|seen| seen.effect)).map_or_else(
+        || "none was measured".into(),
+        |(_, found)| format!("mean {:+.4}, {:+.4} to {:+.4}", found.mean, found.interval.low, found.interval.high),
+    );
     let latest: Vec<String> = seen.iter().rev().take(5).rev().map(|seen| seen.trial.to_string()).collect();
     let trials = |count: usize| if count == 1 { "trial" } else { "trials" };
     Some(format!(
-        "{helped} of {} {} that {} helped (mean {mean:+.4}; {}{} {})",
+        "{ahead} of {} {} that {} came out ahead ({together}; {}{} {})",
         seen.len(),
         trials(seen.len()),
         super::words::evidence(&shift.dimension, shift.sign()),
@@ -98,6 +101,8 @@ pub(super) fn evidence(change: &Change, observations: &[Observation]) -> Option<
 mod tests {
     use super::super::testing::{Lab, facts};
     use super::*;
+    use crate::research::event::Event;
+    use crate::research::sample::remeasured;
 
     const BASE: &str = "network: [ { dense: { width: 32 } } ]\n";
 
@@ -125,6 +130,27 @@ mod tests {
     }
 
     #[test]
+    fn a_demoted_keep_taught_what_was_left_of_it() {
+        let mut lab = Lab::new(BASE);
+        lab.trial(&BASE.replace("32", "64"), Verdict::Keep, 0.004);
+        let again = Event::Remeasured { found: Box::new(remeasured(1, -0.0012, Some(0))) };
+        lab.history.apply(&again);
+        let seen = Profiles::default().observations(&lab.history, &facts(), 0.0005);
+        assert_eq!((seen[0].delta, seen[0].standard_error), (-0.0012, 0.0008));
+        let said = evidence(&seen[0].change.clone(), &seen).expect("there is some");
+        assert!(said.starts_with("0 of 1 trial that raised the width came out ahead (mean -0.0012"), "{said}");
+    }
+
+    #[test]
+    fn a_death_is_counted_and_its_loss_is_no_measurement() {
+        let mut lab = Lab::new(BASE);
+        lab.trial(&BASE.replace("32", "2048"), Verdict::Timeout, 0.0);
+        let seen = Profiles::default().observations(&lab.history, &facts(), 0.0005);
+        let said = evidence(&seen[0].change.clone(), &seen).expect("there is some");
+        assert_eq!(said, "0 of 1 trial that raised the width came out ahead (none was measured; trial 1)");
+    }
+
+    #[test]
     fn evidence_is_counted_and_cited() {
         let mut lab = Lab::new(BASE);
         for (width, delta) in [(64, 0.001), (128, 0.002), (256, -0.0006), (16, 0.1)] {
@@ -133,7 +159,11 @@ mod tests {
         let seen = Profiles::default().observations(&lab.history, &facts(), 0.0005);
         let wider = seen[1].change.clone();
         let said = evidence(&wider, &seen).expect("there is some");
-        assert_eq!(said, "2 of 3 trials that raised the width helped (mean +0.0008; trials 1, 2, 3)");
+        // Errors of 0.0006 each, with 30 degrees of freedom: the plain mean, and t with 2 of them over the values' own spread.
+        assert_eq!(
+            said,
+            "2 of 3 trials that raised the width came out ahead (mean +0.0008, -0.0025 to +0.0041; trials 1, 2, 3)"
+        );
         assert_eq!(evidence(&wider, &[]), None);
     }
 }

@@ -60,7 +60,7 @@ fn truth(spec: &Spec) -> f64 {
 }
 
 /// What seeds and eras add to the truth; what eras do to all specs alike is in no difference.
-const MARKET: Market = Market { folds: 2, eras_a_fold: 20, seeds: 0.0006, eras: 0.0, rest: 0.004 };
+const MARKET: Market = Market { folds: 2, eras_a_fold: 20, seeds: 0.0006, eras: 0.0, rest: 0.004, unlike: 1.0 };
 
 /// Runs trials with the real gate, at a level for each; the true payout of the incumbent at the end.
 fn night(seed: u64, trials: u32, breadth: Breadth, mut propose: impl FnMut(&Lab) -> Spec) -> f64 {

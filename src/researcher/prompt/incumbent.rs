@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::research::trial::TrialRecord;
+use crate::research::words;
+use crate::researcher::briefing::Briefing;
 
 /// Of folds, and of seeds, so many are listed.
 const MOST: usize = 20;
@@ -14,9 +16,10 @@ pub fn result(record: &TrialRecord) -> String {
     let Some(measured) = &record.measurement else { return format!("Trial {}, not measured.", record.trial) };
     let scores = &measured.evaluation;
     let mut out = format!(
-        "Trial {}: payout {:.4} (CORR {:.4} with Sharpe {:.2}, BMC {:.4} with Sharpe {:.2}, correlation with the \
+        "Trial {}, over {}: payout {:.4} (CORR {:.4} with Sharpe {:.2}, BMC {:.4} with Sharpe {:.2}, correlation with the \
          benchmark {:.2}); {:.0} s for {} parameters a net.",
         record.trial,
+        words::over(record).unwrap_or_default(),
         scores.payout,
         scores.corr.mean,
         scores.corr.sharpe,
@@ -33,14 +36,26 @@ pub fn result(record: &TrialRecord) -> String {
     out
 }
 
-/// The same, and how it runs over the eras.
-pub fn whole(record: &TrialRecord) -> String {
+/// The incumbent's result; its payout over all seeds, because the ones that it was kept by are luckier than others; and how
+/// it runs over the eras.
+pub fn whole(briefing: &Briefing<'_>) -> String {
+    let Some(record) = briefing.incumbent_record else { return "It has not been measured.".into() };
+    let kept_by = record.measurement.as_ref().map_or(0, |measured| measured.scores.seeds.len());
+    let all = briefing.history.payout(record.trial).filter(|(_, seeds)| *seeds > kept_by);
+    let all = all.map_or_else(String::new, |(payout, seeds)| {
+        format!(" Over all {seeds} seeds that it was measured under since, its payout is {payout:.4}.")
+    });
+    format!("{}{all}\n{}", result(record), eras(record)).trim_end().to_owned()
+}
+
+/// How a trial runs over the eras.
+fn eras(record: &TrialRecord) -> String {
     let rows = record.measurement.iter().flat_map(|measured| &measured.evaluation.eras);
     let eras: Vec<Era> = rows
         .map(|row| Era { number: row.era, scores: [row.payout, row.corr, row.bmc] })
         .filter(|era| era.scores.iter().all(|score| score.is_finite()))
         .collect();
-    [result(record), over_eras(&eras)].join("\n").trim_end().to_owned()
+    over_eras(&eras)
 }
 
 /// One era: payout, CORR, BMC.
@@ -93,7 +108,7 @@ mod tests {
     use super::*;
     use crate::research::sample;
 
-    fn eras(payouts: &[f64]) -> Vec<Era> {
+    fn rows(payouts: &[f64]) -> Vec<Era> {
         let era = |(index, payout): (usize, &f64)| Era { number: 1 + 4 * index as u32, scores: [*payout, 0.01, -0.01] };
         payouts.iter().enumerate().map(era).collect()
     }
@@ -102,7 +117,7 @@ mod tests {
     fn the_worst_and_the_best_stretch_and_the_trend() {
         // Sixteen eras: stretches of two. The means of neighbours are lowest at 5 and 6, highest at 13 and 14.
         let payouts = [1.0, 1.0, 1.0, 1.0, -3.0, -2.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 5.0, 6.0, 2.0, -1.0];
-        let text = over_eras(&eras(&payouts));
+        let text = over_eras(&rows(&payouts));
         let parts = [
             "Over 16 eras",
             "above zero in 81 % (100 %, 0 %)",
@@ -113,16 +128,16 @@ mod tests {
         for part in parts {
             assert!(text.contains(part), "{part} is not in {text}");
         }
-        assert_eq!(over_eras(&eras(&[0.1, 0.2, 0.3])), "", "three eras are a list");
+        assert_eq!(over_eras(&rows(&[0.1, 0.2, 0.3])), "", "three eras are a list");
     }
 
     #[test]
     fn what_was_not_measured_says_so() {
         let crash = sample::trial(3, crate::research::trial::Verdict::Crash);
-        assert_eq!(whole(&crash), "Trial 3, not measured.");
+        assert_eq!((result(&crash).as_str(), eras(&crash).as_str()), ("Trial 3, not measured.", ""));
         let mut odd = sample::baseline(0.01);
         let measured = odd.measurement.as_mut().expect("a baseline is measured");
         measured.evaluation.eras[2].payout = f64::NAN;
-        assert!(whole(&odd).contains("Over 7 eras"), "an era without a score is left out: {}", whole(&odd));
+        assert!(eras(&odd).contains("Over 7 eras"), "an era without a score is left out: {}", eras(&odd));
     }
 }

@@ -4,10 +4,13 @@
 use std::fmt::Write as _;
 
 use super::fence::inline;
+use crate::research::effect::Effect;
 use crate::research::evidence::{CategoryEvidence, Evidence, KnobEvidence, Standing};
 use crate::research::history::History;
+use crate::research::learnings::{demoted, demotion};
 use crate::research::near_miss::NearMiss;
 use crate::research::trial::{KnobChange, TrialRecord, Verdict};
+use crate::research::words;
 use crate::researcher::briefing::Pending;
 use crate::researcher::optimizer::view::View;
 
@@ -35,18 +38,26 @@ pub fn trials(history: &History) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let mut out =
-        String::from("| trial | verdict | payout | Δ | p | category | what |\n|---|---|---|---|---|---|---|\n");
+    let mut out = String::from(
+        "| trial | verdict | payout | Δ | p | over | category | what |\n|---|---|---|---|---|---|---|---|\n",
+    );
     for record in keeps.iter().chain(latest) {
-        let judged = record.judgement.as_ref();
+        let again = history.remeasurement(record.trial);
+        let effect = Effect::of(record, history);
+        let demoted = if history.is_demoted(record.trial) { ", demoted" } else { "" };
+        let over = match again {
+            Some(again) => Some(words::count(again.seeds.len(), "fresh seed")),
+            None => words::over(record),
+        };
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {}{demoted} | {} | {} | {} | {} | {} | {} |",
             record.trial,
             record.verdict,
-            number(record.payout(), 4),
-            judged.map_or_else(|| "-".into(), |judged| format!("{:+.4}", judged.delta)),
-            number(judged.map(|judged| judged.p_value), 3),
+            number(again.map(|again| again.fresh).or_else(|| record.payout()), 4),
+            effect.map_or_else(|| "-".into(), |found| format!("{:+.4} ± {:.4}", found.delta, found.standard_error)),
+            effect.map_or_else(|| "-".into(), |found| words::probability(found.p_value)),
+            over.unwrap_or_else(|| "-".into()),
             inline(&record.proposal.category, 24),
             what(record),
         );
@@ -67,13 +78,22 @@ fn what(record: &TrialRecord) -> String {
     }
 }
 
+/// Keeps that did not stand when they were measured again, the latest first.
+pub fn demotions(history: &History) -> String {
+    let lines = demoted(history).rev().take(MOST_MISSES).map(|record| {
+        let text = inline(&demotion(record, history), 300);
+        format!("{text}{}\n", changes(&record.changes, "\n  - "))
+    });
+    lines.collect()
+}
+
 /// Evidence by category.
 pub fn categories(evidence: &Evidence) -> String {
     let row = |found: &CategoryEvidence| {
         (
             inline(&found.category, 32),
             found.tries,
-            found.kept,
+            kept(found.kept, found.demoted),
             found.mean_delta,
             found.best_delta,
             found.interval,
@@ -87,12 +107,17 @@ pub fn categories(evidence: &Evidence) -> String {
 pub fn knobs(evidence: &Evidence) -> String {
     let row = |found: &KnobEvidence| {
         let name = format!("{} {}", inline(&found.path, 60), inline(&found.aim, 30));
-        (name, found.tries, found.kept, found.mean_delta, found.best_delta, found.interval, found.standing)
+        let kept = kept(found.kept, found.demoted);
+        (name, found.tries, kept, found.mean_delta, found.best_delta, found.interval, found.standing)
     };
     table("knob", evidence.knobs.iter().take(MOST_KNOBS).map(row))
 }
 
-type Row = (String, u32, u32, Option<f64>, Option<f64>, Option<(f64, f64)>, Standing);
+fn kept(stand: u32, demoted: u32) -> String {
+    if demoted > 0 { format!("{stand}, {demoted} demoted") } else { stand.to_string() }
+}
+
+type Row = (String, u32, String, Option<f64>, Option<f64>, Option<(f64, f64)>, Standing);
 
 fn table(heading: &str, rows: impl Iterator<Item = Row>) -> String {
     let mut lines = String::new();
@@ -115,7 +140,7 @@ fn table(heading: &str, rows: impl Iterator<Item = Row>) -> String {
         return lines;
     }
     format!(
-        "| {heading} | tries | kept | mean Δ | best Δ | 95 % interval | standing |\n|---|---|---|---|---|---|---|\n{lines}"
+        "| {heading} | tries | kept | mean Δ | best likely Δ | 95 % interval | standing |\n|---|---|---|---|---|---|---|\n{lines}"
     )
 }
 
@@ -125,10 +150,13 @@ pub fn near_misses(misses: &[NearMiss]) -> String {
     for miss in misses.iter().take(MOST_MISSES) {
         let _ = writeln!(
             out,
-            "- trial {} ({:+.4}, p {:.3}): {}{}",
+            "- trial {} ({:+.4} ± {:.4}, {}, {}{}): {}{}",
             miss.trial,
             miss.delta,
-            miss.p_value,
+            miss.standard_error,
+            words::p_value(miss.p_value),
+            miss.over,
+            if miss.demoted { "; kept once, and demoted when measured again" } else { "" },
             inline(&miss.title, 90),
             changes(&miss.changes, "\n  - "),
         );

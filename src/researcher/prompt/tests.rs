@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use super::repair::{Mistake, repair};
 use super::templates::Templates;
 use super::*;
+use crate::research::event::Event;
 use crate::research::near_miss::NearMiss;
 use crate::research::rules::Rules;
+use crate::research::sample::remeasured;
 use crate::research::trial::{KnobChange, Verdict};
 use crate::researcher::briefing::Pending;
 use crate::researcher::optimizer::testing::Lab;
@@ -59,6 +61,25 @@ fn the_whole_prompt_after_ten_trials() {
         propose(&templates(), &briefing, 1, 24_000)
     });
     insta::assert_snapshot!("propose_after_10_trials", text.expect("it renders"));
+}
+
+#[test]
+fn a_demoted_keep_is_seen_as_such_in_every_table() {
+    let mut lab = lab_after_ten_trials();
+    let again = |gain| Event::Remeasured { found: Box::new(remeasured(4, gain, Some(0))) };
+    lab.history.apply(&again(0.0004));
+    let text = lab.brief(|briefing| propose(&templates(), briefing, 1, 24_000)).expect("it renders");
+    for words in [
+        "| 4 | keep, demoted | 0.0104 | +0.0004 ± 0.0008 | 0.300 | 2 fresh seeds | architecture | change 4 |",
+        "- Kept at +0.0040, and demoted when measured again: +0.0004 ± 0.0008, p 0.300 on 2 fresh seeds: trial 4: change 4",
+        "| architecture | 8 | 0, 1 demoted |",
+        "- trial 4 (+0.0004 ± 0.0008, p 0.300, 2 fresh seeds; kept once, and demoted when measured again): change 4",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let last = lab.history.trials().last().expect("there are ten").clone();
+    let text = lab.brief(|briefing| synthesize(&templates(), briefing, &last, 24_000)).expect("it renders");
+    assert!(text.contains("# Keeps that did not stand"), "{text}");
 }
 
 #[test]

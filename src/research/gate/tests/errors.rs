@@ -7,11 +7,11 @@ use crate::stats::StatsError;
 
 use super::support::{Market, OVERLAP, design};
 
-const MARKET: Market = Market { folds: 2, eras_a_fold: 10, seeds: 0.0, eras: 0.0, rest: 0.0 };
+const MARKET: Market = Market { folds: 2, eras_a_fold: 10, seeds: 0.0, eras: 0.0, rest: 0.0, unlike: 1.0 };
 
 fn incumbent() -> Scores {
     let seeds = (100..104).map(|seed| SeedPayouts { seed, payout: vec![0.01; 20] }).collect();
-    Scores { eras: MARKET.folds().concat(), seeds }
+    Scores { eras: MARKET.fold_eras().concat(), seeds }
 }
 
 fn cells() -> Cells {
@@ -34,7 +34,7 @@ fn a_wrong_incumbent_is_named() {
     let found = |change: &dyn Fn(&mut Scores)| {
         let mut scores = incumbent();
         change(&mut scores);
-        compared(&cells(), &scores, &MARKET.folds(), Claim::NewEras)
+        compared(&cells(), &scores, &MARKET.fold_eras(), Claim::NewEras)
     };
     assert!(found(&|_| ()).is_ok());
     let side = Side::Incumbent;
@@ -68,7 +68,7 @@ fn a_wrong_candidate_is_named() {
     let found = |change: &dyn Fn(&mut Cells)| {
         let mut cells = cells();
         change(&mut cells);
-        compared(&cells, &incumbent(), &MARKET.folds(), Claim::NewEras)
+        compared(&cells, &incumbent(), &MARKET.fold_eras(), Claim::NewEras)
     };
     assert!(matches!(
         found(&|cells| cells.folds[1][2].1[3] = f64::NAN),
@@ -89,7 +89,8 @@ fn a_wrong_candidate_is_named() {
     for folds in [1, 3] {
         let mut other = Cells::none(folds);
         other.add(0, 0, vec![0.0; 10]).expect("the first fold is there");
-        let error = compared(&other, &incumbent(), &MARKET.folds(), Claim::TheseEras).expect_err("of another protocol");
+        let error =
+            compared(&other, &incumbent(), &MARKET.fold_eras(), Claim::TheseEras).expect_err("of another protocol");
         assert!(matches!(error, GateError::Plan(_)), "{error:?}");
     }
 }
@@ -113,7 +114,7 @@ fn eras_that_do_not_fit_are_named() {
             }
         }
     }
-    let mut shifted = MARKET.folds();
+    let mut shifted = MARKET.fold_eras();
     shifted[1][9] = 99;
     assert_eq!(
         compared(&cells(), &incumbent(), &shifted, Claim::NewEras),
@@ -123,7 +124,7 @@ fn eras_that_do_not_fit_are_named() {
         compared(&cells(), &incumbent(), &folds(&[&[5, 1], &[9]]), Claim::NewEras),
         Err(GateError::UnorderedEras { side: Side::Candidate, era: 1 })
     );
-    let first = MARKET.folds()[..1].to_vec();
+    let first = MARKET.fold_eras()[..1].to_vec();
     let mut of_first = Cells::none(1);
     of_first.add(0, 0, vec![0.0; 10]).expect("there");
     assert_eq!(
@@ -140,7 +141,7 @@ fn payouts_that_are_too_large_are_an_error_and_no_number() {
             for (seed, payout) in cells.folds.iter_mut().flatten() {
                 payout.fill(if *seed == 0 { huge } else { -huge / 2.0 });
             }
-            assert!(compared(&cells, &incumbent(), &MARKET.folds(), claim).is_err(), "{huge:e}");
+            assert!(compared(&cells, &incumbent(), &MARKET.fold_eras(), claim).is_err(), "{huge:e}");
         }
         let mut scores = incumbent();
         scores.seeds[0].payout[3] = huge;
@@ -192,7 +193,7 @@ fn a_race_takes_in_what_it_asks_for() {
     assert_eq!(*race.cells(), before);
     race.add(0, 0, vec![0.01; 10]).expect("asked for");
     // The incumbent comes first: it has four seeds, and the design asks for twelve.
-    let (folds, eras) = (MARKET.folds(), KnownEras::new(OVERLAP));
+    let (folds, eras) = (MARKET.fold_eras(), KnownEras::new(OVERLAP));
     let ground = Ground { folds: &folds, eras: &eras, prior: None, claim: Claim::NewEras };
     assert_eq!(race.step(&incumbent(), &ground), Ok(Step::Incumbent(12)));
 }

@@ -11,7 +11,7 @@ use crate::research::gate::{Cells, Contrast, Design, Ground, Kind, KnownEras, Ru
 use crate::stats::moderated::{Prior, prior};
 
 /// Noise of all three kinds, and eras whose targets overlap.
-const MARKET: Market = Market { folds: 4, eras_a_fold: 25, seeds: 0.003, eras: 0.006, rest: 0.01 };
+const MARKET: Market = Market { folds: 4, eras_a_fold: 25, seeds: 0.003, eras: 0.006, rest: 0.01, unlike: 1.0 };
 
 /// What a ledger of many trials would have found.
 fn known(market: &Market, rng: &mut ChaCha8Rng) -> Prior {
@@ -24,7 +24,7 @@ fn known(market: &Market, rng: &mut ChaCha8Rng) -> Prior {
 /// The share of 95 % intervals of delta that hold the true difference.
 fn coverage(cells: impl Fn(&mut Cells) + Sync, seeds: u64, incumbent: u64, pooled: bool, claim: Claim) -> f64 {
     let market = if claim == Claim::TheseEras { Market { eras: 0.0, ..MARKET } } else { MARKET };
-    let folds = market.folds();
+    let folds = market.fold_eras();
     let eras = KnownEras::new(OVERLAP);
     let draws = 3000;
     let covered = (0..draws)

@@ -11,7 +11,7 @@ use crate::research::gate::{Design, Ground, Kind, KnownEras, Race, Ruling, Step}
 use crate::research::trial::{JudgementKind, Scores, SeedPayouts};
 use crate::stats::moderated::Prior;
 
-const MARKET: Market = Market { folds: 4, eras_a_fold: 12, seeds: 0.002, eras: 0.001, rest: 0.002 };
+const MARKET: Market = Market { folds: 4, eras_a_fold: 12, seeds: 0.002, eras: 0.001, rest: 0.002, unlike: 1.0 };
 const QUIET: Market = Market { seeds: 1e-6, eras: 0.0, rest: 1e-6, ..MARKET };
 
 /// A race from its first step to its last.
@@ -248,7 +248,7 @@ fn a_claim_about_these_eras_does_not_count_their_noise() {
 /// Payouts that are all alike: there is no noise, nothing is proven, and nothing breaks.
 #[test]
 fn without_any_noise_nothing_is_kept_by_rounding() {
-    let folds = MARKET.folds();
+    let folds = MARKET.fold_eras();
     let eras = KnownEras::new(OVERLAP);
     let known = Prior { variance: 1e-6, freedom: 5.0, pooled: 20.0 };
     for payout in [0.0, 0.1, -0.1, 0.0123, 1.0 / 3.0, 1e-9, 7.7] {
@@ -305,7 +305,7 @@ proptest! {
         (folds, eras_a_fold) in (1_usize..5, 6_usize..14),
     ) {
         prop_assume!(folds * eras_a_fold >= 8);
-        let market = Market { folds, eras_a_fold, seeds: runs, eras, rest };
+        let market = Market { folds, eras_a_fold, seeds: runs, eras, rest, unlike: 1.0 };
         let rules = Design {
             cells_at_once, level, futility, min_effect, simplify, incumbent_seeds: 5, ..design(&market, most)
         };
@@ -359,7 +359,7 @@ fn a_copy_is_never_better_by_its_own_scores() {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let spec = Spec::flat(0.01, &MARKET);
     let scores = MARKET.scores(&spec, 0..12, &mut rng);
-    let folds = MARKET.folds();
+    let folds = MARKET.fold_eras();
     let eras = KnownEras::new(OVERLAP);
     let ground = Ground { folds: &folds, eras: &eras, prior: None, claim: Claim::NewEras };
     let cells = crate::research::remeasure::cells(&scores, &ground).expect("whole");
