@@ -17,6 +17,7 @@ use super::error::LabError;
 use super::layout::Lab;
 use crate::research::gate::settings::GateSettings;
 use crate::research::settings::{PhaseSettings, WhenConverged};
+use crate::researcher::openai::key::expanded;
 use crate::researcher::settings::ResearcherSettings;
 pub(super) use check::is_tag;
 use locate::Places;
@@ -165,9 +166,27 @@ impl Config {
         let path = lab.config();
         let bytes = fs::read(&path).map_err(|error| LabError::io("read it", &path, error))?;
         match String::from_utf8(bytes) {
-            Ok(text) => Self::parse(&text, &path),
+            Ok(text) => {
+                let config = Self::parse(&text, &path)?;
+                if config.key_stands_in(lab.root()) {
+                    let key = "researcher.openai.key_file";
+                    let (line, column) = Places::of(&text).find(key);
+                    let message =
+                        format!("{key}: stands in the lab, where the next commit may take it; move the file out");
+                    return Err(LabError::Config { path, line, column, message });
+                }
+                Ok(config)
+            }
             Err(_) => Err(LabError::Config { path, line: 0, column: 0, message: "is not UTF-8 text".into() }),
         }
+    }
+
+    /// Whether the key's file is in a folder, by its name or by where links lead.
+    fn key_stands_in(&self, folder: &Path) -> bool {
+        let file = self.researcher.openai.key_file.as_deref().and_then(expanded);
+        file.is_some_and(|file| {
+            file.starts_with(folder) || fs::canonicalize(&file).is_ok_and(|file| file.starts_with(folder))
+        })
     }
 
     /// Parses and checks the text of an autoresearch.yaml. `origin` is the file's name in errors.

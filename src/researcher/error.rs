@@ -1,7 +1,7 @@
 //! What can go wrong with a researcher, said so that a person can act on it and the loop can decide what to do.
 //!
 //! No message holds the key: the text of a server's reply goes through [`crate::researcher::openai::key::Key::redact`]
-//! before it gets here.
+//! before it gets here, and what an agent prints through the same for every secret that it was given.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ pub enum ErrorKind {
     /// The environment variable of the key is not set.
     #[error(
         "no API key: the environment variable {variable} is not set, and {base_url} is not on this machine. Set \
-         {variable}, name another variable in researcher.openai.key_variable, or use `--researcher optimizer`, which \
-         needs no key"
+         {variable}, name another variable in researcher.openai.key_variable or a file in researcher.openai.key_file, \
+         or use `--researcher optimizer`, which needs no key"
     )]
     KeyMissing {
         /// Name of the variable.
@@ -34,12 +34,20 @@ pub enum ErrorKind {
     },
     /// The key holds characters that no HTTP header may hold.
     #[error(
-        "the API key in {variable} holds a space, a line break or another character that no key has; set it anew, \
-         without quotes"
+        "the API key in {place} is empty, or holds a space, a line break or another character that no key has; set it \
+         anew, without quotes"
     )]
     KeyMalformed {
-        /// Name of the variable.
-        variable: String,
+        /// Name of the variable, or path of the file.
+        place: String,
+    },
+    /// The key's file cannot be read, or others can read it.
+    #[error("the key's file {path} (researcher.openai.key_file) {why}")]
+    KeyFile {
+        /// The file, as configured.
+        path: String,
+        /// What is wrong with it, and what to do.
+        why: String,
     },
     /// The base URL is none.
     #[error(
@@ -59,7 +67,7 @@ pub enum ErrorKind {
         why: String,
     },
     /// 401 or 403.
-    #[error("{endpoint} refused the key ({status}): {message}; check the key in {variable} and what it may use")]
+    #[error("{endpoint} refused the key ({status}): {message}; check the key in {place} and what it may use")]
     Auth {
         /// The endpoint.
         endpoint: String,
@@ -67,8 +75,8 @@ pub enum ErrorKind {
         status: u16,
         /// What the server said.
         message: String,
-        /// Name of the key's variable.
-        variable: String,
+        /// Where the key comes from: name of the variable, or path of the file.
+        place: String,
     },
     /// 404, or an error that names the model.
     #[error(
@@ -92,6 +100,8 @@ pub enum ErrorKind {
         endpoint: String,
         /// What the server said.
         message: String,
+        /// When the quota is there again, if it said.
+        retry_after: Option<Duration>,
     },
     /// 429, and the retries did not outlast it.
     #[error("{endpoint} limits the rate of calls, and {attempts} attempts did not outlast it: {message}")]
@@ -116,6 +126,8 @@ pub enum ErrorKind {
         status: u16,
         /// What the server said.
         message: String,
+        /// How long the server asked to wait, if it did.
+        retry_after: Option<Duration>,
     },
     /// Any other refusal of the request.
     #[error("{endpoint} did not accept the request ({status}): {message}")]
@@ -125,6 +137,16 @@ pub enum ErrorKind {
         /// HTTP status.
         status: u16,
         /// What the server said.
+        message: String,
+    },
+    /// A success, said the server, and sent something else than a whole chat completion.
+    #[error("{endpoint} sent no chat completion ({attempts} attempts): {message}")]
+    Garbled {
+        /// The endpoint.
+        endpoint: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// What is wrong with it, and how it begins.
         message: String,
     },
     /// No whole reply within the time limit.
@@ -166,9 +188,9 @@ pub enum ErrorKind {
         limit: u32,
     },
     /// The reply is larger than any proposal can be.
-    #[error("{endpoint} sent more than {limit} bytes; the reply was dropped. Is base_url an API endpoint?")]
+    #[error("{endpoint} sent more than {limit} bytes, which no proposal has; the reply was dropped")]
     TooLarge {
-        /// The endpoint.
+        /// The endpoint, or the agent.
         endpoint: String,
         /// The limit in bytes.
         limit: usize,
@@ -178,6 +200,50 @@ pub enum ErrorKind {
     Malformed {
         /// What is wrong, in words that help the model as well as a person.
         why: String,
+    },
+    /// No agent is configured.
+    #[error(
+        "researcher.command.run is empty; it must name the agent's program and its arguments, for example [claude, -p]"
+    )]
+    AgentUnset,
+    /// There is no such program, or it must not be started.
+    #[error("the agent `{program}` cannot be started: {why}; check researcher.command.run and PATH")]
+    AgentMissing {
+        /// The program, as configured.
+        program: String,
+        /// Why.
+        why: String,
+    },
+    /// The agent ended with a failure.
+    #[error("the agent `{program}` failed ({how}) and said: {said}")]
+    AgentFailed {
+        /// The program.
+        program: String,
+        /// Its exit code or signal.
+        how: String,
+        /// The end of its standard error.
+        said: String,
+    },
+    /// The agent did not end in time.
+    #[error(
+        "the agent `{program}` was not done within {seconds} s and was stopped, with everything that it had started; \
+         raise researcher.command.timeout_seconds if it is only slow. It said: {said}"
+    )]
+    AgentTimeout {
+        /// The program.
+        program: String,
+        /// The limit.
+        seconds: u64,
+        /// The end of its standard error.
+        said: String,
+    },
+    /// The agent ended well and printed nothing.
+    #[error("the agent `{program}` printed nothing on standard output, where its reply belongs, and said: {said}")]
+    AgentSilent {
+        /// The program.
+        program: String,
+        /// The end of its standard error.
+        said: String,
     },
     /// A prompt template is wrong.
     #[error("prompts/{name}{}: {why}", line.map_or_else(String::new, |line| format!(":{line}")))]
@@ -191,10 +257,12 @@ pub enum ErrorKind {
     },
     /// Even the shortest prompt is over the limit.
     #[error(
-        "the shortest prompt needs about {needed} tokens, but researcher.openai.max_prompt_tokens is {limit}; raise it \
-         to {needed} or more, or shorten the templates in prompts/"
+        "the shortest prompt needs about {needed} tokens, but {setting} is {limit}; raise it to {needed} or more, or \
+         shorten the templates in prompts/"
     )]
     PromptTooLong {
+        /// Which setting limits it.
+        setting: &'static str,
         /// Tokens of the shortest prompt.
         needed: u32,
         /// The configured limit.
@@ -221,18 +289,6 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether the same call may well succeed later without anybody doing anything.
-    pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited { .. }
-                | Self::Server { .. }
-                | Self::Timeout { .. }
-                | Self::Network { .. }
-                | Self::Quota { .. }
-        )
-    }
-
     /// Whether asking the model once more, with the error, may help at once.
     pub fn is_the_models(&self) -> bool {
         matches!(self, Self::Malformed { .. })
@@ -240,23 +296,44 @@ impl ErrorKind {
 
     /// Whether only a person can mend it: asking again soon is of no use.
     pub fn needs_a_person(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::KeyMissing { .. }
-                | Self::KeyMalformed { .. }
-                | Self::BaseUrl { .. }
-                | Self::Client { .. }
-                | Self::Auth { .. }
-                | Self::ModelNotFound { .. }
-                | Self::Template { .. }
-                | Self::PromptTooLong { .. }
-        )
+            | Self::KeyMalformed { .. }
+            | Self::KeyFile { .. }
+            | Self::BaseUrl { .. }
+            | Self::Client { .. }
+            | Self::Auth { .. }
+            | Self::ModelNotFound { .. }
+            | Self::AgentUnset
+            | Self::AgentMissing { .. }
+            | Self::Template { .. }
+            | Self::PromptTooLong { .. } => true,
+            Self::Quota { .. }
+            | Self::RateLimited { .. }
+            | Self::Server { .. }
+            | Self::Request { .. }
+            | Self::Garbled { .. }
+            | Self::Timeout { .. }
+            | Self::Network { .. }
+            | Self::TooLarge { .. }
+            | Self::AgentFailed { .. }
+            | Self::AgentTimeout { .. }
+            | Self::AgentSilent { .. }
+            // What a model says depends on what it is told, and on chance.
+            | Self::Refused { .. }
+            | Self::Truncated { .. }
+            | Self::Malformed { .. }
+            | Self::Exhausted { .. } => false,
+        }
     }
 
-    /// How long the server asked to be left alone, if it did.
+    /// How long the server asked to be left alone: the wait that goes with a limit of rate or with its trouble, or until
+    /// a quota's reset. None where it did not say.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after, .. } => *retry_after,
+            Self::RateLimited { retry_after, .. }
+            | Self::Quota { retry_after, .. }
+            | Self::Server { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

@@ -6,16 +6,19 @@
 
 pub mod briefing;
 pub mod categories;
+pub mod command;
 mod dialogue;
 pub mod error;
 pub mod openai;
 pub mod optimizer;
 pub mod prompt;
 pub mod reply;
+pub mod secret;
 pub mod settings;
 pub mod team;
 
 pub use briefing::{Briefing, Rejection, Synthesis};
+pub use command::Agent;
 pub use error::{ErrorKind, ResearcherError};
 pub use openai::OpenAi;
 pub use optimizer::Optimizer;
@@ -32,6 +35,8 @@ pub enum Researcher {
     Optimizer(Box<Optimizer>),
     /// An LLM behind an endpoint.
     OpenAi(Box<OpenAi>),
+    /// A command line agent.
+    Command(Box<Agent>),
 }
 
 /// What is asked for.
@@ -49,13 +54,14 @@ impl Ask<'static> {
 }
 
 impl Researcher {
-    /// The researcher of a kind. A key is read from the environment here, once.
+    /// The researcher of a kind. A key is read here, once.
     ///
     /// # Errors
     /// What is missing or wrong, before anything is started.
     pub fn new(kind: Kind, settings: &ResearcherSettings, templates: Templates) -> Result<Self, ResearcherError> {
         Ok(match kind {
             Kind::Openai => Self::OpenAi(Box::new(OpenAi::new(settings, templates)?)),
+            Kind::Command => Self::Command(Box::new(Agent::new(settings, templates)?)),
             _ => Self::Optimizer(Box::new(Optimizer::new(&settings.optimizer))),
         })
     }
@@ -65,6 +71,7 @@ impl Researcher {
         match self {
             Self::Optimizer(_) => optimizer::NAME,
             Self::OpenAi(_) => openai::NAME,
+            Self::Command(_) => command::NAME,
         }
     }
 
@@ -76,6 +83,7 @@ impl Researcher {
         match self {
             Self::Optimizer(optimizer) => optimizer.propose(briefing, ask.rejected).map(|proposal| vec![proposal]),
             Self::OpenAi(openai) => dialogue::propose(openai.as_mut(), briefing, ask).await,
+            Self::Command(agent) => dialogue::propose(agent.as_mut(), briefing, ask).await,
         }
     }
 
@@ -92,6 +100,7 @@ impl Researcher {
         match self {
             Self::Optimizer(_) => Ok(None),
             Self::OpenAi(openai) => dialogue::synthesize(openai.as_mut(), briefing, last).await.map(Some),
+            Self::Command(agent) => dialogue::synthesize(agent.as_mut(), briefing, last).await.map(Some),
         }
     }
 
@@ -103,6 +112,7 @@ impl Researcher {
         match self {
             Self::Optimizer(_) => Ok(("the embedded optimizer needs neither key nor network".into(), Usage::default())),
             Self::OpenAi(openai) => openai.check().await,
+            Self::Command(agent) => agent.check().await,
         }
     }
 }

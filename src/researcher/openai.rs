@@ -33,7 +33,7 @@ use self::endpoint::Endpoint;
 use self::key::Key;
 use self::said::one_line;
 use self::transport::Transport;
-use super::dialogue::{Manner, Said, Speaker};
+use super::dialogue::{Manner, Said, Speaker, Wanted};
 use super::error::{ErrorKind, ResearcherError};
 use super::prompt::fit::tokens;
 use super::prompt::templates::Templates;
@@ -61,15 +61,15 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// A researcher at the configured endpoint; the key is read from the environment now.
+    /// A researcher at the configured endpoint; the key is read now.
     ///
     /// # Errors
-    /// [`ErrorKind::BaseUrl`], [`ErrorKind::KeyMissing`], [`ErrorKind::KeyMalformed`], [`ErrorKind::Client`].
+    /// [`ErrorKind::BaseUrl`], those of [`Key::of`], [`ErrorKind::Client`].
     pub fn new(settings: &ResearcherSettings, templates: Templates) -> Result<Self, ResearcherError> {
         let price = settings.prices.get(&settings.openai.model).copied();
         let (repairs, settings) = (settings.repairs, &settings.openai);
         let endpoint = Endpoint::parse(&settings.base_url)?;
-        let key = Key::from_environment(&settings.key_variable, endpoint.base(), endpoint.is_local())?;
+        let key = Key::of(settings, &endpoint)?;
         let mut openai = Self::with_key(settings, repairs, templates, key, Backoff::default())?;
         openai.price = price;
         Ok(openai)
@@ -115,9 +115,9 @@ impl OpenAi {
         probe.settings.max_output_tokens = self.settings.max_output_tokens.min(256);
         let mut usage = Usage::default();
         let conversation = [Said::User("Reply with the word OK.".into())];
-        probe.ask(&conversation, false, &mut usage).await.map_err(|kind| kind.costing(usage))?;
+        probe.ask(&conversation, Wanted::Text, &mut usage).await.map_err(|kind| kind.costing(usage))?;
         let key = match self.key {
-            Some(_) => format!("with the key in {}", self.settings.key_variable),
+            Some(_) => format!("with the key in {}", Key::place(&self.settings)),
             None => "without a key".to_owned(),
         };
         let words =
@@ -126,10 +126,13 @@ impl OpenAi {
     }
 
     /// One call, made again in another dialect where the server does not take this one.
-    async fn ask(&mut self, conversation: &[Said], as_json: bool, usage: &mut Usage) -> Result<Completion, ErrorKind> {
+    async fn ask(&mut self, conversation: &[Said], wanted: Wanted, usage: &mut Usage) -> Result<Completion, ErrorKind> {
         loop {
             let started = Instant::now();
-            let format = if as_json { self.dialect.response_format() } else { None };
+            let format = match wanted {
+                Wanted::Text => None,
+                Wanted::Proposals(count) => self.dialect.response_format(count),
+            };
             let request = self.request(conversation, format);
             let outcome: Result<Value, OpenAIError> = self.client.chat().create_byot(&request).await;
             let seconds = started.elapsed().as_secs_f64();
@@ -158,9 +161,9 @@ impl OpenAi {
         seconds: f64,
         usage: &mut Usage,
     ) -> Result<Completion, ErrorKind> {
-        let read = Completion::read(reply).map_err(|why| ErrorKind::Request {
+        let read = Completion::read(reply).map_err(|why| ErrorKind::Garbled {
             endpoint: self.endpoint.base().into(),
-            status: 200,
+            attempts: 1,
             message: self.redacted(&why),
         });
         // Where the server does not count, the same estimate serves as for the prompt's limit.
@@ -171,7 +174,11 @@ impl OpenAi {
         let prices = self.price.map_or((0.0, 0.0), |price| (price.input, price.output));
         let counted = read.as_ref().map_or((0, 0), |found| found.tokens.unwrap_or_else(|| estimate(&found.text)));
         usage.add(&completion::usage(counted, prices, seconds));
-        let completion = read?;
+        let mut completion = read?;
+        if let Some(key) = &self.key {
+            // What a server echoes must not end in a commit.
+            completion.text = key.redact(&completion.text);
+        }
         match &completion.refusal {
             Some(message) => Err(ErrorKind::Refused { message: self.redacted(message) }),
             None => Ok(completion),
@@ -231,11 +238,12 @@ impl Speaker for OpenAi {
             templates: &self.templates,
             repairs: self.repairs,
             max_prompt_tokens: self.settings.max_prompt_tokens,
+            prompt_setting: "researcher.openai.max_prompt_tokens",
             max_output_tokens: self.settings.max_output_tokens,
         }
     }
 
-    async fn say(&mut self, conversation: &[Said], as_json: bool, usage: &mut Usage) -> Result<Completion, ErrorKind> {
-        self.ask(conversation, as_json, usage).await
+    async fn say(&mut self, conversation: &[Said], wanted: Wanted, usage: &mut Usage) -> Result<Completion, ErrorKind> {
+        self.ask(conversation, wanted, usage).await
     }
 }

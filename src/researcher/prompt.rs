@@ -3,6 +3,8 @@
 
 pub mod fence;
 pub mod fit;
+pub mod incumbent;
+pub mod repair;
 pub mod tables;
 pub mod templates;
 #[cfg(test)]
@@ -15,7 +17,7 @@ use minijinja::context;
 
 use self::fence::{fenced, inline};
 use self::fit::{Section, fitted};
-use self::templates::{PROPOSE, REPAIR, SYNTHESIZE, SYSTEM, Templates};
+use self::templates::{PROPOSE, SYNTHESIZE, SYSTEM, Templates};
 use super::briefing::Briefing;
 use super::categories;
 use super::error::ErrorKind;
@@ -40,39 +42,34 @@ pub fn system(templates: &Templates, protocol_summary: &str, spec_reference: &st
     templates.render(SYSTEM, context! { objective => protocol_summary, spec_reference, categories => names })
 }
 
-/// The state of the search and the request for one proposal, within `limit` tokens.
+/// The state of the search and the request for `count` proposals, within `limit` tokens.
 ///
 /// # Errors
 /// [`ErrorKind::Template`], [`ErrorKind::PromptTooLong`].
-pub fn propose(templates: &Templates, briefing: &Briefing<'_>, limit: u32) -> Result<String, ErrorKind> {
+pub fn propose(templates: &Templates, briefing: &Briefing<'_>, count: usize, limit: u32) -> Result<String, ErrorKind> {
     let fixed = BTreeMap::from([
         ("incumbent", fenced(&briefing.incumbent.to_yaml(), "yaml", LONGEST)),
-        ("incumbent_result", incumbent(briefing)),
+        ("incumbent_result", incumbent::whole(briefing)),
         ("phase", phase(briefing)),
         ("plateau", briefing.plateau.map(|hint| inline(hint, 600)).unwrap_or_default()),
         ("hints", hints(briefing.hints)),
         ("left", left(briefing)),
+        ("request", request(briefing.breadth, count)),
     ]);
     // The order in which they are cut: what is least missed comes first.
     let sections = [
-        Section { name: "knobs", text: tables::knobs(briefing.evidence), floor: 800 },
-        Section { name: "trials", text: tables::trials(briefing.history), floor: 1_600 },
+        Section { name: "knobs", text: data(&tables::knobs(briefing.evidence)), floor: 800 },
+        Section { name: "trials", text: data(&tables::trials(briefing.history)), floor: 1_600 },
         Section { name: "rules", text: rules(briefing), floor: 1_000 },
-        Section { name: "categories", text: tables::categories(briefing.evidence), floor: 800 },
-        Section { name: "near_misses", text: tables::near_misses(briefing.near_misses), floor: 1_000 },
-        Section { name: "demotions", text: tables::demotions(briefing.history), floor: 600 },
+        Section { name: "categories", text: data(&tables::categories(briefing.evidence)), floor: 800 },
+        Section { name: "view", text: data(&briefing.view.map(tables::view).unwrap_or_default()), floor: 1_200 },
+        Section { name: "near_misses", text: data(&tables::near_misses(briefing.near_misses)), floor: 1_000 },
+        Section { name: "pending", text: data(&tables::pending(briefing.pending)), floor: 1_600 },
+        Section { name: "demotions", text: data(&tables::demotions(briefing.history)), floor: 600 },
         Section { name: "learnings", text: block(briefing.learnings, "markdown"), floor: 3_000 },
         Section { name: "program", text: block(briefing.program, "markdown"), floor: 3_000 },
     ];
     fitted(templates, PROPOSE, &fixed, &sections, limit)
-}
-
-/// An answer to a reply that could not be used.
-///
-/// # Errors
-/// [`ErrorKind::Template`].
-pub fn repair(templates: &Templates, error: &str) -> Result<String, ErrorKind> {
-    templates.render(REPAIR, context! { error => fenced(error, "text", 4_000) })
 }
 
 /// The request for a new learnings.md, within `limit` tokens.
@@ -94,13 +91,17 @@ pub fn synthesize(
         ("limit", (learnings::MOST_BYTES / 2).to_string()),
     ]);
     let sections = [
-        Section { name: "knobs", text: tables::knobs(briefing.evidence), floor: 800 },
-        Section { name: "near_misses", text: tables::near_misses(briefing.near_misses), floor: 1_000 },
-        Section { name: "demotions", text: tables::demotions(briefing.history), floor: 600 },
-        Section { name: "categories", text: tables::categories(briefing.evidence), floor: 800 },
-        Section { name: "demotions", text: tables::demotions(briefing.history), floor: 600 },
+        Section { name: "knobs", text: data(&tables::knobs(briefing.evidence)), floor: 800 },
+        Section { name: "near_misses", text: data(&tables::near_misses(briefing.near_misses)), floor: 1_000 },
+        Section { name: "categories", text: data(&tables::categories(briefing.evidence)), floor: 800 },
+        Section { name: "demotions", text: data(&tables::demotions(briefing.history)), floor: 600 },
     ];
     fitted(templates, SYNTHESIZE, &fixed, &sections, limit)
+}
+
+/// A table or a list as a fenced block: titles and reasons in it are other people's words.
+fn data(text: &str) -> String {
+    block(text, "text")
 }
 
 /// A file as a fenced block; nothing where the file says nothing.
@@ -115,42 +116,6 @@ fn rules(briefing: &Briefing<'_>) -> String {
     }
     let lines: Vec<&str> = briefing.rules_text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
     block(lines.join("\n").trim_start(), "toml")
-}
-
-/// The incumbent's result, and what its payout is over all seeds: the ones that it was kept by are luckier than others.
-fn incumbent(briefing: &Briefing<'_>) -> String {
-    let Some(record) = briefing.incumbent_record else { return "It has not been measured.".into() };
-    let kept_by = record.measurement.as_ref().map_or(0, |measured| measured.scores.seeds.len());
-    let all = briefing.history.payout(record.trial).filter(|(_, seeds)| *seeds > kept_by);
-    let all = all.map_or_else(String::new, |(payout, seeds)| {
-        format!(" Over all {seeds} seeds that it was measured under since, its payout is {payout:.4}.")
-    });
-    format!("{}{all}", result(record))
-}
-
-/// A measured trial's result: payout, both scores, folds.
-fn result(record: &TrialRecord) -> String {
-    let Some(measured) = &record.measurement else { return format!("Trial {}, not measured.", record.trial) };
-    let scores = &measured.evaluation;
-    let mut out = format!(
-        "Trial {}, over {}: payout {:.4} (CORR {:.4} with Sharpe {:.2}, BMC {:.4} with Sharpe {:.2}, correlation with the \
-         benchmark {:.2}); {:.0} s for {} parameters a net.",
-        record.trial,
-        words::over(record).unwrap_or_default(),
-        scores.payout,
-        scores.corr.mean,
-        scores.corr.sharpe,
-        scores.bmc.mean,
-        scores.bmc.sharpe,
-        scores.corr_with_benchmark,
-        measured.wall_seconds,
-        measured.params,
-    );
-    let list = |values: Vec<String>| values.join(", ");
-    let folds = scores.folds.iter().take(20).map(|fold| format!("{:.4}", fold.payout)).collect();
-    let seeds = scores.seeds.iter().take(20).map(|seed| format!("{} {:.4}", seed.seed, seed.payout)).collect();
-    let _ = write!(out, " Payout by fold: {}. By seed: {}.", list(folds), list(seeds));
-    out
 }
 
 /// A trial for the synthesis: what it was, what it changed, how it ended.
@@ -180,24 +145,48 @@ fn trial(record: &TrialRecord) -> String {
         let _ = writeln!(text, "The incumbent's payout over the same eras: {theirs:.4}");
     }
     if record.measurement.is_some() {
-        text.push_str(&result(record));
+        text.push_str(&incumbent::result(record));
     }
     fenced(&text, "text", LONGEST)
 }
 
 fn phase(briefing: &Briefing<'_>) -> String {
     let phase = briefing.phase;
-    let breadth = match phase.breadth {
+    let breadth = match briefing.breadth {
         Breadth::Narrow => "one knob, a small step",
         Breadth::Focused => "one or two focused changes of any size",
         Breadth::Combined => "two or three changes together, near misses among them",
         Breadth::Wide => "anything that the language can say",
     };
     let mut out = format!("{}: {}\nHow far to go: {breadth}.", inline(&phase.name, 60), inline(&phase.brief, 2_000));
+    if let Some(why) = briefing.widened {
+        let _ = write!(out, " That is wider than the phase alone would have it: {}.", inline(why, 300));
+    }
     if !phase.categories.is_empty() {
         let _ = write!(out, " Preferred categories: {}.", inline(&phase.categories.join(", "), 300));
     }
     out
+}
+
+/// What is asked for: one proposal, or several, alike or unlike by how far they may go.
+fn request(breadth: Breadth, count: usize) -> String {
+    if count < 2 {
+        return "Propose the next trial now, as one JSON object.".into();
+    }
+    let kind = match breadth {
+        Breadth::Narrow => {
+            "variants of one idea. Each differs from the incumbent in one number alone: the same knob at several \
+             values, or one small step on each of several knobs that belong together"
+        }
+        Breadth::Focused => "different ideas, each one focused change, no two on the same knob",
+        Breadth::Combined => "different combinations, no two of which have more than one change in common",
+        Breadth::Wide => "ideas that differ in kind, from each other as much as from the incumbent",
+    };
+    format!(
+        "Propose {count} candidates now: {kind}. Each is an edit of the incumbent above, is trained and judged on its \
+         own, and must not build on another of them. The most promising comes first. Reply with one JSON object with the \
+         key `candidates`, a list of {count}."
+    )
 }
 
 fn hints(hints: &[String]) -> String {

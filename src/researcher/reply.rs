@@ -1,10 +1,15 @@
-//! Reads a model's reply: JSON, fenced JSON, or fenced YAML, with prose or thoughts around it. What cannot be read is
-//! answered with words that tell the model what to mend.
+//! Reads a model's reply: one proposal or several, as JSON, fenced JSON, or fenced YAML, with prose or thoughts around
+//! it. What cannot be read is answered with words that tell the model what to mend.
+
+mod pieces;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
+use self::pieces::{Block, fenced_blocks, objects};
 use super::categories;
 
 /// A spec longer than this many bytes is refused; the language's largest sensible models take a tenth of it.
@@ -13,8 +18,8 @@ pub const MAX_SPEC_BYTES: usize = 64 << 10;
 const MAX_TITLE: usize = 100;
 /// Hypotheses stand in commit bodies.
 const MAX_HYPOTHESIS: usize = 2_000;
-/// Of fenced blocks, no more are looked at.
-const MAX_BLOCKS: usize = 16;
+/// Of candidates, no more are looked at.
+const MOST_CANDIDATES: usize = 32;
 
 /// The parts of a proposal that a model writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,37 +36,101 @@ pub struct Draft {
     pub spec: String,
 }
 
-/// Reads a reply.
+/// What is wrong with one candidate, or with a whole reply, for the model to mend.
+type Complaint = String;
+
+/// Reads a reply that was asked for `count` candidates, each on its own: one that is broken does not lose the others. What
+/// comes after `count` readable ones is ignored. `cut_off` says that the reply ended at its limit of tokens, so that what
+/// stands open at its end is half of something.
 ///
 /// # Errors
-/// A sentence that says what is missing or wrong, for the model to mend.
-pub fn parse(reply: &str) -> Result<Draft, String> {
+/// A sentence that says what is missing or wrong where there is no candidate at all.
+pub fn parse_all(reply: &str, count: usize, cut_off: bool) -> Result<Vec<Result<Draft, Complaint>>, Complaint> {
     let text = without_thoughts(reply);
     let text = text.trim();
     if text.is_empty() {
         return Err("the reply is empty; answer with one JSON object as the prompt describes".into());
     }
-    let blocks = fenced_blocks(text);
+    let blocks = fenced_blocks(text, cut_off);
     let mut complaint = None;
-    let whole = std::iter::once(text);
-    let fenced = blocks.iter().map(|block| block.text);
-    for candidate in whole.chain(fenced).chain(outermost_object(text)) {
-        match object(candidate) {
-            Ok(value) if is_proposal(&value) => return draft(&value),
-            Ok(_) => {}
+    let mut found = Vec::new();
+    for (candidate, whole) in std::iter::once((text, true)).chain(blocks.iter().map(|block| (block.text, false))) {
+        match object(candidate, cut_off && whole) {
+            Ok(value) => match listed(&value) {
+                Some(list) if list.is_empty() => {
+                    complaint = Some("`candidates` is an empty list; it must hold what the prompt asks for".into());
+                }
+                Some(list) => return Ok(first(list.iter().map(draft), count)),
+                None if is_proposal(&value) => found.push(value),
+                None => {}
+            },
             // The complaint about what looks most like the asked-for object is the most useful one.
-            Err(why) if candidate.trim_start().starts_with('{') && complaint.is_none() => complaint = Some(why),
+            Err(why) if candidate.trim_start().starts_with(['{', '[']) && complaint.is_none() => complaint = Some(why),
             Err(_) => {}
         }
+        if whole && !found.is_empty() {
+            break;
+        }
     }
-    if let Some(block) = blocks.iter().find(|block| is_spec_text(block.text)) {
-        return from_prose(text, block);
+    if !found.is_empty() {
+        return Ok(first(found.iter().map(draft), count));
     }
-    Err(complaint.unwrap_or_else(|| {
-        "the reply holds no proposal; answer with one JSON object with the keys title, hypothesis, category, \
-         expected_effect and spec (the whole model.yaml as a string)"
-            .into()
-    }))
+    let salvaged = salvaged(text);
+    if salvaged.iter().any(Result::is_ok) {
+        return Ok(first(salvaged.into_iter(), count));
+    }
+    let specs: Vec<&Block<'_>> = blocks.iter().filter(|block| is_spec_text(block.text)).collect();
+    match specs.as_slice() {
+        [] if salvaged.is_empty() => Err(complaint.unwrap_or_else(|| {
+            "the reply holds no proposal; answer with one JSON object with the keys title, hypothesis, category, \
+             expected_effect and spec (the whole model.yaml as a string)"
+                .into()
+        })),
+        [] => Ok(salvaged),
+        [block, others @ ..] if count < 2 || others.is_empty() => {
+            let prose = format!("{}\n{}", &text[..block.start], &text[block.start + block.text.len()..]);
+            Ok(vec![from_prose(&prose, block.text)])
+        }
+        several => {
+            let ends = std::iter::once(0).chain(several.iter().map(|block| block.start + block.text.len()));
+            Ok(first(
+                several.iter().zip(ends).map(|(block, end)| from_prose(&text[end..block.start], block.text)),
+                count,
+            ))
+        }
+    }
+}
+
+/// Up to the readable one that completes `count`.
+fn first(drafts: impl Iterator<Item = Result<Draft, Complaint>>, count: usize) -> Vec<Result<Draft, Complaint>> {
+    let (mut kept, mut readable) = (Vec::new(), 0);
+    for draft in drafts.take(MOST_CANDIDATES) {
+        if readable == count.max(1) {
+            break;
+        }
+        readable += usize::from(draft.is_ok());
+        kept.push(draft);
+    }
+    kept
+}
+
+/// The candidates of a list, or of an object that holds one.
+fn listed(value: &Value) -> Option<&Vec<Value>> {
+    match value {
+        Value::Array(list) if list.is_empty() || list.iter().any(is_proposal) => Some(list),
+        Value::Object(_) => field(value, &["candidates", "proposals"]).and_then(Value::as_array),
+        _ => None,
+    }
+}
+
+/// What can be read of a reply that is no JSON as a whole.
+fn salvaged(text: &str) -> Vec<Result<Draft, Complaint>> {
+    let read = |piece: &str| match object(piece, false) {
+        Ok(value) => is_proposal(&value).then(|| draft(&value)),
+        // Only what was meant to be a proposal is worth a complaint.
+        Err(why) => (piece.contains("\"spec\"") || piece.contains("\"title\"")).then_some(Err(why)),
+    };
+    objects(text).into_iter().filter_map(read).collect()
 }
 
 /// The whole text of learnings.md from a reply: a fence around it is taken off.
@@ -71,7 +140,7 @@ pub fn parse(reply: &str) -> Result<Draft, String> {
 pub fn document(reply: &str) -> Result<String, String> {
     let text = without_thoughts(reply);
     let text = text.trim();
-    let inner = match fenced_blocks(text).as_slice() {
+    let inner = match fenced_blocks(text, false).as_slice() {
         [only] if text.starts_with("```") && text.ends_with("```") => only.text,
         _ => text,
     };
@@ -98,67 +167,15 @@ fn without_thoughts(reply: &str) -> Cow<'_, str> {
     text
 }
 
-struct Block<'a> {
-    text: &'a str,
-    start: usize,
-}
-
-/// The insides of fences of three or more backticks that start a line.
-fn fenced_blocks(text: &str) -> Vec<Block<'_>> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(usize, usize)> = None;
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let ticks = line.trim_start().chars().take_while(|letter| *letter == '`').count();
-        match open {
-            None if ticks >= 3 => open = Some((ticks, offset + line.len())),
-            Some((fence, start)) if ticks >= fence && line.trim().chars().all(|letter| letter == '`') => {
-                blocks.push(Block { text: &text[start..offset], start });
-                open = None;
-            }
-            _ => {}
-        }
-        offset += line.len();
-        if blocks.len() >= MAX_BLOCKS {
-            break;
-        }
-    }
-    if let Some((_, start)) = open {
-        blocks.push(Block { text: &text[start.min(text.len())..], start });
-    }
-    blocks
-}
-
-/// From the first `{` to the brace that closes it, strings skipped.
-fn outermost_object(text: &str) -> Option<&str> {
-    let start = text.find('{')?;
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for (index, letter) in text[start..].char_indices() {
-        match letter {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '{' if !quoted => depth += 1,
-            '}' if !quoted => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(&text[start..start + index + 1]);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// JSON, or else YAML, that is an object.
-fn object(text: &str) -> Result<Value, String> {
+/// JSON, or else YAML. Of YAML that was cut off nobody could tell.
+fn object(text: &str, cut_off: bool) -> Result<Value, Complaint> {
     let text = text.trim();
     let json = serde_json::from_str::<Value>(text);
     if let Ok(value) = json {
         return Ok(value);
     }
-    if !text.starts_with('{')
+    if !cut_off
+        && !text.starts_with('{')
         && let Ok(value) = serde_yaml::from_str::<Value>(text)
     {
         return Ok(value);
@@ -180,7 +197,7 @@ fn is_proposal(value: &Value) -> bool {
     value.is_object() && (field(value, SPEC_NAMES).is_some() || field(value, &["title", "hypothesis"]).is_some())
 }
 
-fn draft(value: &Value) -> Result<Draft, String> {
+fn draft(value: &Value) -> Result<Draft, Complaint> {
     let spec = match field(value, SPEC_NAMES) {
         Some(Value::String(text)) => unfenced(text).to_owned(),
         Some(object @ Value::Object(_)) => {
@@ -200,8 +217,7 @@ fn draft(value: &Value) -> Result<Draft, String> {
 }
 
 /// A proposal whose spec stands in a fence of its own, with `Title: …` and the like in the prose around it.
-fn from_prose(text: &str, block: &Block<'_>) -> Result<Draft, String> {
-    let prose = format!("{}\n{}", &text[..block.start], &text[block.start + block.text.len()..]);
+fn from_prose(prose: &str, spec: &str) -> Result<Draft, Complaint> {
     let plain = |line: &str| {
         let line = line.trim().trim_start_matches(['#', '*', '-', '>', '_', ' ']);
         line.replace("**", "").replace("__", "").trim().to_owned()
@@ -219,11 +235,11 @@ fn from_prose(text: &str, block: &Block<'_>) -> Result<Draft, String> {
         &said("hypothesis").unwrap_or_default(),
         &said("category").unwrap_or_default(),
         said("expected effect").or_else(|| said("expected_effect")).and_then(|text| number(&Value::String(text))),
-        block.text,
+        spec,
     )
 }
 
-fn finish(title: &str, hypothesis: &str, category: &str, effect: Option<f64>, spec: &str) -> Result<Draft, String> {
+fn finish(title: &str, hypothesis: &str, category: &str, effect: Option<f64>, spec: &str) -> Result<Draft, Complaint> {
     let title = capped(&on_one_line(title), MAX_TITLE);
     if title.is_empty() {
         return Err("the key `title` is missing or empty; it must say in one line what is tried".into());
@@ -263,7 +279,7 @@ fn unfenced(text: &str) -> &str {
     if !text.trim_start().starts_with("```") {
         return text;
     }
-    fenced_blocks(text).first().map_or(text, |block| block.text)
+    fenced_blocks(text, false).first().map_or(text, |block| block.text)
 }
 
 fn on_one_line(text: &str) -> String {
@@ -276,104 +292,4 @@ fn capped(text: &str, limit: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(limit - 1).chain(['…']).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SPEC: &str = "version: 1\nnetwork:\n  - dense: { width: 8 }\n";
-
-    fn json() -> String {
-        serde_json::json!({
-            "title": "Wider", "hypothesis": "More room.", "category": "architecture", "expected_effect": 0.001, "spec": SPEC
-        })
-        .to_string()
-    }
-
-    #[test]
-    fn the_ways_in_which_models_answer() {
-        let object = r#"{"title":"Wider","hypothesis":"More room.","category":"architecture","expected_effect":"+0.001 payout","spec":{"version":1,"network":[{"dense":{"width":8}}]}}"#;
-        // (reply, why)
-        let table = [
-            (json(), "bare JSON"),
-            (format!("Here it is:\n\n```json\n{}\n```\nGood luck!", json()), "fenced JSON in prose"),
-            (format!("Sure. {} That is all.", json()), "JSON in the middle of a sentence"),
-            (format!("<think>maybe {{ \"spec\": 1 }}?</think>\n{}", json()), "thoughts before it"),
-            (format!("maybe {{ so }}\n</think>\n{}", json()), "thoughts whose opening tag was swallowed"),
-            (object.to_owned(), "the spec as an object"),
-            (format!("````\n{}\n````", json()), "a longer fence"),
-            (
-                format!(
-                    "```yaml\ntitle: Wider\nhypothesis: More room.\ncategory: Architecture\nexpected_effect: 0.001\nspec:\n{}```",
-                    indent(SPEC)
-                ),
-                "a proposal in YAML",
-            ),
-            (
-                format!(
-                    "**Title:** Wider\n**Hypothesis:** More room.\nCategory: architecture\nExpected effect: about 0.001\n```yaml\n{SPEC}```\n"
-                ),
-                "prose around a spec",
-            ),
-            (
-                format!("{}\n```", json().replace("{\"category", "```json\n{\"category")),
-                "a fence that never closes well",
-            ),
-        ];
-        for (reply, why) in table {
-            let draft = parse(&reply).unwrap_or_else(|error| panic!("{why}: {error}"));
-            assert_eq!(draft.title, "Wider", "{why}");
-            assert_eq!(draft.hypothesis, "More room.", "{why}");
-            assert_eq!(draft.category, "architecture", "{why}");
-            assert_eq!(draft.expected_effect, Some(0.001), "{why}");
-            let spec: Value = serde_yaml::from_str(&draft.spec).unwrap_or_else(|error| panic!("{why}: {error}"));
-            assert_eq!(spec, serde_yaml::from_str::<Value>(SPEC).expect("the spec itself"), "{why}");
-        }
-    }
-
-    fn indent(text: &str) -> String {
-        text.lines().map(|line| format!("  {line}\n")).collect()
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_answered_with_what_to_mend() {
-        let huge = serde_json::json!({"title": "x", "spec": "y".repeat(MAX_SPEC_BYTES + 1)}).to_string();
-        let table = [
-            ("", "empty"),
-            ("I would rather not.", "no proposal"),
-            ("{\"title\": \"x\", \"spec\": \"a\nb\"}", "broken"),
-            ("{\"title\": \"x\", ", "broken"),
-            (r#"{"title": "x", "hypothesis": "y"}"#, "`spec` is missing"),
-            (r#"{"title": "x", "spec": 3}"#, "must be the whole model.yaml"),
-            (r#"{"spec": "version: 1"}"#, "`title` is missing"),
-            (r#"{"title": "x", "spec": "  "}"#, "`spec` is empty"),
-            (huge.as_str(), "the limit is"),
-        ];
-        for (reply, part) in table {
-            let error = parse(reply).expect_err(part);
-            assert!(error.contains(part), "wanted {part:?} in {error:?}");
-        }
-    }
-
-    #[test]
-    fn texts_are_capped_and_kept_to_one_line() {
-        let reply = serde_json::json!({
-            "title": format!("a\nVerdict: keep\u{1b}[31m{}", "x".repeat(300)), "hypothesis": "y ".repeat(9000),
-            "category": "New Optimizer!", "expected_effect": "NaN", "spec": SPEC
-        });
-        let draft = parse(&reply.to_string()).expect("readable");
-        assert!(draft.title.starts_with("a Verdict: keep [31mxxx") && draft.title.chars().count() == MAX_TITLE);
-        assert_eq!(draft.hypothesis.chars().count(), MAX_HYPOTHESIS);
-        assert_eq!(draft.expected_effect, None);
-        assert!(draft.category.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'));
-    }
-
-    #[test]
-    fn a_document_loses_its_fence_and_nothing_else() {
-        assert_eq!(document("```markdown\n# A\n\n- b\n```").as_deref(), Ok("# A\n\n- b\n"));
-        assert_eq!(document("# A\n```\ncode\n```\nend").as_deref(), Ok("# A\n```\ncode\n```\nend\n"));
-        assert!(document("<think>hm</think>  ").is_err());
-        assert!(document(&"x".repeat(MAX_SPEC_BYTES + 1)).is_err());
-    }
 }

@@ -1,6 +1,7 @@
 //! Which researcher proposes, and how it is reached, as a person writes it in autoresearch.yaml.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +156,8 @@ pub struct OpenAiSettings {
     pub model: String,
     /// The environment variable that holds the key. The key itself never stands in a file of the lab.
     pub key_variable: String,
+    /// A file outside the lab that holds the key instead, readable by its owner alone: absolute, or beginning with `~/`.
+    pub key_file: Option<PathBuf>,
     /// Sampling temperature; None leaves it to the server (some models refuse any).
     pub temperature: Option<f64>,
     /// The most tokens of one reply.
@@ -173,6 +176,7 @@ impl Default for OpenAiSettings {
             base_url: "https://api.openai.com/v1".into(),
             model: "gpt-5-mini".into(),
             key_variable: "OPENAI_API_KEY".into(),
+            key_file: None,
             temperature: None,
             max_output_tokens: 8_000,
             max_prompt_tokens: 24_000,

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Config, Device, Precision};
+use crate::researcher::secret::looks_like_a_key;
+use crate::researcher::settings::CommandSettings;
 
 mod gate;
 
@@ -66,6 +68,12 @@ fn researcher(config: &Config, check: &mut Check) {
         "must be the name of an environment variable (capital letters, digits and `_`, as in OPENAI_API_KEY); the key itself never belongs into a file of the lab"
             .into()
     });
+    if let Some(file) = &openai.key_file {
+        check.that(file.is_absolute() || file.starts_with("~"), "researcher.openai.key_file", || {
+            "must be an absolute path, or one that begins with `~/`, of a file outside the lab that holds the key"
+                .into()
+        });
+    }
     if let Some(temperature) = openai.temperature {
         check.between("researcher.openai.temperature", temperature, 0.0, 2.0);
     }
@@ -73,11 +81,46 @@ fn researcher(config: &Config, check: &mut Check) {
     check.range("researcher.openai.max_prompt_tokens", u64::from(openai.max_prompt_tokens), 2_000, 2_000_000);
     check.range("researcher.openai.timeout_seconds", openai.timeout_seconds, 1, 3_600);
     check.range("researcher.openai.retries", u64::from(openai.retries), 0, 20);
+    command(&settings.command, check);
     check.range("researcher.rest_seconds", settings.rest_seconds, 1, 3_600);
     check.range("researcher.patience_seconds", settings.patience_seconds, 1, 86_400);
     for (model, price) in &settings.prices {
         check.between(&format!("researcher.prices.{model}.input"), price.input, 0.0, 1e6);
         check.between(&format!("researcher.prices.{model}.output"), price.output, 0.0, 1e6);
+    }
+}
+
+fn command(settings: &CommandSettings, check: &mut Check) {
+    for (index, word) in settings.run.iter().enumerate() {
+        let path = format!("researcher.command.run[{index}]");
+        check.that(index > 0 || !word.trim().is_empty(), &path, || "must name a program".into());
+        check.that(word.len() <= 4_000 && !word.contains('\0'), &path, || {
+            format!("has {} bytes; an argument has at most 4000, and no NUL", word.len())
+        });
+        // Not repeated: it would stand in a log.
+        check.that(!looks_like_a_key(word), &path, || {
+            "looks like a key, and this file is committed; put it into a variable, and name that in researcher.command.environment"
+                .into()
+        });
+    }
+    if let Some(program) = settings.run.first() {
+        let fine = !program.contains('/') || program.starts_with('/') || program.starts_with("~/");
+        check.that(fine, "researcher.command.run[0]", || {
+            format!("found `{}`; must be a name on PATH, or an absolute path", shown(program))
+        });
+    }
+    for (index, name) in settings.environment.iter().enumerate() {
+        let proxy = name.ends_with("_proxy") && name.len() <= 20;
+        check.that(is_variable(name) || proxy, &format!("researcher.command.environment[{index}]"), || {
+            "must be the name of an environment variable (capital letters, digits and `_`), without its value".into()
+        });
+    }
+    check.range("researcher.command.timeout_seconds", settings.timeout_seconds, 1, 14_400);
+    check.range("researcher.command.max_prompt_tokens", u64::from(settings.max_prompt_tokens), 2_000, 2_000_000);
+    if let Some(model) = &settings.model {
+        check.that(!model.trim().is_empty() && model.len() <= 200, "researcher.command.model", || {
+            "must be the name of a model".into()
+        });
     }
 }
 

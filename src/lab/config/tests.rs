@@ -30,8 +30,9 @@ fn the_shipped_file_names_every_setting() {
     let mut missing = Vec::new();
     for key in leaves("", &whole).into_iter().filter(|key| !key.starts_with("phases[")) {
         let (line, _) = places.find(&key);
-        let last = key.rsplit('.').next().unwrap_or_default();
-        let word = last.split('[').next().unwrap_or_default().to_owned();
+        let word = key.rsplit('.').next().unwrap_or_default();
+        // An item of a list stands in the line of its list.
+        let word = word.split('[').next().unwrap_or_default().to_owned();
         let there = EMBEDDED.lines().nth(line.saturating_sub(1)).is_some_and(|text| text.contains(&word));
         if !there {
             missing.push(key);
@@ -116,6 +117,36 @@ fn mistakes_are_located_and_say_what_is_allowed() {
         ("version: 1\ntag: a.lock\n", "autoresearch.yaml:2:6", &["tag"]),
         ("version: 1\nbudget: { trial_seconds: 0 }\n", "autoresearch.yaml:2:26", &["budget.trial_seconds"]),
         ("version: 1\nbudget: { session_hours: -1 }\n", "autoresearch.yaml:2:26", &["budget.session_hours"]),
+        (
+            "version: 1\nresearcher: { command: { run: [\"\", -p] } }\n",
+            "autoresearch.yaml:2",
+            &["researcher.command.run[0]", "must name a program"],
+        ),
+        (
+            "version: 1\nresearcher: { command: { run: [./agent] } }\n",
+            "autoresearch.yaml:2",
+            &["researcher.command.run[0]", "`./agent`", "absolute path"],
+        ),
+        (
+            "version: 1\nresearcher: { command: { environment: [A_KEY, B=c] } }\n",
+            "autoresearch.yaml:2",
+            &["researcher.command.environment[1]", "without its value"],
+        ),
+        (
+            "version: 1\nresearcher: { command: { timeout_seconds: 0 } }\n",
+            "autoresearch.yaml:2:43",
+            &["researcher.command.timeout_seconds", "1 to 14400"],
+        ),
+        (
+            "version: 1\nresearcher: { command: { model: \"\" } }\n",
+            "autoresearch.yaml:2",
+            &["researcher.command.model", "the name of a model"],
+        ),
+        (
+            "version: 1\nresearcher: { openai: { key_file: keys/openai } }\n",
+            "autoresearch.yaml:2",
+            &["researcher.openai.key_file", "absolute path", "outside the lab"],
+        ),
         ("version: 1\nversion: 1\n", "autoresearch.yaml:2:1", &["version"]),
         ("version: [1\n", "autoresearch.yaml", &[]),
         ("just words\n", "autoresearch.yaml", &[]),
@@ -187,4 +218,32 @@ fn a_key_in_the_place_of_its_variable_is_not_repeated() {
     assert!(!words.contains("verysecret"), "{words}");
     let words = refused("version: 1\nresearcher: { openai: { base_url: \"https://user:hunter2@host/v1\" } }\n");
     assert!(words.contains("base_url") && !words.contains("hunter2"), "{words}");
+    let words = refused("version: 1\nresearcher: { command: { run: [agent, --key, sk-verysecret0123456789] } }\n");
+    assert!(words.contains("researcher.command.run[2]") && !words.contains("verysecret"), "{words}");
+    let words = refused("version: 1\nresearcher: { openai: { key_file: sk-verysecret0123456789 } }\n");
+    assert!(words.contains("key_file") && !words.contains("verysecret"), "{words}");
+}
+
+#[test]
+fn a_key_in_the_lab_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = |name: &str| folder.path().join(name);
+    fs::create_dir(place("lab")).expect("made");
+    for name in ["key", "lab/key"] {
+        fs::write(place(name), "sk-verysecret0123456789").expect("written");
+    }
+    std::os::unix::fs::symlink(place("lab/key"), place("link")).expect("linked");
+    let read = |file: &str| {
+        let file = fs::canonicalize(folder.path()).expect("it is there").join(file);
+        let text = format!("version: 1\nresearcher:\n  openai:\n    key_file: \"{}\"\n", file.display());
+        fs::write(place("lab/autoresearch.yaml"), text).expect("written");
+        Config::read(&Lab::open(&place("lab")).expect("a lab"))
+    };
+    read("key").expect("outside the lab");
+    read("absent").expect("whether it is there is looked at when it is read");
+    for inside in ["lab/key", "lab/absent", "link"] {
+        let words = read(inside).expect_err("inside the lab").to_string();
+        assert!(words.contains("autoresearch.yaml:4") && words.contains("stands in the lab"), "{inside}: {words}");
+        assert!(!words.contains("verysecret"), "{words}");
+    }
 }

@@ -68,14 +68,18 @@ impl Dialect {
         false
     }
 
-    /// The response format for a proposal.
-    pub fn response_format(self) -> Option<ResponseFormat> {
+    /// The response format for so many proposals.
+    pub fn response_format(self, count: usize) -> Option<ResponseFormat> {
+        let several = count > 1;
         match self.form {
             Form::Schema => Some(ResponseFormat::JsonSchema {
                 json_schema: ResponseFormatJsonSchema {
-                    description: Some("One proposal for the next trial".into()),
-                    name: "proposal".into(),
-                    schema: schema(),
+                    description: Some(
+                        if several { "Candidates for the next trials" } else { "One proposal for the next trial" }
+                            .into(),
+                    ),
+                    name: if several { "candidates" } else { "proposal" }.into(),
+                    schema: if several { candidates() } else { proposal() },
                     strict: Some(true),
                 },
             }),
@@ -85,8 +89,9 @@ impl Dialect {
     }
 }
 
-/// The schema of a reply, in the subset of JSON Schema that strict servers take.
-fn schema() -> Value {
+/// The schema of one proposal, in the subset of JSON Schema that strict servers take: every property is required, no
+/// other is allowed, and what may be missing is null.
+fn proposal() -> Value {
     let names: Vec<&str> = categories::ALL.iter().map(|(name, _)| *name).collect();
     json!({
         "type": "object",
@@ -99,6 +104,16 @@ fn schema() -> Value {
             "expected_effect": { "type": ["number", "null"], "description": "Expected gain in payout" },
             "spec": { "type": "string", "description": "The whole new model.yaml" },
         },
+    })
+}
+
+/// The schema of several. How many is said by the prompt: not every strict server takes bounds of a list.
+fn candidates() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["candidates"],
+        "properties": { "candidates": { "type": "array", "items": proposal() } },
     })
 }
 
@@ -124,6 +139,54 @@ mod tests {
             assert_eq!(dialect.learn(status, message), learned, "{message}");
         }
         assert_eq!(dialect.form, Form::Prompt);
-        assert!(!dialect.temperature && !dialect.new_limit_name && dialect.response_format().is_none());
+        assert!(!dialect.temperature && !dialect.new_limit_name && dialect.response_format(1).is_none());
+    }
+
+    /// <https://platform.openai.com/docs/guides/structured-outputs>, "Supported schemas": keywords, types, every object
+    /// closed with all of its properties required, at most 10 levels.
+    fn assert_strict(schema: &Value, level: usize) {
+        assert!(level <= 10, "too deep");
+        let fields = schema.as_object().expect("a schema is an object");
+        for keyword in fields.keys() {
+            let known = ["type", "properties", "required", "additionalProperties", "items", "enum", "description"];
+            assert!(known.contains(&keyword.as_str()), "`{keyword}` is not in the subset");
+        }
+        let types: Vec<&str> = match &fields["type"] {
+            Value::String(one) => vec![one],
+            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+            other => panic!("{other} is no type"),
+        };
+        for name in &types {
+            assert!(["string", "number", "boolean", "integer", "object", "array", "null"].contains(name), "{name}");
+        }
+        if types.contains(&"object") {
+            assert_eq!(fields["additionalProperties"], false);
+            let properties = fields["properties"].as_object().expect("properties");
+            let mut required: Vec<&str> =
+                fields["required"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+            required.sort_unstable();
+            let mut names: Vec<&str> = properties.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(required, names, "every property is required");
+            properties.values().for_each(|inner| assert_strict(inner, level + 1));
+        }
+        if types.contains(&"array") {
+            assert_strict(&fields["items"], level + 1);
+        }
+    }
+
+    #[test]
+    fn the_schemas_are_in_the_strict_subset() {
+        assert_strict(&proposal(), 1);
+        assert_strict(&candidates(), 1);
+    }
+
+    #[test]
+    fn the_form_follows_the_number_asked_for() {
+        let form = |count| serde_json::to_value(Dialect::new(true).response_format(count)).expect("JSON");
+        let (one, four) = (form(1), form(4));
+        assert_eq!((&one["type"], &one["json_schema"]["strict"]), (&json!("json_schema"), &json!(true)));
+        assert_eq!(one["json_schema"]["schema"], proposal());
+        assert_eq!(four["json_schema"]["schema"]["properties"]["candidates"]["items"], proposal());
     }
 }

@@ -13,6 +13,12 @@ pub(super) enum Act {
     Send(u16, Vec<(&'static str, String)>, String),
     /// Sends half of a response and cuts the connection.
     Cut,
+    /// Cuts the connection without a word.
+    Close,
+    /// Answers with 503 after a while.
+    Late(Duration),
+    /// Sends a byte now and then, for ever.
+    Drip,
     /// Never answers.
     Hang,
     /// Sends bytes until the client has had enough.
@@ -109,13 +115,26 @@ async fn serve(mut stream: TcpStream, script: Vec<Act>, log: Arc<Mutex<Vec<Reque
         Some(Act::Cut) => {
             let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"choices\": [").await;
         }
+        Some(Act::Close) | None => {}
+        Some(Act::Late(wait)) => {
+            tokio::time::sleep(wait).await;
+            let head = "HTTP/1.1 503 X\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+            let _gone = stream.write_all(head.as_bytes()).await;
+        }
+        Some(Act::Drip) => {
+            let head = "HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n";
+            let mut sent = stream.write_all(head.as_bytes()).await;
+            while sent.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                sent = stream.write_all(b" ").await;
+            }
+        }
         Some(Act::Hang) => tokio::time::sleep(Duration::from_secs(600)).await,
         Some(Act::Flood) => {
             let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n\"").await;
             let junk = vec![b'x'; 1 << 16];
             while stream.write_all(&junk).await.is_ok() {}
         }
-        None => {}
     }
 }
 

@@ -133,6 +133,7 @@ async fn refusals_of_the_server_are_named_and_final() {
         ),
         (Act::fails(400, "no such model", "model_not_found"), "does not know the model `some-model`"),
         (quota, "no credit left"),
+        (Act::Send(200, Vec::new(), "[1, 2]".into()), "sent no chat completion"),
         (Act::fails(402, "Payment required", ""), "no credit left"),
         (Act::fails(418, "I'm a teapot", ""), "did not accept the request (418)"),
         (Act::Send(200, Vec::new(), "<html>Welcome</html>".into()), "its reply is no JSON"),
@@ -179,7 +180,7 @@ async fn passing_trouble_is_outlasted_or_given_up() {
     assert_eq!(requests.len(), 4);
     let (outcome, requests) = play(vec![broken()]).await;
     let error = outcome.expect_err("it never recovers");
-    assert!(error.kind.is_passing(), "{error}");
+    assert!(!error.kind.needs_a_person(), "{error}");
     assert!(error.to_string().contains("failed 4 times, last with 503: overloaded"), "{error}");
     assert_eq!(requests.len(), 4, "three retries");
 }
@@ -303,7 +304,7 @@ async fn rejected_proposals_are_shown_with_their_errors() {
 #[tokio::test]
 async fn a_prompt_that_cannot_fit_is_said_before_anything_is_sent() {
     let (outcome, requests) = play_with(vec![Act::says(&good())], |settings| settings.max_prompt_tokens = 50).await;
-    let ErrorKind::PromptTooLong { needed, limit } = kind(outcome) else { panic!("too long") };
+    let ErrorKind::PromptTooLong { needed, limit, .. } = kind(outcome) else { panic!("too long") };
     assert!(limit == 50 && needed > 500);
     assert!(requests.is_empty());
 }
@@ -340,4 +341,148 @@ async fn doctor_gets_one_honest_answer() {
     );
     openai.check().await.expect_err("it is down");
     assert_eq!(server.requests().len(), 2, "a person waits: no retries");
+}
+
+#[tokio::test]
+async fn several_candidates_are_asked_for_in_their_own_form() {
+    let list = json!({ "candidates": [serde_json::from_str::<Value>(&good()).expect("JSON"), { "title": "no spec" }] });
+    let server = Server::start(vec![Act::says(&list.to_string())]).await;
+    let mut openai = researcher(&settings(&server.base_url));
+    let lab = Lab::new(BASE);
+    let (misses, evidence) = (Vec::new(), crate::research::evidence::evidence(&lab.history));
+    let ask = Ask { count: 4, rejected: &[] };
+    let found = dialogue::propose(&mut openai, &lab.briefing(&misses, &evidence), &ask).await.expect("one is readable");
+    assert_eq!(found.len(), 1);
+    let format = server.requests()[0].body["response_format"]["json_schema"].clone();
+    assert_eq!((&format["name"], &format["strict"]), (&json!("candidates"), &json!(true)));
+    assert_eq!(format["schema"]["required"], json!(["candidates"]));
+}
+
+#[tokio::test]
+async fn how_long_a_server_wants_to_be_left_alone_is_passed_on() {
+    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(20);
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&tomorrow).expect("a date");
+    let limit = Act::fails(429, "Rate limit reached", "rate_limit_exceeded");
+    let quota = Act::fails(429, "You exceeded your current quota", "insufficient_quota");
+    // (act, hours, why)
+    let table = [
+        (limit.clone().with("retry-after", "72000"), 20.0, "seconds"),
+        (limit.clone().with("retry-after", &date), 20.0, "a date"),
+        (limit.with("x-ratelimit-reset-tokens", "20h0m0s"), 20.0, "a limit's reset"),
+        (quota.clone().with("x-ratelimit-reset-requests", "20h"), 20.0, "a quota's reset"),
+        (quota.with("retry-after", "72000"), 20.0, "a quota that says so in seconds"),
+        (Act::fails(503, "maintenance", "").with("retry-after", "72000"), 20.0, "maintenance"),
+    ];
+    for (act, hours, why) in table {
+        let (outcome, requests) = play(vec![act]).await;
+        let error = outcome.expect_err(why).kind;
+        let rest = error.retry_after().unwrap_or_else(|| panic!("{why}: {error}")).as_secs_f64() / 3600.0;
+        assert!((rest - hours).abs() < 0.01 && !error.needs_a_person(), "{why}: {rest}");
+        assert_eq!(requests.len(), 1, "{why}: nobody waits that long in a call");
+    }
+    let (outcome, _) = play_with(vec![Act::fails(503, "down", "")], |settings| settings.retries = 0).await;
+    assert_eq!(kind(outcome).retry_after(), None);
+}
+
+#[tokio::test]
+async fn what_is_cut_off_is_asked_for_again_and_what_is_no_completion_is_not() {
+    let whole = json!({"choices": [{"message": {"content": good()}}]}).to_string();
+    let cut = Act::Send(200, Vec::new(), whole[..whole.len() / 2].to_owned());
+    let empty = Act::Send(200, Vec::new(), String::new());
+    let (outcome, requests) = play(vec![cut.clone(), empty, Act::Close, Act::says(&good())]).await;
+    outcome.expect("the fourth attempt is whole");
+    assert_eq!(requests.len(), 4);
+    let (outcome, requests) = play(vec![cut]).await;
+    let error = kind(outcome);
+    assert!(matches!(error, ErrorKind::Garbled { attempts: 4, .. }) && !error.needs_a_person(), "{error}");
+    assert_eq!(requests.len(), 4);
+    let page = Act::Send(200, Vec::new(), "<html>Down for maintenance</html>".into());
+    let (outcome, requests) = play(vec![page]).await;
+    assert!(!kind(outcome).needs_a_person(), "a page may be gone in an hour");
+    assert_eq!(requests.len(), 1);
+}
+
+#[tokio::test]
+async fn an_error_that_is_sent_as_a_success_is_an_error() {
+    let hidden = |code: Value| {
+        let body = json!({ "error": { "message": "the server behind this one says no", "code": code } });
+        Act::Send(200, Vec::new(), body.to_string())
+    };
+    let (outcome, requests) = play(vec![hidden(json!(502)), hidden(json!("429")), Act::says(&good())]).await;
+    outcome.expect("the third attempt succeeds");
+    assert_eq!(requests.len(), 3);
+    let (outcome, requests) = play(vec![hidden(json!(401))]).await;
+    assert!(matches!(kind(outcome), ErrorKind::Auth { status: 401, .. }));
+    assert_eq!(requests.len(), 1);
+    let (outcome, _) = play(vec![hidden(json!("strange"))]).await;
+    assert!(matches!(kind(outcome), ErrorKind::Garbled { .. }));
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_asked_for_again() {
+    let (outcome, requests) = play(vec![Act::says(""), Act::says("<think>hm</think> "), Act::says(&good())]).await;
+    let proposal = outcome.expect("the third answer says something");
+    assert_eq!(proposal.usage.input_tokens, 3000);
+    let messages = requests[1].body["messages"].as_array().expect("a list").clone();
+    assert_eq!(messages[2]["content"], "(nothing)", "some servers refuse an empty turn");
+    assert!(messages[3]["content"].as_str().is_some_and(|text| text.contains("the reply is empty")));
+}
+
+#[tokio::test]
+async fn ten_megabytes_are_not_read() {
+    let (outcome, requests) = play(vec![Act::says(&"x".repeat(10 << 20))]).await;
+    let error = kind(outcome);
+    assert!(matches!(error, ErrorKind::TooLarge { .. }) && !error.needs_a_person(), "{error}");
+    assert_eq!(requests.len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_drips_is_left_after_the_time_limit() {
+    let (outcome, _) = play_with(vec![Act::Drip], |settings| {
+        settings.timeout_seconds = 1;
+        settings.retries = 0;
+    })
+    .await;
+    assert!(matches!(kind(outcome), ErrorKind::Timeout { seconds: 1, attempts: 1, .. }));
+}
+
+#[tokio::test]
+async fn all_attempts_together_have_a_limit_too() {
+    let started = Instant::now();
+    let slow = Act::Late(Duration::from_millis(700));
+    let (outcome, requests) = play_with(vec![slow], |settings| {
+        settings.timeout_seconds = 1;
+        settings.retries = 20;
+    })
+    .await;
+    let error = kind(outcome);
+    assert!(matches!(error, ErrorKind::Server { .. } | ErrorKind::Timeout { .. }), "{error}");
+    assert!((3..=5).contains(&requests.len()), "{} attempts in three seconds", requests.len());
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_key_from_a_file_is_sent_and_shown_nowhere() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("key");
+    std::fs::write(&path, format!("{KEY}\n")).expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("changed");
+    let echo = good().replace("More room.", &format!("The key is {KEY}."));
+    let server = Server::start(vec![Act::says(&echo), Act::fails(401, &format!("no such key: {KEY}"), "")]).await;
+    let openai = OpenAiSettings { key_file: Some(path.clone()), ..settings(&server.base_url) };
+    let whole = ResearcherSettings { openai, ..ResearcherSettings::default() };
+    let mut openai = OpenAi::new(&whole, Templates::embedded().expect("templates")).expect("the key is fine");
+    let lab = Lab::new(BASE);
+    let proposal = propose(&lab, &mut openai, &[]).await.expect("a proposal");
+    assert_eq!(proposal.hypothesis, "The key is [key].", "what a server echoes does not end in a commit");
+    let error = propose(&lab, &mut openai, &[]).await.expect_err("the key is refused");
+    assert!(error.to_string().contains(&format!("check the key in {}", path.display())), "{error}");
+    for request in server.requests() {
+        assert!(request.head.contains(KEY) && !request.body.to_string().contains("very-secret"));
+    }
+    assert!(!format!("{error} {error:?} {openai:?} {whole:?} {proposal:?}").contains("very-secret"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    let error = OpenAi::new(&whole, Templates::embedded().expect("templates")).expect_err("anybody can read it");
+    assert!(error.to_string().contains("chmod 600") && error.kind.needs_a_person(), "{error}");
 }

@@ -5,14 +5,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
 use reqwest::StatusCode;
 use reqwest::header::AUTHORIZATION;
 
-use super::backoff::{Backoff, retry_after};
+use super::backoff::{Backoff, reset_after, retry_after};
 use super::endpoint::Endpoint;
 use super::key::Key;
 use super::said::{Said, one_line};
@@ -24,6 +24,8 @@ pub const MAX_REPLY_BYTES: usize = 1 << 20;
 const MAX_ERROR_BYTES: usize = 1 << 16;
 /// A call that ran into its time limit is made once more, not as often as a short failure.
 const TIMEOUT_RETRIES: u32 = 1;
+/// All attempts of a call together, pauses among them, take no longer than so many times the limit of one.
+const MOST_TIMEOUTS: u32 = 3;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -33,7 +35,8 @@ pub struct Transport {
     client: reqwest::Client,
     endpoint: Endpoint,
     key: Option<Key>,
-    key_variable: String,
+    /// Where the key comes from, for messages.
+    key_place: String,
     model: String,
     timeout: Duration,
     retries: u32,
@@ -84,7 +87,7 @@ impl Transport {
             client,
             endpoint,
             key,
-            key_variable: settings.key_variable.clone(),
+            key_place: Key::place(settings),
             model: settings.model.clone(),
             timeout,
             retries: settings.retries,
@@ -98,10 +101,14 @@ impl Transport {
     }
 
     async fn exchange(&self, requests: &HttpRequestFactory) -> Result<reqwest::Response, ErrorKind> {
+        let end = Instant::now() + self.timeout * MOST_TIMEOUTS;
         let mut attempt = 1;
         let mut timeouts = 0;
         loop {
-            let failure = match self.attempt(requests, attempt).await {
+            // The last attempt has what is left of the whole.
+            let left = end.saturating_duration_since(Instant::now());
+            let attempted = tokio::time::timeout(left, self.attempt(requests, attempt)).await;
+            let failure = match attempted.unwrap_or_else(|_| Err(self.timed_out(attempt))) {
                 Ok(body) => return Ok(reqwest::Response::from(http::Response::new(body))),
                 Err(failure) => failure,
             };
@@ -119,6 +126,9 @@ impl Transport {
                 return Err(failure.kind);
             }
             let pause = self.backoff.pause(attempt, wait);
+            if Instant::now() + pause >= end {
+                return Err(failure.kind);
+            }
             tracing::warn!(attempt, pause_ms = pause.as_millis() as u64, "{}", failure.kind);
             tokio::time::sleep(pause).await;
             attempt += 1;
@@ -140,11 +150,14 @@ impl Transport {
                 again: Again::No,
             })?;
             return match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
-                Ok(_) => Ok(body),
-                Err(error) => Err(self.not_json(status, &body, &error)),
+                Ok(_) => self.without_error(body, attempt),
+                Err(error) => Err(self.not_json(&body, &error, attempt)),
             };
         }
-        let wait = retry_after(response.headers(), jiff::Timestamp::now());
+        let now = jiff::Timestamp::now();
+        let asked = retry_after(response.headers(), now);
+        let wait =
+            asked.or_else(|| reset_after(response.headers(), now).filter(|_| matches!(status.as_u16(), 402 | 429)));
         let location = response.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
         // What cannot be read of an error page is not worth an error of its own.
         let body = self.read(&mut response, MAX_ERROR_BYTES, attempt).await.ok().flatten().unwrap_or_default();
@@ -154,6 +167,22 @@ impl Transport {
         }
         said.message = self.redact(&said.message);
         Err(self.refused(status, said, wait, attempt))
+    }
+
+    /// A body that is no error: gateways like to report those of the server behind them as a success.
+    fn without_error(&self, body: Vec<u8>, attempt: u32) -> Result<Vec<u8>, Failure> {
+        let reply: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let status = reply
+            .get("error")
+            .filter(|error| error.is_object() && reply.get("choices").is_none())
+            .and_then(|error| error.get("code").or_else(|| error.get("status")))
+            .and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()))
+            .and_then(|code| u16::try_from(code).ok().filter(|code| (400..600).contains(code)))
+            .and_then(|code| StatusCode::from_u16(code).ok());
+        let Some(status) = status else { return Ok(body) };
+        let mut said = Said::read(&String::from_utf8_lossy(&body));
+        said.message = self.redact(&said.message);
+        Err(self.refused(status, said, None, attempt))
     }
 
     /// The body, or None where it is larger than `limit`.
@@ -188,11 +217,16 @@ impl Transport {
         }
     }
 
+    fn timed_out(&self, attempt: u32) -> Failure {
+        let endpoint = self.endpoint.base().to_owned();
+        let kind = ErrorKind::Timeout { endpoint, seconds: self.timeout.as_secs(), attempts: attempt };
+        Failure { kind, again: Again::AfterTimeout }
+    }
+
     fn broken(&self, error: &reqwest::Error, attempt: u32) -> Failure {
         let endpoint = self.endpoint.base().to_owned();
         if error.is_timeout() {
-            let kind = ErrorKind::Timeout { endpoint, seconds: self.timeout.as_secs(), attempts: attempt };
-            return Failure { kind, again: Again::AfterTimeout };
+            return self.timed_out(attempt);
         }
         let message = self.redact(&chain(error));
         Failure {
@@ -201,12 +235,13 @@ impl Transport {
         }
     }
 
-    fn not_json(&self, status: StatusCode, body: &[u8], error: &serde_json::Error) -> Failure {
+    /// What is cut off is whole the next time, perhaps; what is something else altogether is not.
+    fn not_json(&self, body: &[u8], error: &serde_json::Error, attempt: u32) -> Failure {
         let start = self.redact(&String::from_utf8_lossy(&body[..body.len().min(200)]));
         let message = format!("its reply is no JSON ({error}); it begins: {start}");
         Failure {
-            kind: ErrorKind::Request { endpoint: self.endpoint.base().into(), status: status.as_u16(), message },
-            again: Again::No,
+            kind: ErrorKind::Garbled { endpoint: self.endpoint.base().into(), attempts: attempt, message },
+            again: if error.is_eof() { Again::Yes { wait: None } } else { Again::No },
         }
     }
 
@@ -216,18 +251,20 @@ impl Transport {
         let number = status.as_u16();
         let (kind, again) = match number {
             401 | 403 => {
-                (ErrorKind::Auth { endpoint, status: number, message, variable: self.key_variable.clone() }, Again::No)
+                (ErrorKind::Auth { endpoint, status: number, message, place: self.key_place.clone() }, Again::No)
             }
-            402 => (ErrorKind::Quota { endpoint, message }, Again::No),
+            402 => (ErrorKind::Quota { endpoint, message, retry_after: wait }, Again::No),
             429 if code.contains("insufficient_quota") || code.contains("billing") => {
-                (ErrorKind::Quota { endpoint, message }, Again::No)
+                (ErrorKind::Quota { endpoint, message, retry_after: wait }, Again::No)
             }
             429 => (
                 ErrorKind::RateLimited { endpoint, attempts: attempt, message, retry_after: wait },
                 Again::Yes { wait },
             ),
             408 | 500..=599 => {
-                (ErrorKind::Server { endpoint, attempts: attempt, status: number, message }, Again::Yes { wait })
+                let kind =
+                    ErrorKind::Server { endpoint, attempts: attempt, status: number, message, retry_after: wait };
+                (kind, Again::Yes { wait })
             }
             404 => {
                 (ErrorKind::ModelNotFound { endpoint, model: self.model.clone(), status: number, message }, Again::No)

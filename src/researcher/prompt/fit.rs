@@ -9,7 +9,7 @@ use super::templates::Templates;
 use crate::researcher::error::ErrorKind;
 
 /// Characters a token, on the cautious side for English, YAML and tables.
-const CHARACTERS_PER_TOKEN: usize = 4;
+pub const CHARACTERS_PER_TOKEN: usize = 4;
 
 /// A section that may be shortened.
 pub struct Section {
@@ -64,7 +64,7 @@ pub fn fitted(
     if length <= room {
         return Ok(text);
     }
-    Err(ErrorKind::PromptTooLong { needed: tokens(&text), limit })
+    Err(ErrorKind::PromptTooLong { setting: "max_prompt_tokens", needed: tokens(&text), limit })
 }
 
 /// A section's text cut to a length, a fence around it closed again.
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_cut_is_an_error_that_says_how_much_is_needed() {
-        assert_eq!(fit(2), Err(ErrorKind::PromptTooLong { needed: 4, limit: 2 }));
+        assert_eq!(fit(2), Err(ErrorKind::PromptTooLong { setting: "max_prompt_tokens", needed: 4, limit: 2 }));
     }
 
     #[test]

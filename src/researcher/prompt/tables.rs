@@ -1,4 +1,5 @@
-//! The tables of a prompt: trials, evidence, near misses. Each is bounded, however long the ledger is.
+//! The tables of a prompt: trials, evidence, near misses, what is under way, the optimizer's view. Each is bounded,
+//! however long the ledger is.
 
 use std::fmt::Write as _;
 
@@ -10,6 +11,8 @@ use crate::research::learnings::{demoted, demotion};
 use crate::research::near_miss::NearMiss;
 use crate::research::trial::{KnobChange, TrialRecord, Verdict};
 use crate::research::words;
+use crate::researcher::briefing::Pending;
+use crate::researcher::optimizer::view::View;
 
 /// The latest trials that are listed.
 const LATEST: usize = 30;
@@ -18,6 +21,11 @@ const OLDER_KEEPS: usize = 20;
 const MOST_KNOBS: usize = 30;
 const MOST_CATEGORIES: usize = 30;
 const MOST_MISSES: usize = 8;
+const MOST_PENDING: usize = 24;
+/// Of the optimizer's view: knobs, leads, and names of what was never tried.
+const MOST_VIEWED: usize = 16;
+const MOST_LEADS: usize = 8;
+const MOST_UNTRIED: usize = 40;
 /// Of one trial's changes, so many are listed.
 const MOST_CHANGES: usize = 12;
 
@@ -152,6 +160,59 @@ pub fn near_misses(misses: &[NearMiss]) -> String {
             inline(&miss.title, 90),
             changes(&miss.changes, "\n  - "),
         );
+    }
+    out
+}
+
+/// What has no verdict yet.
+pub fn pending(pending: &[Pending]) -> String {
+    let mut out = String::new();
+    for one in pending.iter().take(MOST_PENDING) {
+        let (title, category) = (inline(&one.title, 90), inline(&one.category, 24));
+        let _ = writeln!(out, "- {title} ({category}){}", changes(&one.changes, "\n  - "));
+    }
+    if pending.len() > MOST_PENDING {
+        let _ = writeln!(out, "- … and {} more", pending.len() - MOST_PENDING);
+    }
+    out
+}
+
+/// What the optimizer makes of the ledger: which knobs matter and where they look best, changes that look good, and what
+/// was never tried. Nothing where it rests on no trial.
+pub fn view(view: &View) -> String {
+    let mut out = String::new();
+    let knobs: Vec<String> = view
+        .knobs
+        .iter()
+        .take(MOST_VIEWED)
+        .map(|knob| {
+            let (low, high) = knob.interval;
+            let (name, best) = (inline(&knob.knob, 60), inline(&knob.best, 80));
+            format!("| {name} | {} | {:.4} | {low:.4} to {high:.4} | {best} |\n", knob.tries, knob.importance)
+        })
+        .collect();
+    if !knobs.is_empty() {
+        let _ = writeln!(
+            out,
+            "Over {} trials. Importance: by how much of the payout a knob seems to move it, as a standard deviation.\n\n\
+             | knob | tries | importance | 95 % interval | looks best |\n|---|---|---|---|---|\n{}",
+            view.trials,
+            knobs.concat()
+        );
+    }
+    if !view.best.is_empty() {
+        out.push_str("Changes of the incumbent that look best (expected gain ± its standard deviation):\n");
+        for lead in view.best.iter().take(MOST_LEADS) {
+            let change = inline(&lead.change, 160);
+            let _ = writeln!(out, "- {change}: {:+.4} ± {:.4}", lead.expected, lead.deviation);
+        }
+        out.push('\n');
+    }
+    if !view.untried.is_empty() {
+        let names: Vec<String> = view.untried.iter().take(MOST_UNTRIED).map(|name| inline(name, 60)).collect();
+        let more = view.untried.len().saturating_sub(MOST_UNTRIED);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let _ = writeln!(out, "Never tried: {}{more}.", names.join(", "));
     }
     out
 }

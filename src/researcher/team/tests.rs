@@ -40,7 +40,7 @@ fn proposed(team: &Team, times: u32) -> BTreeMap<Kind, u32> {
 }
 
 fn outage() -> ErrorKind {
-    ErrorKind::Server { endpoint: "here".into(), attempts: 1, status: 503, message: "busy".into() }
+    ErrorKind::Server { endpoint: "here".into(), attempts: 1, status: 503, message: "busy".into(), retry_after: None }
 }
 
 fn fail(team: &mut Team, kind: Kind, failure: &ErrorKind, now: Instant) {
@@ -108,7 +108,7 @@ fn a_server_says_how_long_and_a_person_takes_longer() {
     assert_eq!(team.resting(now), [(Kind::Openai, 7_200)]);
     let mut team = self::team(|_| {});
     let wrong =
-        ErrorKind::Auth { endpoint: "here".into(), status: 401, message: "no such key".into(), variable: "KEY".into() };
+        ErrorKind::Auth { endpoint: "here".into(), status: 401, message: "no such key".into(), place: "KEY".into() };
     fail(&mut team, Kind::Openai, &wrong, now);
     assert_eq!(team.resting(now), [(Kind::Openai, 3_600)]);
     let researcher = team.researcher(Kind::Openai).expect("it takes part");
