@@ -130,6 +130,37 @@ fn proposals_that_stay_invalid_are_a_page_of_the_notebook_and_cost_no_training()
     lab.is_clean();
 }
 
+/// A budget ends the session in order; what waited then is tried by the next one, and not paid for again.
+#[test]
+fn a_round_goes_on_where_the_tokens_ended_the_session() {
+    let candidate = |activation: &str| {
+        let spec = UNTRAINED.replace("width: 8", &format!("width: 8, activation: {activation}"));
+        json!({ "title": format!("Try {activation}"), "hypothesis": "It may.", "category": "activation",
+                "expected_effect": null, "spec": spec })
+    };
+    let words = ["gelu", "tanh", "silu", "elu"];
+    let round = json!({ "candidates": words.map(candidate) }).to_string();
+    let endpoint = Endpoint::start(vec![Answer::Says(round)], proposal("again", GOOD), Answer::Says(LEARNINGS.into()));
+    let lab = lab(&endpoint);
+    lab.edit("autoresearch.yaml", "session_tokens: null ", "session_tokens: 1 ");
+    lab.commit("a small budget");
+    let first = run(&lab, "9").exits(0);
+    assert!(first.stderr.contains("tokens are spent"), "{}", first.stderr);
+    assert_eq!(lab.events("round_proposed").len(), 1);
+    assert_eq!(notebook_is_sound(&lab).len(), 2, "the baseline and one of the four");
+    lab.edit("autoresearch.yaml", "session_tokens: 1 ", "session_tokens: null ");
+    run(&lab, "3").exits(0);
+    let subjects: Vec<String> = notebook_is_sound(&lab).iter().map(|page| page.subject.clone()).collect();
+    for word in words {
+        assert_eq!(subjects.iter().filter(|subject| subject.contains(&format!("Try {word}"))).count(), 1, "{subjects:?}");
+    }
+    let asked = endpoint.requests().iter().filter(|(_, body)| proposes(body)).count();
+    assert_eq!(asked, 1, "nobody was asked again");
+    let spent = lab.status()["tokens"]["input"].as_u64();
+    assert_eq!(spent, Some(1_000 * endpoint.requests().len() as u64), "each call counts once");
+    lab.is_clean();
+}
+
 #[test]
 fn in_an_outage_the_optimizer_proposes_and_status_says_so() {
     let storm = Answer::Fails(500, format!("upstream fell over; your key was {KEY}"));
