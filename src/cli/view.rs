@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::lab::config::Config;
 use crate::lab::holdout;
 use crate::lab::ledger::{Entry, retell};
-use crate::lab::{Lab, Ledger, Notebook, live, lock};
+use crate::lab::{Lab, Ledger, Notebook, hints, live, lock};
 use crate::report::holdout::HoldoutFacts;
 use crate::report::status::{Found, Status, status as derive};
 use crate::research::event::Event;
@@ -61,6 +61,10 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
         warnings.push(error.to_string());
         Vec::new()
     });
+    let waiting_hints = hints::waiting(lab).unwrap_or_else(|error| {
+        warnings.push(error.to_string());
+        Vec::new()
+    });
     let protocol = Protocol::read(&lab.protocol()).ok();
     Ok(derive(Found {
         entries: &entries,
@@ -73,6 +77,7 @@ pub(super) fn status(lab: &Lab) -> Result<Status> {
         required_seeds: protocol.as_ref().map_or(1, |protocol| protocol.seeds.len()),
         gate,
         holdout: HoldoutFacts::of(&answers, entries.iter().map(|entry| &entry.event), budget),
+        waiting_hints,
         warnings,
         now: Timestamp::now(),
     }))

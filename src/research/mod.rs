@@ -15,6 +15,7 @@ pub mod learned;
 pub mod learnings;
 pub mod measurement;
 pub mod near_miss;
+pub mod odds;
 pub mod phases;
 pub mod remeasure;
 pub mod round;
