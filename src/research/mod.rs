@@ -1,6 +1,7 @@
 //! The research itself, as pure decisions over the ledger's facts: verdicts, the gate, phases and plateaus, near
 //! misses, do-not-retry rules, evidence. Nothing here reads a file, a clock or a network.
 
+pub mod assumptions;
 pub mod audit;
 pub mod calibration;
 pub mod commit;

@@ -198,6 +198,11 @@ impl Rule {
         self.hit(&Sets::of(changes), self.category.as_deref().unwrap_or_default()).is_some()
     }
 
+    /// Whether it rules a whole category out.
+    pub(super) fn forbids_the_category(&self, category: &str) -> bool {
+        self.status != Status::Ambiguous && self.paths.is_empty() && self.category.as_deref() == Some(category)
+    }
+
     /// The rule with an example of what it blocks, where the changes make one.
     pub(super) fn with_example(mut self, changes: &[KnobChange]) -> Self {
         self.blocks.extend(Example::of(changes).filter(|example| self.speaks_of(example.changes())));

@@ -261,62 +261,6 @@ fn is_written_the_same(scanned: &Scanned, bytes: &[u8]) {
     assert_eq!(written.len(), fixture.len());
 }
 
-#[test]
-fn TEMPORARY_make_fixture() {
-    use crate::research::round::{Candidate, Refused, Round};
-    use crate::research::trial::Origin;
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("l.jsonl");
-    let mut ledger = Ledger::open_file(&path).expect("opened");
-    let hash = |digit: char| format!("00000000000000d{digit}");
-    let candidate = |digit: char, title: &str| {
-        let mut proposal = sample(1, Verdict::Discard).proposal;
-        proposal.title = title.into();
-        proposal.researcher = "openai".into();
-        proposal.usage = Usage { input_tokens: 600, output_tokens: 100, cost_usd: 0.0011, seconds: 2.5 };
-        Candidate { proposal, spec_hash: hash(digit) }
-    };
-    let round = |round: u32, against: u32, phase: &str, candidates: Vec<Candidate>| Event::RoundProposed { round: Round {
-        round, researcher: "openai".into(), against, phase: phase.into(), candidates,
-        refused: vec![Refused { title: "GELU again".into(), verdict: Verdict::Duplicate, why: "the same model as trial 000001".into() }],
-        usage: Usage { input_tokens: 1_800, output_tokens: 300, cost_usd: 0.0033, seconds: 7.5 },
-    } };
-    let record = |number: u32, verdict: Verdict, digit: char, of: u32, against: u32, incumbent: u32| {
-        let mut record = sample(number, verdict);
-        record.proposal = candidate(digit, &format!("candidate {digit}")).proposal;
-        record.phase = "combine".into();
-        record.phase_why = Some("plateau: 15 discards in a row".into());
-        record.incumbent = Some(incumbent);
-        record.spec_hash = Some(if incumbent == against { hash(digit) } else { format!("00000000000000e{digit}") });
-        record.origin = Some(Origin { round: of, spec_hash: hash(digit), against });
-        record
-    };
-    let mut baseline = sample(0, Verdict::Keep);
-    baseline.incumbent = None;
-    baseline.judgement = None;
-    baseline.changes = Vec::new();
-    let events = vec![
-        Event::SessionStarted { pid: 7, branch: "autoresearch/2026-11-21".into(), version: "0.1.0".into(), researcher: "mix".into(), protocol_hash: "p".into(), data_hash: "d".into() },
-        Event::PhaseEntered { phase: "explore".into(), why: "session start".into() },
-        Event::TrialEnded { record: Box::new(baseline) },
-        Event::TrialCommitted { trial: 0 },
-        Event::PhaseEntered { phase: "combine".into(), why: "plateau: 15 discards in a row".into() },
-        round(1, 0, "combine", vec![candidate('1', "candidate 1"), candidate('2', "candidate 2"), candidate('3', "candidate 3")]),
-        Event::TrialStarted { trial: 1, title: "candidate 1".into(), spec_hash: hash('1') },
-        Event::TrialEnded { record: Box::new(record(1, Verdict::Keep, '1', 1, 0, 0)) },
-        Event::TrialCommitted { trial: 1 },
-        Event::Hinted { text: "leave the loss alone; \"wider\" nets — please".into() },
-        Event::TrialStarted { trial: 2, title: "candidate 2".into(), spec_hash: "00000000000000e2".into() },
-        Event::TrialEnded { record: Box::new(record(2, Verdict::Discard, '2', 1, 0, 1)) },
-        Event::TrialCommitted { trial: 2 },
-        Event::CandidateDropped { round: 1, spec_hash: hash('3'), title: "candidate 3".into(), why: "trial 000001 has what it proposes already".into() },
-        round(2, 1, "combine", vec![candidate('4', "candidate 4")]),
-        Event::SessionEnded { reason: "2 trials done".into() },
-    ];
-    for event in events { ledger.append(now(), event).expect("appended"); }
-    fs::copy(&path, "/tmp/ledger-v3.jsonl").expect("copied");
-}
-
 fn kind(event: &Event) -> String {
     let value = serde_json::to_value(event).expect("an event is data");
     value["event"].as_str().expect("a tag").to_owned()

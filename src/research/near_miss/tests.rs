@@ -179,7 +179,7 @@ fn another_protocol_is_another_question() {
 
 #[test]
 fn ten_thousand_trials_are_as_little_work_as_a_hundred() {
-    let edit = |number: u32| [("width: 64", format!("width: {}", 65 + number))];
+    let edit = |number: u32| [("lr: 1e-3", format!("lr: {:.6}", 0.002 + 1e-6 * f64::from(number)))];
     let mut history = History::from_events(&[ended(base())]);
     let mut against = 0;
     for number in 1..=10_000 {
