@@ -209,7 +209,10 @@ mod tests {
         let (_folder, lab) = lab();
         (0..MOST_WAITING).for_each(|number| append(&lab, &format!("hint {number}"), now()).expect("appended"));
         let error = append(&lab, "one more", now()).expect_err("full");
-        assert!(matches!(error, LabError::HintsFull { .. }) && error.to_string().contains("autoresearch run"), "{error}");
+        assert!(
+            matches!(error, LabError::HintsFull { .. }) && error.to_string().contains("autoresearch run"),
+            "{error}"
+        );
         assert_eq!(taken(&lab).0.len(), MOST_WAITING);
     }
 

@@ -296,7 +296,8 @@ impl History {
     /// Those that researchers are told: the latest ten that fewer than 30 trials have ended since, oldest first.
     pub fn hints_in_force(&self) -> impl Iterator<Item = &Hint> {
         let next = self.next_trial();
-        let young = move |hint: &&Hint| next.saturating_sub(hint.after_trial.map_or(0, |trial| trial + 1)) < HINT_TRIALS;
+        let young =
+            move |hint: &&Hint| next.saturating_sub(hint.after_trial.map_or(0, |trial| trial + 1)) < HINT_TRIALS;
         let first = self.hints.len().saturating_sub(MOST_HINTS);
         self.hints[first..].iter().filter(young)
     }
@@ -329,7 +330,8 @@ impl History {
     pub fn usage(&self) -> Usage {
         let mut usage = self.usage;
         // What a round cost was counted when it came.
-        let counted = |record: &TrialRecord| record.origin.as_ref().is_some_and(|origin| self.paid.contains(&origin.round));
+        let counted =
+            |record: &TrialRecord| record.origin.as_ref().is_some_and(|origin| self.paid.contains(&origin.round));
         for record in self.trials.iter().filter(|record| !counted(record)) {
             usage.add(&record.proposal.usage);
         }

@@ -91,8 +91,7 @@ pub fn near_misses(history: &History, limit: usize) -> Vec<NearMiss> {
 /// Whether a trial came close to the incumbent that it was compared with. `outlook` is the history's.
 pub fn came_close(record: &TrialRecord, history: &History, outlook: &Outlook) -> bool {
     record.verdict == Verdict::Discard
-        && Effect::of(record, history)
-            .is_some_and(|found| found.delta > 0.0 && outlook.odds(&found, 0) >= LEAST_ODDS)
+        && Effect::of(record, history).is_some_and(|found| found.delta > 0.0 && outlook.odds(&found, 0) >= LEAST_ODDS)
 }
 
 /// A trial that came close, and how close.

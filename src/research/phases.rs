@@ -262,7 +262,12 @@ mod tests {
             (vec![], Narrow, Narrow, "nothing has happened"),
             (vec![Discard; 2], Narrow, Narrow, "two are no row"),
             (vec![Discard, Crash, Timeout], Narrow, Focused, "three failures, whatever kind"),
-            (vec![Discard, Invalid, Discard, Blocked, Duplicate], Narrow, Narrow, "what was not trained does not count"),
+            (
+                vec![Discard, Invalid, Discard, Blocked, Duplicate],
+                Narrow,
+                Narrow,
+                "what was not trained does not count",
+            ),
             (vec![Discard; 5], Narrow, Focused, "still one step"),
             (vec![Discard; 6], Narrow, Combined, "two steps"),
             (vec![Discard; 40], Narrow, Combined, "and never more"),

@@ -49,9 +49,10 @@ pub fn phase(record: &TrialRecord) -> String {
 /// openai, candidate put onto trial 000042 (proposed against 000038)`. None for a proposal that was asked for alone.
 pub fn round(record: &TrialRecord) -> Option<String> {
     let origin = record.origin.as_ref()?;
-    let rebased = record.incumbent.filter(|incumbent| *incumbent != origin.against).map_or_else(String::new, |incumbent| {
-        format!(", candidate put onto trial {incumbent:06} (proposed against {:06})", origin.against)
-    });
+    let rebased =
+        record.incumbent.filter(|incumbent| *incumbent != origin.against).map_or_else(String::new, |incumbent| {
+            format!(", candidate put onto trial {incumbent:06} (proposed against {:06})", origin.against)
+        });
     Some(format!("round {} of {}{rebased}", origin.round, one_line(&record.proposal.researcher, 60)))
 }
 
@@ -132,7 +133,10 @@ mod tests {
 
     #[test]
     fn odds_are_told_as_exactly_as_they_are_known() {
-        assert_eq!([odds(0.345), odds(2.54), odds(14.4), odds(1e6)], ["odds 0.3", "odds 2.5", "odds 14", "odds over 99"]);
+        assert_eq!(
+            [odds(0.345), odds(2.54), odds(14.4), odds(1e6)],
+            ["odds 0.3", "odds 2.5", "odds 14", "odds over 99"]
+        );
     }
 
     #[test]

@@ -198,9 +198,7 @@ fn status_prints_every_key_before_and_after_a_session() {
     assert!(before["incumbent"].is_null() && before["baseline"].is_null());
 
     lab.run(&["hint", "leave", "the loss alone"]).exits(0);
-    let hint = |waiting: bool, after: Option<u32>| {
-        serde_json::json!([{ "text": "leave the loss alone", "after_trial": after, "waiting": waiting }])
-    };
+    let hint = |waiting: bool, after: Option<u32>| serde_json::json!([{ "text": "leave the loss alone", "after_trial": after, "waiting": waiting }]);
     assert_eq!(lab.status()["hints"], hint(true, None));
     lab.run(&["hint", &"x".repeat(601)]).exits(2);
 

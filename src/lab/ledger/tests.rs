@@ -241,7 +241,10 @@ fn the_fixture_of_version_3_still_reads() {
     assert_eq!((history.rounds(), history.hints().len()), (2, 1));
     assert_eq!(history.hints()[0].after_trial, Some(1));
     let rebased = history.trial(2).expect("the second trial");
-    assert_eq!((rebased.incumbent, rebased.origin.as_ref().map(|origin| (origin.round, origin.against))), (Some(1), Some((1, 0))));
+    assert_eq!(
+        (rebased.incumbent, rebased.origin.as_ref().map(|origin| (origin.round, origin.against))),
+        (Some(1), Some((1, 0)))
+    );
     assert_eq!(rebased.phase_why.as_deref(), Some("plateau: 15 discards in a row"));
     assert_eq!(history.usage().input_tokens, 3_600, "each round once");
     is_written_the_same(&scanned, &bytes);

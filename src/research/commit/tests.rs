@@ -178,7 +178,7 @@ fn a_page_says_which_phase_and_round_a_trial_came_from() {
     record.proposal.researcher = "openai".into();
     record.origin = Some(Origin { round: 12, spec_hash: "h".into(), against: 38 });
     let found = message(&record, None);
-    let wanted = "\n\nWhere it came from\n  Phase: combine (plateau: 15 discards in a row)\n  Round 12 of openai, candidate put                   onto trial 000041 (proposed against\n  000038)";
+    let wanted = "\n\nWhere it came from\n  Phase: combine (plateau: 15 discards in a row)\n  Round 12 of openai, candidate put onto trial 000041 (proposed against\n  000038)";
     assert!(found.body.ends_with(wanted), "{}", found.body);
     let names: Vec<&str> = found.trailers.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, NAMES, "trailers stay as they are");

@@ -30,10 +30,7 @@ fn a_value_that_always_lost_is_ruled_out() {
     let [rule] = found.as_slice() else { panic!("one rule in {found:?}") };
     assert_eq!((rule.status, rule.by), (Status::ConfidentlyBad, By::Loop));
     assert_eq!(rule.paths[0].to_string(), "network[*].dense.activation");
-    assert_eq!(
-        (rule.values.as_slice(), rule.evidence.as_slice()),
-        (&["silu".to_owned()][..], &[1, 2, 3, 4, 5][..])
-    );
+    assert_eq!((rule.values.as_slice(), rule.evidence.as_slice()), (&["silu".to_owned()][..], &[1, 2, 3, 4, 5][..]));
     let mut rules = Rules::default();
     rules.push(rule.clone());
     assert!(rules.blocks(&silu(7), "regularization").is_some());
@@ -106,7 +103,8 @@ fn what_is_known_is_not_learned_again_and_a_persons_word_stands() {
 
 /// Tries of categories: name, how many, and how each came out.
 fn tried(categories: &[(&str, u32, (bool, f64, f64))], rules: &str) -> Vec<Rule> {
-    let each = categories.iter().flat_map(|(name, count, came_out)| (0..*count).map(move |index| (*name, index, *came_out)));
+    let each =
+        categories.iter().flat_map(|(name, count, came_out)| (0..*count).map(move |index| (*name, index, *came_out)));
     let records = (1..).zip(each).map(|(number, (name, index, came_out))| {
         // Different knobs, so that no rule of a knob is learned beside.
         judged(number, name, &[change(&format!("{}.knob{index}", name.to_lowercase()), Some("1"), Some("2"))], came_out)
@@ -130,9 +128,8 @@ fn a_category_in_which_nothing_was_ever_close_is_exhausted() {
     rules.push(rule.clone());
     assert!(rules.blocks(&dropout("0.3"), "Loss").is_some() && rules.blocks(&dropout("0.3"), "training").is_none());
 
-    let person = |fields: &str| {
-        format!("[[rule]]\nname = \"mine\"\nstatus = \"ambiguous\"\nreason = \"I like it\"\n{fields}\n")
-    };
+    let person =
+        |fields: &str| format!("[[rule]]\nname = \"mine\"\nstatus = \"ambiguous\"\nreason = \"I like it\"\n{fields}\n");
     for (categories, rules, why) in [
         (vec![("loss", 11, BAD)], String::new(), "eleven tries"),
         (vec![("loss", 12, BAD), ("loss", 1, GOOD)], String::new(), "one came close"),
@@ -159,7 +156,9 @@ fn a_learned_rule_says_what_its_trials_took_for_granted() {
     let found = learned_rules(&History::from_events(&events), &Rules::default());
     let revisit = found[0].revisit.as_deref().unwrap_or_default();
     assert!(
-        revisit.starts_with("when the incumbent has become another model; all were tried with 1 dense block, relu, mse, adamw"),
+        revisit.starts_with(
+            "when the incumbent has become another model; all were tried with 1 dense block, relu, mse, adamw"
+        ),
         "{revisit}"
     );
 }

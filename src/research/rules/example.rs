@@ -20,7 +20,9 @@ impl Example {
     /// What is wrong with it, and what one looks like.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |what: &str| {
-            Err(format!("{what}: an example looks like `network[0].dense.activation: relu -> silu`, with nothing on a side for what was not there or is gone"))
+            Err(format!(
+                "{what}: an example looks like `network[0].dense.activation: relu -> silu`, with nothing on a side for what was not there or is gone"
+            ))
         };
         let mut changes = Vec::new();
         for part in text.split(';') {

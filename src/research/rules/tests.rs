@@ -300,10 +300,22 @@ fn mistakes_are_located_and_say_what_is_allowed() {
         ("version = 2".into(), 1, "reads version 1"),
         (format!("[[rule]]\n{good}category = \"x\"\nrevisit_after = 50"), 6, "the newest trial in `evidence`"),
         (format!("[[rule]]\n{good}category = \"x\"\nevidence = [1]\nrevisit_after = 0"), 7, "1 to 100000"),
-        (format!("[[rule]]\n{good}category = \"x\"\nevidence = [1]\nrevisit_after = \"soon\""), 7, "a number of trials"),
+        (
+            format!("[[rule]]\n{good}category = \"x\"\nevidence = [1]\nrevisit_after = \"soon\""),
+            7,
+            "a number of trials",
+        ),
         (format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = \"a.b: 1 -> 2\""), 6, "`blocks` is a list"),
-        (format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = [\n \"a.b: 1 -> 2\",\n \"a.c: 1 -> 2\",\n]"), 8, "does not block its example `a.c: 1 -> 2`"),
-        (format!("[[rule]]\n{good}paths = [\"a.b\"]\nvalues = [3]\nblocks = [\"a.b: 3 -> 1\"]"), 7, "does not block its example"),
+        (
+            format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = [\n \"a.b: 1 -> 2\",\n \"a.c: 1 -> 2\",\n]"),
+            8,
+            "does not block its example `a.c: 1 -> 2`",
+        ),
+        (
+            format!("[[rule]]\n{good}paths = [\"a.b\"]\nvalues = [3]\nblocks = [\"a.b: 3 -> 1\"]"),
+            7,
+            "does not block its example",
+        ),
         (format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = [\"a.b\"]"), 6, "an example looks like"),
         (format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = [\"a.b: 1\"]"), 6, "it has no `->`"),
         (format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = [\"a.b: 1 -> 1\"]"), 6, "both sides are the same"),
@@ -392,7 +404,11 @@ fn a_persons_rule_that_is_due_does_not_lift_a_learned_one() {
     let gelu = "paths = [\"network[*].dense.activation\"]\nvalues = [\"gelu\"]";
     let human = format!("{gelu}\nevidence = [1]\nrevisit_after = 1");
     let rules = two(("exhausted", &human), ("confidently-bad", gelu));
-    let history = History::from_events(&[ended(baseline(0.01)), ended(trial(1, Verdict::Discard)), ended(trial(2, Verdict::Discard))]);
+    let history = History::from_events(&[
+        ended(baseline(0.01)),
+        ended(trial(1, Verdict::Discard)),
+        ended(trial(2, Verdict::Discard)),
+    ]);
     let rules = rules.at(&history);
     let blocking = rules.blocks(&[activation(0, "relu", "gelu")], "x").map(|rule| rule.name.as_str());
     assert_eq!(blocking, Some("loop"));
@@ -429,29 +445,31 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         prop::option::of(1..100_000_u32),
         any::<bool>(),
     );
-    (head, tail).prop_map(|((name, status, by, reason), (values, range, category, evidence, revisit, after, with_example))| {
-        let clean = |text: String| crate::research::foreign::one_line(&text, 99);
-        let rule = Rule {
-            name: clean(name),
-            status,
-            by,
-            reason: clean(reason),
-            paths: vec![Pattern::parse("network[*].**.width").expect("a pattern")],
-            range: range.filter(|_| values.is_empty()),
-            values,
-            category,
-            revisit_after: after.filter(|_| !evidence.is_empty()),
-            evidence,
-            revisit: revisit.map(clean),
-            blocks: Vec::new(),
-        };
-        if !with_example {
-            return rule;
-        }
-        let least = rule.range.and_then(|range| range.min).map(super::write::number_text);
-        let to = rule.values.first().cloned().or(least).unwrap_or_else(|| "128".into());
-        rule.with_example(&[change("network[0].dense.width", Some("x1"), Some(&to))])
-    })
+    (head, tail).prop_map(
+        |((name, status, by, reason), (values, range, category, evidence, revisit, after, with_example))| {
+            let clean = |text: String| crate::research::foreign::one_line(&text, 99);
+            let rule = Rule {
+                name: clean(name),
+                status,
+                by,
+                reason: clean(reason),
+                paths: vec![Pattern::parse("network[*].**.width").expect("a pattern")],
+                range: range.filter(|_| values.is_empty()),
+                values,
+                category,
+                revisit_after: after.filter(|_| !evidence.is_empty()),
+                evidence,
+                revisit: revisit.map(clean),
+                blocks: Vec::new(),
+            };
+            if !with_example {
+                return rule;
+            }
+            let least = rule.range.and_then(|range| range.min).map(super::write::number_text);
+            let to = rule.values.first().cloned().or(least).unwrap_or_else(|| "128".into());
+            rule.with_example(&[change("network[0].dense.width", Some("x1"), Some(&to))])
+        },
+    )
 }
 
 proptest! {

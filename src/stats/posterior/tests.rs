@@ -14,7 +14,8 @@ fn close(found: f64, wanted: f64) {
 /// `scipy.stats.norm.cdf(z) / scipy.stats.norm.sf(z)`, scipy 1.17.
 #[test]
 fn odds_are_those_of_the_normal_distribution() {
-    let table = [(0.0, 1.0), (1.0, 5.302_974_375_068_753), (-1.0, 0.188_573_417_345_060_25), (2.5, 160.039_274_668_963_3)];
+    let table =
+        [(0.0, 1.0), (1.0, 5.302_974_375_068_753), (-1.0, 0.188_573_417_345_060_25), (2.5, 160.039_274_668_963_3)];
     for (z, wanted) in table {
         let found = Belief { mean: 0.002 * z, deviation: 0.002 }.odds_above_zero();
         assert!((found - wanted).abs() < 1e-9 * wanted, "{found} is not {wanted}");
@@ -60,9 +61,13 @@ fn few_estimates_decide_little() {
     let prior = NormalPrior::robust(&[0.01], &[0.001], 8.0).expect("a prior");
     close(prior.centre, 0.01 / 9.0);
     close(prior.spread, 0.001 * (8.0_f64 / 9.0).sqrt());
-    for (estimates, errors, weight) in
-        [(vec![], vec![], 1.0), (vec![1.0], vec![], 1.0), (vec![f64::NAN], vec![1.0], 1.0), (vec![1.0], vec![0.0], 1.0), (vec![1.0], vec![1.0], 0.0)]
-    {
+    for (estimates, errors, weight) in [
+        (vec![], vec![], 1.0),
+        (vec![1.0], vec![], 1.0),
+        (vec![f64::NAN], vec![1.0], 1.0),
+        (vec![1.0], vec![0.0], 1.0),
+        (vec![1.0], vec![1.0], 0.0),
+    ] {
         assert!(NormalPrior::robust(&estimates, &errors, weight).is_err(), "{estimates:?} {errors:?} {weight}");
     }
 }
