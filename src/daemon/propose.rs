@@ -186,7 +186,7 @@ impl Session<'_> {
             history: Arc::new(self.history.clone()),
             config: Arc::new(self.config.clone()),
             facts: self.facts.clone(),
-            budget: self.budget.clone(),
+            budget: self.budget,
             papers: self.papers_as_they_are()?,
             phase: phase.clone(),
             pending: waiting,

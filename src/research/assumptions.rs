@@ -120,7 +120,7 @@ fn activations_in(value: &Value, found: &mut Vec<String>) {
             for (name, inner) in entries {
                 match (name.as_str(), kind(inner)) {
                     ("activation", Some(word)) if found.iter().all(|known| known != word) => {
-                        found.push(word.to_owned())
+                        found.push(word.to_owned());
                     }
                     ("activation", _) => {}
                     _ => activations_in(inner, found),
