@@ -8,6 +8,7 @@ mod diff;
 mod doctor;
 mod errand;
 mod folds;
+mod hint;
 mod holdout;
 mod init;
 mod log;
@@ -66,6 +67,7 @@ enum Command {
     Log(log::Arguments),
     Show(show::Arguments),
     Diff(diff::Arguments),
+    Hint(hint::Arguments),
     Trial(trial::Arguments),
     Check(check::Arguments),
     Schema(check::SchemaArguments),
@@ -116,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Log(arguments) => log::run(&context, arguments),
         Command::Show(arguments) => show::run(&context, arguments),
         Command::Diff(arguments) => diff::run(&context, arguments),
+        Command::Hint(arguments) => hint::run(&context, arguments),
         Command::Trial(arguments) => trial::run(&context, arguments),
         Command::Check(arguments) => check::run(&context, arguments),
         Command::Schema(arguments) => check::schema(&context, arguments),

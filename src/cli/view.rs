@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::lab::config::Config;
 use crate::lab::holdout;
 use crate::lab::ledger::{Entry, retell};
-use crate::lab::{Lab, LabError, Ledger, Notebook, live, lock};
+use crate::lab::{Lab, LabError, Ledger, Notebook, hints, live, lock};
 use crate::report::holdout::HoldoutFacts;
 use crate::report::status::{Found, Status, status as derive};
 use crate::research::event::Event;
@@ -64,6 +64,10 @@ pub(super) fn status(lab: &Lab) -> Result<(Status, Option<LabError>)> {
         warnings.push(error.to_string());
         Vec::new()
     });
+    let waiting_hints = hints::waiting(lab).unwrap_or_else(|error| {
+        warnings.push(error.to_string());
+        Vec::new()
+    });
     let protocol = Protocol::read(&lab.protocol()).ok();
     let status = derive(Found {
         entries: &entries,
@@ -76,6 +80,7 @@ pub(super) fn status(lab: &Lab) -> Result<(Status, Option<LabError>)> {
         required_seeds: protocol.as_ref().map_or(1, |protocol| protocol.seeds.len()),
         gate,
         holdout: HoldoutFacts::of(&answers, entries.iter().map(|entry| &entry.event), budget),
+        waiting_hints,
         warnings,
         now: Timestamp::now(),
     });

@@ -9,8 +9,8 @@ use crate::research::evidence::{Evidence, evidence};
 use crate::research::gate::level::next_level;
 use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
-use crate::research::phases::plateau_hint;
-use crate::research::settings::PhaseSettings;
+use crate::research::phases::{breadth_now, plateau_hint};
+use crate::research::settings::{Breadth, PhaseSettings};
 use crate::researcher::Optimizer;
 use crate::researcher::briefing::{Briefing, Pending};
 use crate::researcher::optimizer::view::View;
@@ -40,12 +40,15 @@ pub(super) struct Brief<'a> {
     near: Vec<NearMiss>,
     found: Evidence,
     plateau: Option<String>,
+    breadth: (Breadth, Option<String>),
+    hints: Vec<String>,
     level: f64,
     view: Option<View>,
 }
 
 impl<'a> Brief<'a> {
-    /// Computes near misses, evidence, the plateau's hint and, where an optimizer is given, its view of the ledger.
+    /// Computes near misses, evidence, the phase's breadth and plateau, the hints in force and, where an optimizer is given,
+    /// its view of the ledger.
     pub(super) fn new(sources: Sources<'a>, phase: &PhaseSettings, optimizer: Option<Optimizer>) -> Result<Self> {
         let Sources { history, config, .. } = sources;
         let record = history.incumbent().ok_or_else(|| Error::Internal("a briefing before the baseline".into()))?;
@@ -55,6 +58,8 @@ impl<'a> Brief<'a> {
             found: evidence(history),
             level: next_level(history, &config.gate).map_err(refused)?,
             plateau: plateau_hint(history, &config.phases, config.plateau),
+            breadth: breadth_now(history, phase),
+            hints: history.hints_in_force().map(|hint| hint.text.clone()).collect(),
             view: None,
             sources,
         };
@@ -72,8 +77,8 @@ impl<'a> Brief<'a> {
             incumbent_record: history.incumbent(),
             history,
             phase,
-            breadth: phase.breadth,
-            widened: None,
+            breadth: self.breadth.0,
+            widened: self.breadth.1.as_deref(),
             pending,
             view: self.view.as_ref(),
             plateau: self.plateau.as_deref(),
@@ -85,7 +90,7 @@ impl<'a> Brief<'a> {
             protocol_summary: &papers.summary,
             min_effect: min_effect(&config.gate, history.noise_floor()),
             level: self.level,
-            hints: &[],
+            hints: &self.hints,
             trials_left,
             seconds_left,
             budget,

@@ -106,8 +106,7 @@ pub async fn open<'s>(
             Some(failure) => {
                 let error = failure.to_string();
                 let stand_in = team.stand_in(Instant::now()).name();
-                let sentence =
-                    format!("{name}: {error}; the {stand_in} proposes in its place until it can be reached");
+                let sentence = format!("{name}: {error}; the {stand_in} proposes in its place until it can be reached");
                 tracing::warn!("{sentence}");
                 say(Update::Note(sentence));
                 Event::ResearcherFailed { researcher: name, error, usage }

@@ -328,7 +328,7 @@ impl Session<'_> {
             program: read(&self.lab.program())?,
             learnings: read(&self.lab.learnings())?,
             rules_text,
-            rules,
+            rules: rules.at(&self.history),
             rules_are_fresh: true,
             summary: super::learn::protocol_summary(&self.protocol, &self.facts),
         })

@@ -35,6 +35,13 @@ impl Session<'_> {
         self.ask_ahead(phase, &checked, origin.as_ref())?;
         let Checked { proposal, spec, hash, changes } = checked;
         let changes_in_words = changes.iter().map(ToString::to_string).collect();
+        let rules = self.rules.1.at(&self.history);
+        for rule in rules.retried(&changes, &proposal.category) {
+            self.note(format!(
+                "the rule `{}` of do_not_retry.toml is due for a retry (revisit_after), and this is one",
+                rule.name
+            ));
+        }
         let begun = self.begin(&proposal.title, &hash, changes_in_words)?;
         let design = self.design(&spec, self.candidate_seeds())?;
         let training = Training::new(spec, self.measures_exposure());

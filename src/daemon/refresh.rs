@@ -7,10 +7,12 @@ use super::desk::Desk;
 use super::open::{budget, limits, team, worker_settings};
 use super::rates::known;
 use super::session::Session;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lab::config::Config;
 use crate::lab::layout::MODEL;
+use crate::lab::{LabError, hints};
 use crate::research::event::Event;
+use crate::research::history::Hint;
 use crate::research::trial::{TrialRecord, Verdict};
 use crate::spec::Spec;
 
@@ -27,7 +29,35 @@ impl Session<'_> {
             self.note(format!("took in a person's edit of {}", commit.files.join(", ")));
             self.record(Event::PersonEdited { files: commit.files })?;
         }
-        Ok(())
+        self.take_hints()
+    }
+
+    /// Takes a person's hints into the ledger. One that is known since the last trial was kept before the file could be
+    /// emptied, and is not kept twice.
+    fn take_hints(&mut self) -> Result<()> {
+        let lab = self.lab.clone();
+        let unreadable = hints::take(&lab, |text| {
+            let after_trial = self.history.records().next_back().map(|record| record.trial);
+            if self.history.hints().contains(&Hint { after_trial, text: text.clone() }) {
+                return Ok(());
+            }
+            self.note(format!("took in a hint: {text}"));
+            self.record(Event::Hinted { text })
+        });
+        match unreadable {
+            Ok(0) => Ok(()),
+            Ok(lines) => {
+                self.note(format!("{lines} lines of .autoresearch/hints were no hints, and were passed over"));
+                Ok(())
+            }
+            // A hint is no reason to end a night; a ledger that cannot be written is.
+            Err(Error::Lab(LabError::Io { action, path, source })) if path == lab.hints() => {
+                let error = LabError::Io { action, path, source };
+                self.warn(format!("{error}; going on without the hints there"));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Follows a new configuration: researcher, budgets, limits, device. (The branch's tag waits for the next session.)

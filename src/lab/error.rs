@@ -47,6 +47,14 @@ pub enum LabError {
         /// Why.
         message: String,
     },
+    /// No further hint may wait.
+    #[error("{}: {most} hints wait already, and the loop has not taken them in; it does so between trials, once `autoresearch run` runs", .path.display())]
+    HintsFull {
+        /// The file.
+        path: PathBuf,
+        /// How many may wait.
+        most: usize,
+    },
     /// The lab is in no git repository.
     #[error("{}: not a git repository, and the notebook is one; make it one with `git init` there", .path.display())]
     NoRepository {

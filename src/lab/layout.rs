@@ -166,6 +166,11 @@ impl Lab {
         self.state().join("holdout.jsonl")
     }
 
+    /// .autoresearch/hints: what a person tells the researchers, until the loop has taken it in.
+    pub fn hints(&self) -> PathBuf {
+        self.state().join("hints")
+    }
+
     /// .autoresearch/lock: held by the one process that runs the loop.
     pub fn lock(&self) -> PathBuf {
         self.state().join("lock")

@@ -5,6 +5,7 @@
 pub mod atomic;
 pub mod config;
 pub mod error;
+pub mod hints;
 pub mod holdout;
 pub mod init;
 pub mod layout;

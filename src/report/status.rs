@@ -101,7 +101,11 @@ pub struct Near {
     pub trial: u32,
     /// What was tried.
     pub title: String,
-    /// By how much it was ahead.
+    /// The odds that its change is a true gain over the present incumbent.
+    pub odds: f64,
+    /// The incumbent that it was compared with.
+    pub against: u32,
+    /// By how much it was ahead of that one.
     pub delta: f64,
     /// How sure that was.
     pub p_value: f64,
@@ -113,6 +117,17 @@ pub struct Near {
     pub over: String,
     /// Whether it was kept, and demoted when it was measured again.
     pub demoted: bool,
+}
+
+/// A person's hint to the researchers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HintFacts {
+    /// The hint.
+    pub text: String,
+    /// The last trial that had ended when it was taken in.
+    pub after_trial: Option<u32>,
+    /// Whether it waits to be taken in.
+    pub waiting: bool,
 }
 
 /// Everything that `status` tells.
@@ -150,6 +165,8 @@ pub struct Status {
     pub cost_usd: f64,
     /// The closest discards against the incumbent.
     pub best_near_misses: Vec<Near>,
+    /// The hints that researchers are told, and those that wait to be taken in.
+    pub hints: Vec<HintFacts>,
     /// What was asked of the holdout.
     pub holdout: HoldoutFacts,
     /// What the trials amount to, for people who ask whether the keeps are luck.
@@ -187,6 +204,8 @@ pub struct Found<'a> {
     pub gate: Option<GateSettings>,
     /// What was asked of the holdout.
     pub holdout: HoldoutFacts,
+    /// Hints that wait to be taken in.
+    pub waiting_hints: Vec<String>,
     /// What was wrong with finding out.
     pub warnings: Vec<String>,
     /// The time.
@@ -201,7 +220,7 @@ const SILENT_SECONDS: f64 = 600.0;
 /// Derives the status.
 pub fn status(found: Found<'_>) -> Status {
     let Found { entries, history, holder, live, branch, plateau, overlap, .. } = found;
-    let Found { required_seeds, gate, holdout, mut warnings, now, .. } = found;
+    let Found { required_seeds, gate, holdout, waiting_hints, mut warnings, now, .. } = found;
     let eras = KnownEras::new(overlap);
     let state = match &holder {
         Some(holder) if holder.alive => State::Running,
@@ -257,6 +276,7 @@ pub fn status(found: Found<'_>) -> Status {
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
         cost_usd: usage.cost_usd,
         best_near_misses: near_misses(history, 3).into_iter().map(|miss| near(miss, history)).collect(),
+        hints: hints(history, waiting_hints),
         holdout,
         statistics: session_statistics(history, gate.as_ref(), &eras, required_seeds),
         last_trials: history.trials().iter().rev().take(LAST).rev().map(|record| line(record, history)).collect(),
@@ -278,10 +298,19 @@ fn incumbent(record: &TrialRecord, history: &History, eras: &KnownEras) -> Optio
     })
 }
 
+fn hints(history: &History, waiting: Vec<String>) -> Vec<HintFacts> {
+    let told = history.hints_in_force().map(|hint| HintFacts {
+        text: hint.text.clone(),
+        after_trial: hint.after_trial,
+        waiting: false,
+    });
+    told.chain(waiting.into_iter().map(|text| HintFacts { text, after_trial: None, waiting: true })).collect()
+}
+
 fn near(miss: NearMiss, history: &History) -> Near {
     let cells = history.trial(miss.trial).and_then(TrialRecord::folds_of_no_whole_seed);
-    let NearMiss { trial, title, delta, p_value, seeds, over, demoted, .. } = miss;
-    Near { trial, title, delta, p_value, seeds, cells, over, demoted }
+    let NearMiss { trial, title, odds, against, delta, p_value, seeds, over, demoted, .. } = miss;
+    Near { trial, title, odds, against, delta, p_value, seeds, cells, over, demoted }
 }
 
 /// A trial on one line.

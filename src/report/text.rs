@@ -150,8 +150,9 @@ pub fn status_text(status: &Status) -> String {
         out.push_str(&format!("\n{bold}near misses{bold:#}\n"));
         for near in &status.best_near_misses {
             out.push_str(&format!(
-                "  {:06} {:+.5} ({}, {})  {}{}\n",
+                "  {:06} {} {:+.5} ({}, {})  {}{}\n",
                 near.trial,
+                words::odds(near.odds),
                 near.delta,
                 words::p_value(near.p_value),
                 near.over,
@@ -161,6 +162,17 @@ pub fn status_text(status: &Status) -> String {
         }
     }
     out.push_str(&statistics::tables(status));
+    if !status.hints.is_empty() {
+        out.push_str(&format!("\n{bold}hints{bold:#}\n"));
+        for hint in &status.hints {
+            let since = match (hint.waiting, hint.after_trial) {
+                (true, _) => "not taken in yet".to_owned(),
+                (false, Some(trial)) => format!("since trial {trial:06}"),
+                (false, None) => "from the start".to_owned(),
+            };
+            out.push_str(&format!("  {} ({since})\n", one_line(&hint.text, 600)));
+        }
+    }
     out
 }
 
@@ -226,8 +238,12 @@ pub fn trial_text(record: &TrialRecord, history: &History) -> String {
     row("hypothesis", one_line(&record.proposal.hypothesis, 1200));
     row(
         "proposed by",
-        format!("{}, category {}, phase {}", record.proposal.researcher, record.proposal.category, record.phase),
+        format!("{}, category {}", one_line(&record.proposal.researcher, 60), one_line(&record.proposal.category, 60)),
     );
+    row("phase", words::phase(record));
+    if let Some(round) = words::round(record) {
+        row("from", round);
+    }
     row(
         "time",
         format!("{} from {} to {}", duration(record.wall_seconds), second(&record.started), second(&record.ended)),

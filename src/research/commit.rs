@@ -10,7 +10,7 @@ use std::fmt;
 use super::foreign::{one_line, wrap};
 use super::remeasure::Remeasurement;
 use super::trial::{JudgementKind, TrialRecord, Usage, Verdict};
-use super::words::over;
+use super::words::{over, phase, round};
 
 /// Titles are cut to this many characters in subjects.
 pub const TITLE: usize = 60;
@@ -114,7 +114,24 @@ fn body(record: &TrialRecord, incumbent: Option<&TrialRecord>) -> String {
     let reason = or(one_line(&record.reason, HYPOTHESIS), "No reason was recorded.");
     why.extend(wrap(&reason, BODY_WIDTH - 2).iter().map(|line| format!("  {line}")));
     sections.push(why);
+    let whence = whence(record);
+    if !whence.is_empty() {
+        sections.push(whence);
+    }
     sections.iter().map(|lines| lines.join("\n")).collect::<Vec<_>>().join("\n\n")
+}
+
+/// The phase and why the search was in it, and the round. Indented like everything else, so that the last paragraph of the
+/// message holds the only lines that are trailers.
+fn whence(record: &TrialRecord) -> Vec<String> {
+    let phase = record.phase_why.as_ref().map(|_| format!("Phase: {}", phase(record)));
+    let round = round(record).map(|text| text.replacen('r', "R", 1));
+    let told: Vec<String> = phase.into_iter().chain(round).collect();
+    if told.is_empty() {
+        return told;
+    }
+    let wrapped = told.iter().flat_map(|text| wrap(text, BODY_WIDTH - 2));
+    std::iter::once("Where it came from".to_owned()).chain(wrapped.map(|line| format!("  {line}"))).collect()
 }
 
 fn why_heading(verdict: Verdict) -> &'static str {

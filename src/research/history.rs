@@ -42,7 +42,7 @@ pub struct History {
     demoted: BTreeSet<u32>,
     audits: Vec<AuditReport>,
     rounds: u32,
-    /// The rounds whose events are there; a ledger that was retold from git has none.
+    /// Rounds of which the ledger has the cost; where only records were left, it has none.
     paid: BTreeSet<u32>,
     waiting: Vec<Waiting>,
     hints: Vec<Hint>,
@@ -58,6 +58,11 @@ pub struct Waiting {
     /// What is proposed.
     pub candidate: Candidate,
 }
+
+/// So many trials after it was taken in, a hint is not passed on any more.
+const HINT_TRIALS: u32 = 30;
+/// The latest hints that are passed on.
+const MOST_HINTS: usize = 10;
 
 /// A person's hint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +113,8 @@ impl History {
             }
             Event::RoundProposed { round } => {
                 self.rounds = self.rounds.max(round.round);
-                self.paid.insert(round.round);
                 self.usage.add(&round.usage);
+                self.paid.insert(round.round);
                 self.waiting.extend(round.candidates.iter().map(|candidate| Waiting {
                     round: round.round,
                     against: round.against,
@@ -298,6 +303,15 @@ impl History {
         &self.hints
     }
 
+    /// Those that researchers are told: the latest ten that fewer than 30 trials have ended since, oldest first.
+    pub fn hints_in_force(&self) -> impl Iterator<Item = &Hint> {
+        let next = self.next_trial();
+        let young =
+            move |hint: &&Hint| next.saturating_sub(hint.after_trial.map_or(0, |trial| trial + 1)) < HINT_TRIALS;
+        let first = self.hints.len().saturating_sub(MOST_HINTS);
+        self.hints[first..].iter().filter(young)
+    }
+
     /// Trials trained since the phase was entered, without the baseline.
     pub fn trained_in_phase(&self) -> u32 {
         self.trained_in_phase
@@ -326,11 +340,9 @@ impl History {
     pub fn usage(&self) -> Usage {
         let mut usage = self.usage;
         // What a round cost was counted when it came.
-        for record in self
-            .trials
-            .iter()
-            .filter(|record| record.origin.as_ref().is_none_or(|origin| !self.paid.contains(&origin.round)))
-        {
+        let counted =
+            |record: &TrialRecord| record.origin.as_ref().is_some_and(|origin| self.paid.contains(&origin.round));
+        for record in self.trials.iter().filter(|record| !counted(record)) {
             usage.add(&record.proposal.usage);
         }
         usage
@@ -418,137 +430,4 @@ fn is_baseline(record: &TrialRecord) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::research::sample::{baseline, ended, entered, trial};
-
-    fn started(number: u32) -> Event {
-        Event::TrialStarted { trial: number, title: "t".into(), spec_hash: "h".into() }
-    }
-
-    #[test]
-    fn an_empty_ledger_knows_nothing() {
-        let history = History::from_events(&[]);
-        assert_eq!(history.next_trial(), 0);
-        assert!(history.baseline().is_none() && history.incumbent().is_none() && history.phase().is_none());
-        assert_eq!((history.trained(), history.discards_in_a_row()), (0, 0));
-        assert!(history.verdict_counts().is_empty());
-    }
-
-    #[test]
-    fn a_session_adds_up() {
-        let history = History::from_events(&[
-            ended(baseline(0.010)),
-            entered("explore"),
-            ended(trial(1, Verdict::Discard)),
-            ended(trial(2, Verdict::Blocked)),
-            ended(trial(3, Verdict::Keep)),
-            ended(trial(4, Verdict::Crash)),
-            ended(trial(5, Verdict::Duplicate)),
-            ended(trial(6, Verdict::Timeout)),
-        ]);
-        assert_eq!(history.baseline().map(|record| record.trial), Some(0));
-        assert_eq!(history.incumbent().map(|record| record.trial), Some(3));
-        assert_eq!(history.next_trial(), 7);
-        assert_eq!(history.trained(), 4, "the baseline is not counted, nor what was never trained");
-        assert_eq!(history.trained_in_phase(), 4);
-        assert_eq!(history.discards_in_a_row(), 2, "a crash and a time-out after the keep");
-        assert_eq!(history.verdict_counts().get(&Verdict::Keep), Some(&2));
-        assert_eq!(history.verdict_counts().values().sum::<u32>(), 7);
-        assert_eq!(history.trial(4).map(|record| record.verdict), Some(Verdict::Crash));
-        assert!(history.trial(9).is_none());
-    }
-
-    #[test]
-    fn only_what_was_trained_has_been_tried() {
-        let history = History::from_events(&[
-            ended(trial(1, Verdict::Blocked)),
-            ended(trial(2, Verdict::Discard)),
-            ended({
-                let mut again = trial(3, Verdict::Duplicate);
-                again.spec_hash = trial(2, Verdict::Discard).spec_hash;
-                again
-            }),
-        ]);
-        let hash = |number| trial(number, Verdict::Discard).spec_hash.expect("samples have hashes");
-        assert_eq!(history.find_spec(&hash(1)), None, "a rule may be lifted: blocked is not tried");
-        assert_eq!(history.find_spec(&hash(2)), Some(2));
-    }
-
-    #[test]
-    fn a_phase_starts_its_counts_anew() {
-        let mut history = History::from_events(&[
-            ended(baseline(0.010)),
-            entered("explore"),
-            ended(trial(1, Verdict::Discard)),
-            ended(trial(2, Verdict::Discard)),
-        ]);
-        history.apply(&entered("combine"));
-        assert_eq!((history.trained_in_phase(), history.discards_in_a_row()), (0, 0));
-        assert_eq!(history.trained_since_keep(), 2, "this one goes on over phases");
-        assert_eq!(history.phase(), Some("combine"));
-    }
-
-    #[test]
-    fn phases_are_known_from_records_alone() {
-        let mut late = trial(2, Verdict::Discard);
-        late.phase = "combine".into();
-        let history = History::from_events(&[ended(baseline(0.01)), ended(trial(1, Verdict::Discard)), ended(late)]);
-        assert_eq!(history.phase(), Some("combine"));
-        assert_eq!(history.trained_in_phase(), 1);
-    }
-
-    #[test]
-    fn a_number_in_flight_is_free_again_after_recovery() {
-        let mut history = History::from_events(&[ended(baseline(0.01)), started(1)]);
-        assert_eq!(history.in_flight().map(|flight| flight.trial), Some(1));
-        assert_eq!(history.next_trial(), 1);
-        history.apply(&Event::Recovered { what: "trial 1 was cut off".into() });
-        assert!(history.in_flight().is_none());
-        history.apply(&started(1));
-        history.apply(&ended(trial(1, Verdict::Keep)));
-        assert!(history.in_flight().is_none());
-        assert_eq!(history.next_trial(), 2);
-    }
-
-    #[test]
-    fn every_call_is_paid_for() {
-        let usage = Usage { input_tokens: 100, output_tokens: 10, cost_usd: 0.5, seconds: 2.0 };
-        let mut proposed = trial(1, Verdict::Invalid);
-        proposed.proposal.usage = usage;
-        let history = History::from_events(&[
-            ended(proposed),
-            Event::TokensSpent { purpose: "synthesis".into(), usage },
-            Event::ResearcherFailed { researcher: "openai".into(), error: "429".into(), usage },
-        ]);
-        let total = history.usage();
-        assert_eq!((total.input_tokens, total.output_tokens), (300, 30));
-        assert!((total.cost_usd - 1.5).abs() < 1e-12 && (total.seconds - 6.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn the_same_end_twice_counts_once() {
-        let events = [ended(baseline(0.01)), ended(trial(1, Verdict::Discard)), ended(trial(1, Verdict::Discard))];
-        let history = History::from_events(&events);
-        assert_eq!((history.trained(), history.discards_in_a_row(), history.trials().len()), (1, 1, 2));
-    }
-
-    proptest! {
-        /// Counted here the slow way, from the list of verdicts.
-        #[test]
-        fn counts_agree_with_a_recount(verdicts in prop::collection::vec(prop::sample::select(Verdict::ALL.to_vec()), 0..40)) {
-            let mut events = vec![ended(baseline(0.01))];
-            events.extend((1u32..).zip(&verdicts).map(|(number, verdict)| ended(trial(number, *verdict))));
-            let history = History::from_events(&events);
-            let trained: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.was_trained()).collect();
-            let row = trained.iter().rev().take_while(|verdict| ***verdict != Verdict::Keep).count();
-            prop_assert_eq!(history.trained() as usize, trained.len());
-            prop_assert_eq!(history.discards_in_a_row() as usize, row);
-            prop_assert_eq!(history.next_trial() as usize, verdicts.len() + 1);
-            let last_keep = verdicts.iter().rposition(|verdict| *verdict == Verdict::Keep).map_or(0, |index| index as u32 + 1);
-            prop_assert_eq!(history.incumbent().map(|record| record.trial), Some(last_keep));
-        }
-    }
-}
+mod tests;

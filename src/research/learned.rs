@@ -1,8 +1,11 @@
-//! Rules that the loop learns by itself: one kind of change to one knob that has lost clearly, again and again. They
-//! are appended to do_not_retry.toml, where a person can read, change and lift them.
+//! Rules that the loop learns by itself: one kind of change to one knob that has lost clearly, again and again, and
+//! categories in which nothing was ever close. They are appended to do_not_retry.toml, where a person can read, change and lift
+//! them. Each says what all of its trials took for granted, is due for a retry after a while, and carries an example that it is
+//! tested by.
 
 use std::collections::BTreeMap;
 
+use super::assumptions::Assumptions;
 use super::effect::{Effect, of_all};
 use super::history::History;
 use super::knob_path::{Aim, Pattern, number, wildcarded};
@@ -11,6 +14,18 @@ use super::trial::{TrialRecord, Verdict};
 
 /// From this many tries on, a rule is learned.
 pub const ENOUGH: usize = 5;
+
+/// From this many measured tries on, a category is exhausted.
+pub const ENOUGH_OF_A_CATEGORY: usize = 12;
+
+/// So many of the categories that were tried stay open: a search that rules everything out has ended.
+const LEAST_OPEN: usize = 3;
+
+/// So many trained trials after the newest evidence, a knob is tried once again; there are many knobs, and each costs a trial.
+const REVISIT_A_KNOB: u32 = 100;
+
+/// The same of a category, of which there are few.
+const REVISIT_A_CATEGORY: u32 = 50;
 
 /// A try counts as clearly worse when its difference is negative and the one-sided p-value of it being positive is at
 /// least this.
@@ -21,7 +36,21 @@ pub const CLEARLY_WORSE: f64 = 0.9;
 /// A try belongs to a knob only if nothing else was changed with it, so that it cannot be blamed for another's fault.
 /// Tries are taken together by category, knob and direction (or value); all of them must have been clearly worse. A
 /// knob of which a person's rule speaks is left to that person.
+///
+/// A category is exhausted by at least [`ENOUGH_OF_A_CATEGORY`] measured tries that were all clearly worse, so that none of
+/// them was kept or came close; but never so many categories that fewer than three of those that were tried stay open.
 pub fn learned_rules(history: &History, rules: &Rules) -> Vec<Rule> {
+    let mut found = knobs(history);
+    found.extend(categories(history, rules));
+    let is_new = |rule: &Rule| {
+        !rules.all().iter().any(|known| known.name == rule.name || (known.by == By::Human && concerns(known, rule)))
+    };
+    found.retain(is_new);
+    found
+}
+
+fn knobs(history: &History) -> Vec<Rule> {
+    let mut assumptions = Assumptions::new(history);
     let mut tries: BTreeMap<(String, String, Aim), Vec<Try<'_>>> = BTreeMap::new();
     for record in history.trials() {
         if let Some((path, aim, attempt)) = single_knob(record) {
@@ -33,11 +62,74 @@ pub fn learned_rules(history: &History, rules: &Rules) -> Vec<Rule> {
         .filter(|(_, tries)| {
             tries.len() >= ENOUGH && tries.iter().all(|attempt| clearly_worse(attempt.record, history))
         })
-        .filter_map(|((category, path, aim), tries)| rule(&category, &path, &aim, &tries, history))
-        .filter(|rule| {
-            !rules.all().iter().any(|known| known.name == rule.name || (known.by == By::Human && concerns(known, rule)))
-        })
+        .filter_map(|((category, path, aim), tries)| rule(&category, &path, &aim, &tries, &mut assumptions, history))
         .collect()
+}
+
+/// Categories in which every try was clearly worse, those with the most tries first.
+fn categories(history: &History, rules: &Rules) -> Vec<Rule> {
+    let mut tries: BTreeMap<String, Vec<&TrialRecord>> = BTreeMap::new();
+    let measured = |record: &&TrialRecord| record.incumbent.is_some() && record.judgement.is_some();
+    for record in history.records().filter(measured) {
+        tries.entry(category_key(&record.proposal.category)).or_default().push(record);
+    }
+    let is_exhausted = |(name, tries): &(String, Vec<&TrialRecord>)| {
+        !name.is_empty()
+            && tries.len() >= ENOUGH_OF_A_CATEGORY
+            && tries.iter().all(|record| clearly_worse(record, history))
+    };
+    let is_closed = |name: &String| rules.all().iter().any(|rule| rule.forbids_the_category(name));
+    let mut open = tries.keys().filter(|name| !is_closed(name)).count();
+    let mut exhausted: Vec<(String, Vec<&TrialRecord>)> = tries.into_iter().filter(is_exhausted).collect();
+    exhausted.sort_by_key(|(_, tries)| std::cmp::Reverse(tries.len()));
+    let mut assumptions = Assumptions::new(history);
+    let mut found = Vec::new();
+    for (category, tries) in exhausted.into_iter().filter(|(name, _)| !is_closed(name)) {
+        if open <= LEAST_OPEN {
+            break;
+        }
+        open -= 1;
+        let evidence: Vec<u32> = tries.iter().map(|record| record.trial).collect();
+        let bare = Rule {
+            name: format!("learned: category {category}"),
+            status: Status::Exhausted,
+            by: By::Loop,
+            reason: format!(
+                "clearly worse in each of {} trials{}; none was kept or came close",
+                tries.len(),
+                mean_of(&tries, history)
+            ),
+            paths: Vec::new(),
+            values: Vec::new(),
+            range: None,
+            revisit: Some(revisit(assumptions.of(&evidence))),
+            category: Some(category),
+            evidence,
+            revisit_after: Some(REVISIT_A_CATEGORY),
+            blocks: Vec::new(),
+        };
+        found.push(with_an_example(bare, tries.into_iter()));
+    }
+    found
+}
+
+/// The rule with the first of the trials' changes that makes an example.
+fn with_an_example<'a>(rule: Rule, tries: impl Iterator<Item = &'a TrialRecord>) -> Rule {
+    tries.fold(rule, |rule, record| if rule.blocks.is_empty() { rule.with_example(&record.changes) } else { rule })
+}
+
+/// `, by -0.0030 in the mean`
+fn mean_of(tries: &[&TrialRecord], history: &History) -> String {
+    let effects = tries.iter().filter_map(|record| Effect::of(record, history));
+    of_all(effects).map_or_else(String::new, |(_, found)| format!(", by {:+.4} in the mean", found.mean))
+}
+
+/// When to think again, and how to lift a learned rule.
+fn revisit(assumption: Option<String>) -> String {
+    let held = assumption.map_or_else(String::new, |held| format!("; all were tried with {held}"));
+    format!(
+        "when the incumbent has become another model{held}. To lift it, set by = \"human\" and status = \"ambiguous\"; a rule that is deleted is learned again"
+    )
 }
 
 /// One trial that changed one knob.
@@ -85,7 +177,14 @@ fn clearly_worse(record: &TrialRecord, history: &History) -> bool {
         && Effect::of(record, history).is_some_and(|found| found.delta < 0.0 && found.p_value >= CLEARLY_WORSE)
 }
 
-fn rule(category: &str, path: &str, aim: &Aim, tries: &[Try<'_>], history: &History) -> Option<Rule> {
+fn rule(
+    category: &str,
+    path: &str,
+    aim: &Aim,
+    tries: &[Try<'_>],
+    assumptions: &mut Assumptions<'_>,
+    history: &History,
+) -> Option<Rule> {
     let (values, range) = match aim {
         Aim::To(value) => (vec![value.clone()], None),
         Aim::Raised | Aim::Lowered => {
@@ -99,23 +198,23 @@ fn rule(category: &str, path: &str, aim: &Aim, tries: &[Try<'_>], history: &Hist
         }
         Aim::Added | Aim::Removed | Aim::Replaced => return None,
     };
-    let effects = tries.iter().filter_map(|attempt| Effect::of(attempt.record, history));
-    let mean = of_all(effects).map_or_else(String::new, |(_, found)| format!(", by {:+.4} in the mean", found.mean));
-    Some(Rule {
+    let records: Vec<&TrialRecord> = tries.iter().map(|attempt| attempt.record).collect();
+    let evidence: Vec<u32> = records.iter().map(|record| record.trial).collect();
+    let bare = Rule {
         name: format!("learned: {path} {aim} ({category})"),
         status: Status::ConfidentlyBad,
         by: By::Loop,
-        reason: format!("clearly worse in each of {} trials{mean}", tries.len()),
+        reason: format!("clearly worse in each of {} trials{}", tries.len(), mean_of(&records, history)),
         paths: vec![Pattern::parse(path).ok()?],
         values,
         range,
         category: Some(category.to_owned()).filter(|category| !category.is_empty()),
-        evidence: tries.iter().map(|attempt| attempt.record.trial).collect(),
-        revisit: Some(
-            "when the incumbent has become another model. To lift it, set by = \"human\" and status = \"ambiguous\"; a rule that is deleted is learned again"
-                .into(),
-        ),
-    })
+        revisit: Some(revisit(assumptions.of(&evidence))),
+        evidence,
+        revisit_after: Some(REVISIT_A_KNOB),
+        blocks: Vec::new(),
+    };
+    Some(with_an_example(bare, records.into_iter()))
 }
 
 /// Whether a person's rule speaks of the knob that a learned one is about.
@@ -132,104 +231,4 @@ fn concerns(known: &Rule, learned: &Rule) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::research::rules::render;
-    use crate::research::sample::{baseline, change, ended, judged};
-    use crate::research::trial::KnobChange;
-
-    const BAD: (bool, f64, f64) = (false, -0.003, 0.97);
-
-    fn silu(index: usize) -> Vec<KnobChange> {
-        vec![change(&format!("network[{index}].dense.activation"), Some("relu"), Some("silu"))]
-    }
-
-    fn dropout(to: &str) -> Vec<KnobChange> {
-        vec![change("network[0].dense.dropout", Some("0.2"), Some(to))]
-    }
-
-    fn learn(records: Vec<TrialRecord>, rules: &str) -> Vec<Rule> {
-        let events: Vec<_> = std::iter::once(baseline(0.01)).chain(records).map(ended).collect();
-        learned_rules(&History::from_events(&events), &Rules::parse(rules, "x").expect("valid rules"))
-    }
-
-    fn five(changes: impl Fn(u32) -> Vec<KnobChange>) -> Vec<TrialRecord> {
-        (1..=5).map(|number| judged(number, "Regularization", &changes(number), BAD)).collect()
-    }
-
-    #[test]
-    fn a_value_that_always_lost_is_ruled_out() {
-        let found = learn(five(|number| silu(number as usize % 2)), "");
-        let [rule] = found.as_slice() else { panic!("one rule in {found:?}") };
-        assert_eq!((rule.status, rule.by), (Status::ConfidentlyBad, By::Loop));
-        assert_eq!(rule.paths[0].to_string(), "network[*].dense.activation");
-        assert_eq!(
-            (rule.values.as_slice(), rule.evidence.as_slice()),
-            (&["silu".to_owned()][..], &[1, 2, 3, 4, 5][..])
-        );
-        let mut rules = Rules::default();
-        rules.push(rule.clone());
-        assert!(rules.blocks(&silu(7), "regularization").is_some());
-        assert!(rules.blocks(&dropout("0.3"), "regularization").is_none());
-        assert_eq!(Rules::parse(&render(rule), "x").expect("rendered rules read back").all(), found);
-    }
-
-    #[test]
-    fn a_direction_is_ruled_out_as_far_as_it_was_tried() {
-        let found = learn(five(|number| dropout(&format!("0.{}", number + 2))), "");
-        let [rule] = found.as_slice() else { panic!("one rule in {found:?}") };
-        assert_eq!(rule.range, Some(Range { min: Some(0.3), max: Some(0.7) }));
-        assert_eq!(rule.name, "learned: network[*].dense.dropout raised (regularization)");
-    }
-
-    #[test]
-    fn a_switch_of_kinds_is_ruled_out() {
-        let found = learn(
-            five(|_| {
-                vec![
-                    change("optimizer.adamw", Some("{ lr: 0.001 }"), None),
-                    change("optimizer.sgd", None, Some("{ lr: 0.1 }")),
-                ]
-            }),
-            "",
-        );
-        let [rule] = found.as_slice() else { panic!("one rule in {found:?}") };
-        assert_eq!((rule.paths[0].to_string().as_str(), rule.values[0].as_str()), ("optimizer", "sgd"));
-    }
-
-    #[test]
-    fn nothing_is_learned_from_too_little() {
-        let mut four = five(|_| silu(0));
-        four.pop();
-        let mut doubtful = five(|_| silu(0));
-        doubtful[4] = judged(5, "regularization", &silu(0), (false, -0.0001, 0.55));
-        let both = |number: u32| [silu(0), dropout(&format!("0.{}", number + 2))].concat();
-        let mut elsewhere = five(|_| silu(0));
-        elsewhere[4].proposal.category = "loss".into();
-        let stood = |number: u32| {
-            let (from, to) = if number == 1 { ("0.5", "0.6") } else { ("0.2", "0.4") };
-            vec![change("network[0].dense.dropout", Some(from), Some(to))]
-        };
-        let block = |_| vec![change("network[2]", None, Some("{ dense: { width: 8 } }"))];
-        for (records, why) in [
-            (four, "four tries"),
-            (doubtful, "one of them is not clearly worse"),
-            (five(both), "two knobs at once: which is to blame?"),
-            (elsewhere, "another category"),
-            (five(stood), "an incumbent stood in the region"),
-            (five(block), "blocks differ too much"),
-        ] {
-            assert!(learn(records, "").is_empty(), "{why}");
-        }
-    }
-
-    #[test]
-    fn what_is_known_is_not_learned_again_and_a_persons_word_stands() {
-        let known = render(&learn(five(|_| silu(0)), "")[0]);
-        let person = "[[rule]]\nname = \"mine\"\nstatus = \"ambiguous\"\nreason = \"I like it\"\npaths = [\"network[0].dense.activation\"]\n";
-        let other = "[[rule]]\nname = \"mine\"\nstatus = \"exhausted\"\nreason = \"r\"\npaths = [\"**.width\"]\n";
-        assert!(learn(five(|_| silu(0)), &known).is_empty());
-        assert!(learn(five(|_| silu(0)), person).is_empty());
-        assert_eq!(learn(five(|_| silu(0)), other).len(), 1, "a person's rule about another knob");
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use super::assumptions::Assumptions;
 use super::effect::Effect;
 use super::evidence::{CategoryEvidence, Evidence, KnobEvidence, Standing};
 use super::foreign::one_line;
@@ -35,7 +36,7 @@ pub fn render(history: &History, evidence: &Evidence) -> String {
     let mut text = String::from("# Learnings\n\n");
     let mut lists = [
         works(history, evidence),
-        standing(evidence, Standing::ConfidentlyBad, 14),
+        bad(history, evidence),
         ambiguous(history, evidence),
         misses(history),
         questions(history, evidence),
@@ -224,13 +225,34 @@ fn works(history: &History, evidence: &Evidence) -> Vec<String> {
     entries
 }
 
+/// What always lost, and what all of its tries took for granted: where that falls, it may be revived.
+fn bad(history: &History, evidence: &Evidence) -> Vec<String> {
+    let mut assumptions = Assumptions::new(history);
+    let mut add = |line: String, trials: &[u32]| match assumptions.of(trials) {
+        Some(held) => format!("{line} All tried with {}: another of these may revive it.", one_line(&held, 160)),
+        None => line,
+    };
+    standing_with(evidence, Standing::ConfidentlyBad, 14, &mut add)
+}
+
 /// Categories and knobs of one standing, what was tried most first.
 fn standing(evidence: &Evidence, standing: Standing, most: usize) -> Vec<String> {
+    standing_with(evidence, standing, most, &mut |line, _| line)
+}
+
+/// The same, with what `add` makes of each line and its trials.
+fn standing_with(
+    evidence: &Evidence,
+    standing: Standing,
+    most: usize,
+    add: &mut dyn FnMut(String, &[u32]) -> String,
+) -> Vec<String> {
     let categories = evidence.categories.iter().filter(|found| found.standing == standing);
-    let mut entries: Vec<String> = categories.take(most / 2).map(category_line).collect();
+    let mut entries: Vec<String> =
+        categories.take(most / 2).map(|found| add(category_line(found), &found.trials)).collect();
     // One try of a knob says nothing, unless it was kept.
     let knobs = evidence.knobs.iter().filter(|found| found.standing == standing && (found.tries > 1 || found.kept > 0));
-    entries.extend(knobs.take(most - entries.len()).map(knob_line));
+    entries.extend(knobs.take(most - entries.len()).map(|found| add(knob_line(found), &found.trials)));
     entries
 }
 
@@ -292,10 +314,14 @@ fn misses(history: &History) -> Vec<String> {
         .iter()
         .map(|miss| {
             let record = history.trial(miss.trial);
+            let now = history.incumbent().map(|incumbent| incumbent.trial);
+            let earlier = now != Some(miss.against) && !miss.demoted;
+            let against = if earlier { format!(", against trial {}", miss.against) } else { String::new() };
             format!(
-                "- Trial {}: {} ({:+.4} ± {:.4}, {}, {}{}){}",
+                "- Trial {}: {} ({}; {:+.4} ± {:.4}, {}, {}{against}{}){}",
                 miss.trial,
                 one_line(&miss.title, 100),
+                words::odds(miss.odds),
                 miss.delta,
                 miss.standard_error,
                 words::p_value(miss.p_value),

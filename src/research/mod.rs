@@ -1,6 +1,7 @@
 //! The research itself, as pure decisions over the ledger's facts: verdicts, the gate, phases and plateaus, near
 //! misses, do-not-retry rules, evidence. Nothing here reads a file, a clock or a network.
 
+pub mod assumptions;
 pub mod audit;
 pub mod calibration;
 pub mod commit;
@@ -15,6 +16,7 @@ pub mod learned;
 pub mod learnings;
 pub mod measurement;
 pub mod near_miss;
+pub mod odds;
 pub mod phases;
 pub mod remeasure;
 pub mod round;

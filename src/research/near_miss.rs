@@ -1,15 +1,33 @@
-//! Near misses: discards that came close to the present incumbent, with what they changed, and keeps that were taken back
-//! because their gain, though there, did not prove itself again. They are what combined proposals are made of, and they expire
-//! with the incumbent that they nearly beat: against another one, nobody knows.
+//! Near misses: discards that were likely better than the incumbent, only not provably, and keeps that were taken back
+//! because their gain, though there, did not prove itself again. They are what combined proposals are made of.
+//!
+//! They are ranked by the odds that the true gain is above 0 ([`Outlook`]). Another incumbent does not end them where what
+//! they changed can be put onto it, but it takes from their odds; those that were put together with something else and fell
+//! again lose half of their odds each time. They expire after [`TRIALS`] trained trials, after [`FAILURES`] such failures,
+//! and below [`LEAST_ODDS`].
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::effect::Effect;
 use super::history::History;
+use super::odds::Outlook;
 use super::trial::{JudgementKind, KnobChange, TrialRecord, Verdict};
 use super::words::{count, over};
+use crate::spec::merge::merged;
+use crate::spec::{Spec, diff};
 
-/// A trial that was better than the incumbent, only not provably.
+/// For so many trained trials after its measurement a near miss is offered.
+pub const TRIALS: usize = 60;
+
+/// After so many discards that named it among their parents it has had its chance.
+pub const FAILURES: u32 = 3;
+
+/// With lower odds than these, one to three, nothing is a near miss.
+pub const LEAST_ODDS: f64 = 1.0 / 3.0;
+
+/// A trial that was likely better than the incumbent, only not provably.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NearMiss {
     /// The trial.
@@ -18,7 +36,11 @@ pub struct NearMiss {
     pub title: String,
     /// Its category.
     pub category: String,
-    /// Mean paired difference in payout against the incumbent; above zero.
+    /// The odds that its change is a true gain over the present incumbent.
+    pub odds: f64,
+    /// The incumbent that the next three numbers are against.
+    pub against: u32,
+    /// Mean paired difference in payout against that incumbent; above zero.
     pub delta: f64,
     /// Standard error of that difference.
     pub standard_error: f64,
@@ -30,122 +52,180 @@ pub struct NearMiss {
     pub over: String,
     /// Whether it was kept, and demoted when it was measured again: its numbers are of that re-measurement.
     pub demoted: bool,
-    /// Whether it was still undecided at the most seeds: the best kind.
+    /// Whether it was still undecided at the most seeds.
     pub undecided: bool,
-    /// What it changed in the incumbent's spec.
+    /// What it changes in the present incumbent's spec.
     pub changes: Vec<KnobChange>,
-    /// The spec, as it was proposed.
+    /// The present incumbent's spec with these changes: as it was proposed, or put onto the present incumbent where another
+    /// stood then.
     pub spec: String,
 }
 
-/// The closest discards against the present incumbent, best first: those still undecided at the most seeds, then by seeds, then by p-value, then by difference, then the older one.
-/// None were close whose difference was not above zero.
+/// The closest discards, best odds first; of equal odds those still undecided at the most seeds, then the larger difference,
+/// then the older one. None were close whose difference was not above zero. The work is bounded however long the history is.
 pub fn near_misses(history: &History, limit: usize) -> Vec<NearMiss> {
-    let Some(incumbent) = history.incumbent() else { return Vec::new() };
-    let mut found: Vec<NearMiss> = history
-        .trials()
-        .iter()
-        .filter(|record| record.verdict == Verdict::Discard || history.is_demoted(record.trial))
-        .filter(|record| record.incumbent == Some(incumbent.trial))
-        .filter_map(|record| near_miss(record, history))
+    let Some(incumbent) = history.incumbent().filter(|_| limit > 0) else { return Vec::new() };
+    let Some(outlook) = Outlook::of(history) else { return Vec::new() };
+    let lineage = Lineage::of(history, incumbent);
+    let mut found: Vec<Close<'_>> = candidates(history)
+        .filter(|(record, _)| {
+            record.protocol_hash == incumbent.protocol_hash && record.data_hash == incumbent.data_hash
+        })
+        .filter_map(|(record, failures)| {
+            let against = record.incumbent?;
+            let effect = Effect::of(record, history).filter(|found| found.delta > 0.0)?;
+            let keeps_between = lineage.distance(history, against);
+            let odds = outlook.odds(&effect, keeps_between) * 0.5_f64.powi(i32::try_from(failures).unwrap_or(i32::MAX));
+            (odds >= LEAST_ODDS).then_some(Close { record, against, effect, odds })
+        })
         .collect();
-    // A p-value of one seed knows nothing of the noise between seeds: those that fell at the screen come after.
     found.sort_by(|a, b| {
-        let by_seeds = b.undecided.cmp(&a.undecided).then(b.seeds.cmp(&a.seeds));
-        by_seeds.then(a.p_value.total_cmp(&b.p_value)).then(b.delta.total_cmp(&a.delta)).then(a.trial.cmp(&b.trial))
+        let undecided = |close: &Close<'_>| is_undecided(close.record);
+        let by_odds = b.odds.total_cmp(&a.odds).then(undecided(b).cmp(&undecided(a)));
+        by_odds.then(b.effect.delta.total_cmp(&a.effect.delta)).then(a.record.trial.cmp(&b.record.trial))
     });
-    found.truncate(limit);
-    found
+    let mut here = Here { history, incumbent, spec: None, seen: BTreeSet::new() };
+    found.into_iter().filter_map(|close| near_miss(&close, &mut here)).take(limit).collect()
 }
 
-fn near_miss(record: &TrialRecord, history: &History) -> Option<NearMiss> {
+/// Whether a trial came close to the incumbent that it was compared with. `outlook` is the history's.
+pub fn came_close(record: &TrialRecord, history: &History, outlook: &Outlook) -> bool {
+    record.verdict == Verdict::Discard
+        && Effect::of(record, history).is_some_and(|found| found.delta > 0.0 && outlook.odds(&found, 0) >= LEAST_ODDS)
+}
+
+/// A trial that came close, and how close.
+struct Close<'a> {
+    record: &'a TrialRecord,
+    against: u32,
+    effect: Effect,
+    odds: f64,
+}
+
+/// Discards of the last [`TRIALS`] trained trials, and keeps that were demoted since then, each with how often it was built
+/// on in vain; without those that were so too often.
+fn candidates(history: &History) -> impl Iterator<Item = (&TrialRecord, u32)> {
+    let trained = |record: &&TrialRecord| record.verdict.was_trained() && record.incumbent.is_some();
+    let since = history.records().rev().filter(trained).nth(TRIALS - 1).map_or(0, |record| record.trial);
+    let recent = history.trials().partition_point(|record| record.trial < since);
+    let recent: Vec<&TrialRecord> = history.trials()[recent..].iter().map(AsRef::as_ref).collect();
+    let mut failures: BTreeMap<u32, u32> = BTreeMap::new();
+    for record in recent.iter().filter(|record| record.verdict == Verdict::Discard) {
+        for parent in record.proposal.parents.iter().copied().collect::<BTreeSet<u32>>() {
+            *failures.entry(parent).or_default() += 1;
+        }
+    }
+    let demoted: BTreeSet<u32> = history
+        .remeasurements()
+        .iter()
+        .filter(|found| found.demoted_to.is_some() && found.after_trial >= since)
+        .map(|found| found.trial)
+        .collect();
+    let demoted: Vec<&TrialRecord> = demoted.into_iter().filter_map(|trial| history.trial(trial)).collect();
+    recent
+        .into_iter()
+        .filter(|record| record.verdict == Verdict::Discard)
+        .chain(demoted)
+        .map(move |record| (record, failures.get(&record.trial).copied().unwrap_or_default()))
+        .filter(|(_, failures)| *failures < FAILURES)
+}
+
+/// The incumbents that led to the present one.
+struct Lineage {
+    /// How many keeps each is away.
+    steps: BTreeMap<u32, u32>,
+}
+
+impl Lineage {
+    fn of(history: &History, incumbent: &TrialRecord) -> Self {
+        let mut steps = BTreeMap::new();
+        let mut at = Some(incumbent);
+        // Each was compared with one before it, so that this ends.
+        while let Some(record) = at {
+            steps.insert(record.trial, u32::try_from(steps.len()).unwrap_or(u32::MAX));
+            at = before(record, history);
+        }
+        Self { steps }
+    }
+
+    /// How many keeps lie between an earlier incumbent and the present one: up from it to one that they have in common, and
+    /// down from there. Where there is none (a person began anew), all of both.
+    fn distance(&self, history: &History, earlier: u32) -> u32 {
+        let mut up: u32 = 0;
+        let mut at = history.trial(earlier);
+        while let Some(record) = at {
+            if let Some(down) = self.steps.get(&record.trial) {
+                return up.saturating_add(*down);
+            }
+            up = up.saturating_add(1);
+            at = before(record, history);
+        }
+        up.saturating_add(u32::try_from(self.steps.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// The incumbent that a keep took its place from.
+fn before<'a>(record: &TrialRecord, history: &'a History) -> Option<&'a TrialRecord> {
+    record.incumbent.filter(|before| *before < record.trial).and_then(|before| history.trial(before))
+}
+
+/// Where near misses would be put.
+struct Here<'a> {
+    history: &'a History,
+    incumbent: &'a TrialRecord,
+    /// The incumbent's spec, once it is needed.
+    spec: Option<Option<Spec>>,
+    /// Specs that are offered already.
+    seen: BTreeSet<String>,
+}
+
+impl Here<'_> {
+    /// What a trial changes in the present incumbent, and the spec that this makes. None where it cannot be put there,
+    /// where the incumbent has it, where it was trained there, and where it is offered already.
+    fn changed_by(&mut self, record: &TrialRecord, against: u32) -> Option<(Vec<KnobChange>, String)> {
+        if against == self.incumbent.trial {
+            let new = record.spec_hash.as_ref().is_none_or(|hash| self.seen.insert(hash.clone()));
+            return new.then(|| (record.changes.clone(), record.proposal.spec.clone()));
+        }
+        let read = |record: &TrialRecord| Spec::parse(&record.proposal.spec, "near miss").ok();
+        let incumbent = self.incumbent;
+        let ours = self.spec.get_or_insert_with(|| read(incumbent)).as_ref()?;
+        let spec = merged(&read(self.history.trial(against)?)?, &read(record)?, ours).ok()?;
+        let hash = spec.hash();
+        if hash == ours.hash() || self.history.find_spec(&hash).is_some() || !self.seen.insert(hash) {
+            return None;
+        }
+        Some((diff::changes(ours, &spec).into_iter().map(KnobChange::from).collect(), spec.to_yaml()))
+    }
+}
+
+fn near_miss(close: &Close<'_>, here: &mut Here<'_>) -> Option<NearMiss> {
+    let Close { record, against, effect, odds } = *close;
     let judgement = record.judgement.as_ref()?;
-    let found = Effect::of(record, history).filter(|found| found.delta > 0.0)?;
-    let fresh = history.remeasurement(record.trial).map(|again| again.seeds.len()).filter(|_| found.fresh);
+    let (changes, spec) = here.changed_by(record, against)?;
+    let history = here.history;
+    let fresh = history.remeasurement(record.trial).map(|again| again.seeds.len()).filter(|_| effect.fresh);
     Some(NearMiss {
         trial: record.trial,
         title: record.proposal.title.clone(),
         category: record.proposal.category.clone(),
-        delta: found.delta,
-        standard_error: found.standard_error,
-        p_value: found.p_value,
+        odds,
+        against,
+        delta: effect.delta,
+        standard_error: effect.standard_error,
+        p_value: effect.p_value,
         seeds: fresh.unwrap_or(judgement.seeds),
         over: fresh.map(|seeds| count(seeds, "fresh seed")).or_else(|| over(record)).unwrap_or_default(),
         demoted: history.is_demoted(record.trial),
-        undecided: judgement.kind == JudgementKind::Undecided,
-        changes: record.changes.clone(),
-        spec: record.proposal.spec.clone(),
+        undecided: is_undecided(record),
+        changes,
+        spec,
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::research::event::Event;
-    use crate::research::sample::{baseline, change, ended, fallen, judged, remeasured, trial};
-
-    fn gelu() -> Vec<KnobChange> {
-        vec![change("network[0].dense.activation", Some("relu"), Some("gelu"))]
-    }
-
-    fn past() -> Vec<Event> {
-        vec![
-            ended(baseline(0.01)),
-            ended(judged(1, "loss", &[], (false, 0.0006, 0.20))),
-            ended(judged(2, "activation", &gelu(), (false, 0.0011, 0.08))),
-            ended(judged(3, "loss", &[], (false, -0.0100, 0.99))),
-            ended(trial(4, Verdict::Crash)),
-            ended(judged(5, "loss", &[], (false, 0.0009, 0.20))),
-        ]
-    }
-
-    #[test]
-    fn the_closest_come_first_and_losers_not_at_all() {
-        let history = History::from_events(&past());
-        let found = near_misses(&history, 10);
-        assert_eq!(found.iter().map(|miss| miss.trial).collect::<Vec<_>>(), [2, 5, 1]);
-        assert_eq!(found[0].changes, gelu());
-        assert_eq!(found[0].spec, "# spec of trial 2\n");
-        assert_eq!(near_misses(&history, 1).len(), 1);
-        assert!(near_misses(&history, 0).is_empty());
-    }
-
-    #[test]
-    fn they_expire_with_the_incumbent_they_nearly_beat() {
-        let mut events = past();
-        events.push(ended(judged(6, "loss", &[], (true, 0.002, 0.01))));
-        let mut history = History::from_events(&events);
-        assert!(near_misses(&history, 10).is_empty(), "trial 6 is the incumbent now");
-        let mut later = judged(7, "loss", &[], (false, 0.0004, 0.3));
-        later.incumbent = Some(6);
-        history.apply(&ended(later));
-        assert_eq!(near_misses(&history, 10).iter().map(|miss| miss.trial).collect::<Vec<_>>(), [7]);
-    }
-
-    #[test]
-    fn a_demoted_keep_is_one_itself_and_brings_its_predecessors_back() {
-        let mut events = past();
-        events.push(ended(judged(6, "loss", &[], (true, 0.002, 0.01))));
-        let found = |gain| {
-            let again = Event::Remeasured { found: Box::new(remeasured(6, gain, Some(0))) };
-            let history = History::from_events(events.iter().chain([&again]));
-            near_misses(&history, 10)
-        };
-        let ahead = found(0.0005);
-        assert_eq!(ahead.iter().map(|miss| miss.trial).collect::<Vec<_>>(), [2, 5, 1, 6], "fewer seeds come later");
-        let own = &ahead[3];
-        assert_eq!((own.delta, own.p_value, own.over.as_str(), own.demoted), (0.0005, 0.3, "2 fresh seeds", true));
-        assert_eq!(found(-0.0005).len(), 3, "one that lost is none");
-    }
-
-    #[test]
-    fn one_that_fell_early_says_where() {
-        let history = History::from_events(&[ended(baseline(0.01)), ended(fallen(1, 0.011, 0.001))]);
-        assert_eq!(near_misses(&history, 1)[0].over, "1 of 2 folds of seed 42");
-    }
-
-    #[test]
-    fn without_an_incumbent_there_is_nothing_to_miss() {
-        assert!(near_misses(&History::default(), 10).is_empty());
-    }
+fn is_undecided(record: &TrialRecord) -> bool {
+    record.judgement.as_ref().is_some_and(|judged| judged.kind == JudgementKind::Undecided)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,17 @@
 //! Which phase the search is in, and when it moves on. Phases are data in autoresearch.yaml; here is the rule that
 //! leads through them: the first at the start, the next after a plateau or after a phase's own number of trials, and
-//! after the last what the configuration says.
+//! after the last what the configuration says. Within a phase it is a ladder: a row of failures widens what may be
+//! proposed, a keep brings it back.
 
 use super::history::History;
-use super::settings::{PhaseSettings, WhenConverged};
+use super::near_miss::came_close;
+use super::odds::Outlook;
+use super::settings::{Breadth, PhaseSettings, WhenConverged};
+
+/// After so many failures in a row a phase's breadth is one step wider, after twice as many two.
+const FAILURES_A_STEP: usize = 3;
+/// A phase stays itself: it is never wider by more steps.
+const MOST_STEPS: usize = 2;
 
 /// What to do before the next proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +79,35 @@ pub fn plateau_hint(history: &History, phases: &[PhaseSettings], plateau: u32) -
     })
 }
 
+/// How far proposals may go now, and why it is further than the phase says; None while it is not.
+///
+/// Trained trials of the phase since it was entered count, the latest ones in a row that failed: discards that did not come
+/// close ([`came_close`]), crashes and time-outs. Three of them widen the breadth by one step (narrow, focused, combined,
+/// wide), six by two; a keep brings it back, and a near miss as well, for it says that the search is on to something.
+pub fn breadth_now(history: &History, phase: &PhaseSettings) -> (Breadth, Option<String>) {
+    let as_it_is = (phase.breadth, None);
+    let row = history.discards_in_a_row() as usize;
+    if history.phase() != Some(&phase.name) || row < FAILURES_A_STEP {
+        return as_it_is;
+    }
+    let outlook = Outlook::of(history);
+    let close = |record| outlook.as_ref().is_some_and(|outlook| came_close(record, history, outlook));
+    let trained = history.records().rev().filter(|record| record.verdict.was_trained()).take(row);
+    // More than widen it as far as it goes need not be counted.
+    let failures = trained.take(FAILURES_A_STEP * MOST_STEPS).take_while(|record| !close(record)).count();
+    let now = phase.breadth.widened(failures / FAILURES_A_STEP);
+    if now == phase.breadth {
+        return as_it_is;
+    }
+    let why = format!(
+        "the last {failures} trained trials of `{}` failed without coming close: {} in place of {}, until something is kept",
+        phase.name,
+        now.word(),
+        phase.breadth.word()
+    );
+    (now, Some(why))
+}
+
 fn end_of_phase(history: &History, phase: &PhaseSettings, plateau: u32) -> Option<String> {
     let limit = phase.plateau.unwrap_or(plateau).max(1);
     if history.discards_in_a_row() >= limit {
@@ -84,9 +121,8 @@ fn end_of_phase(history: &History, phase: &PhaseSettings, plateau: u32) -> Optio
 mod tests {
     use super::*;
     use crate::research::event::Event;
-    use crate::research::sample::{baseline, ended, entered, trial};
-    use crate::research::settings::Breadth;
-    use crate::research::trial::Verdict::{self, Blocked, Crash, Discard, Invalid, Keep};
+    use crate::research::sample::{baseline, ended, entered, judged, trial};
+    use crate::research::trial::Verdict::{self, Blocked, Crash, Discard, Duplicate, Invalid, Keep, Timeout};
 
     fn phase(name: &str, trials: Option<u32>, plateau: Option<u32>) -> PhaseSettings {
         PhaseSettings { trials, plateau, ..PhaseSettings::new(name, Breadth::Focused) }
@@ -216,6 +252,57 @@ mod tests {
         assert!(matches!(next_phase(&history, &phases, 3, WhenConverged::Stop), PhaseMove::Enter { .. }));
         history.apply(&entered("combine"));
         assert_eq!(next_phase(&history, &phases, 3, WhenConverged::Stop), PhaseMove::Stay);
+    }
+
+    /// Verdicts in the phase, its own breadth, what it is then, why.
+    #[test]
+    fn a_row_of_failures_widens_a_phase() {
+        use Breadth::{Combined, Focused, Narrow, Wide};
+        let table: Vec<(Vec<Verdict>, Breadth, Breadth, &str)> = vec![
+            (vec![], Narrow, Narrow, "nothing has happened"),
+            (vec![Discard; 2], Narrow, Narrow, "two are no row"),
+            (vec![Discard, Crash, Timeout], Narrow, Focused, "three failures, whatever kind"),
+            (
+                vec![Discard, Invalid, Discard, Blocked, Duplicate],
+                Narrow,
+                Narrow,
+                "what was not trained does not count",
+            ),
+            (vec![Discard; 5], Narrow, Focused, "still one step"),
+            (vec![Discard; 6], Narrow, Combined, "two steps"),
+            (vec![Discard; 40], Narrow, Combined, "and never more"),
+            (vec![Discard; 6], Focused, Wide, "from where the phase begins"),
+            (vec![Discard; 6], Combined, Wide, "as far as there is anything wider"),
+            (vec![Discard; 6], Wide, Wide, "nothing is wider"),
+            (vec![Discard, Discard, Discard, Keep], Narrow, Narrow, "a keep brings it back"),
+            (vec![Discard, Discard, Keep, Discard, Discard], Narrow, Narrow, "and the count begins anew"),
+        ];
+        for (verdicts, own, wanted, why) in table {
+            let phase = PhaseSettings { breadth: own, ..phase("exploit", None, None) };
+            let (found, said) = breadth_now(&past(Some("exploit"), &verdicts), &phase);
+            assert_eq!(found, wanted, "{why}");
+            assert_eq!(said.is_some(), found != own, "{why}: {said:?}");
+        }
+        let phase = PhaseSettings { breadth: Narrow, ..phase("exploit", None, None) };
+        assert_eq!(breadth_now(&past(Some("another"), &[Discard; 6]), &phase), (Narrow, None), "not its own trials");
+        let (_, said) = breadth_now(&past(Some("exploit"), &[Discard; 4]), &phase);
+        let wanted = "the last 4 trained trials of `exploit` failed without coming close: focused in place of narrow";
+        assert!(said.as_ref().is_some_and(|said| said.starts_with(wanted)), "{said:?}");
+    }
+
+    #[test]
+    fn a_near_miss_is_no_failure_and_a_phase_counts_its_own() {
+        let narrow = PhaseSettings { breadth: Breadth::Narrow, ..phase("explore", None, None) };
+        let mut history = past(Some("explore"), &[Discard; 4]);
+        assert_eq!(breadth_now(&history, &narrow).0, Breadth::Focused);
+        history.apply(&ended(judged(5, "loss", &[], (false, 0.002, 0.02))));
+        assert_eq!(breadth_now(&history, &narrow).0, Breadth::Narrow, "it came close");
+        for number in 6..9 {
+            history.apply(&ended(trial(number, Discard)));
+        }
+        assert_eq!(breadth_now(&history, &narrow).0, Breadth::Focused, "three since");
+        history.apply(&entered("explore"));
+        assert_eq!(breadth_now(&history, &narrow).0, Breadth::Narrow, "entered anew");
     }
 
     #[test]

@@ -12,21 +12,30 @@
 //! category = "activation"                    # alone: the whole category
 //! evidence = [12, 31]                        # trials
 //! revisit = "when the net is deeper than four blocks"
+//! revisit_after = 50                         # so many trained trials after the newest evidence, one retry is let through
+//! blocks = ["network[0].dense.activation: relu -> silu"]  # examples, tested whenever the file is read
 //! ```
 //!
 //! A rule looks at what a proposal changes, not at what the incumbent already is: what was there before, or has only
 //! moved to another index, is nobody's fault. Paths and category together must both hold. `ambiguous` informs and
 //! never blocks. A person's rule wins over a learned one: first when both forbid, and a person's `ambiguous` lifts
 //! what the loop has learned about the same change.
+//!
+//! A rule with `revisit_after` is due once so many trials were trained after its newest evidence ([`Rules::at`]): it then
+//! lets a proposal through. Whatever was trained of what it speaks of counts as evidence too, so that this is one retry, and
+//! the rule holds again afterwards.
 
 use serde::Serialize;
 
+use super::history::History;
 use super::knob_path::{Leaf, Pattern, leaves, number, same_value};
-use super::trial::KnobChange;
+use super::trial::{KnobChange, TrialRecord};
 
+mod example;
 mod read;
 mod write;
 
+pub use example::Example;
 pub use read::RulesError;
 pub use write::render;
 
@@ -85,12 +94,19 @@ pub struct Rule {
     pub evidence: Vec<u32>,
     /// When to think again.
     pub revisit: Option<String>,
+    /// After so many trained trials since the newest evidence, one retry is let through; None: never.
+    pub revisit_after: Option<u32>,
+    /// Examples of what it blocks.
+    #[serde(serialize_with = "read::as_text")]
+    pub blocks: Vec<Example>,
 }
 
 /// The rules of a lab, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     rules: Vec<Rule>,
+    /// Of those that may be retried now, the places in the list.
+    due: Vec<usize>,
 }
 
 impl Rules {
@@ -100,7 +116,7 @@ impl Rules {
     /// # Errors
     /// The first mistake in the file, with its line, what was found, what is allowed, and the nearest valid name.
     pub fn parse(text: &str, origin: &str) -> Result<Self, RulesError> {
-        read::rules(text, origin).map(|rules| Self { rules })
+        read::rules(text, origin).map(|rules| Self { rules, due: Vec::new() })
     }
 
     /// Every rule, in the order of the file.
@@ -113,11 +129,52 @@ impl Rules {
         self.rules.push(rule);
     }
 
+    /// The same rules at this moment of the search: those of them that are due for a retry are known as such.
+    pub fn at(&self, history: &History) -> Self {
+        let waits = self.rules.iter().enumerate().filter_map(|(index, rule)| {
+            Some((index, rule, usize::try_from(rule.revisit_after?).ok()?, rule.evidence.iter().max().copied()?))
+        });
+        let waits: Vec<_> = waits.filter(|(_, rule, ..)| rule.status != Status::Ambiguous).collect();
+        let most = waits.iter().map(|(_, _, after, _)| *after).max().unwrap_or(0);
+        let trained = |record: &&TrialRecord| record.verdict.was_trained() && record.incumbent.is_some();
+        let latest: Vec<&TrialRecord> = history.records().rev().filter(trained).take(most).collect();
+        // What each trial changed is taken apart once, and only if a rule asks.
+        let mut sets: Vec<Option<Sets>> = Vec::new();
+        sets.resize_with(latest.len(), || None);
+        let mut due = Vec::new();
+        for (index, rule, after, newest) in waits {
+            let since = latest.partition_point(|record| record.trial > newest);
+            if since < after {
+                continue;
+            }
+            let retried = latest.iter().zip(&mut sets).take(after).any(|(record, sets)| {
+                let sets = sets.get_or_insert_with(|| Sets::of(&record.changes));
+                rule.hit(sets, &record.proposal.category).is_some()
+            });
+            if !retried {
+                due.push(index);
+            }
+        }
+        Self { rules: self.rules.clone(), due }
+    }
+
+    /// The rules that let one retry through, as [`Rules::at`] found.
+    pub fn due(&self) -> impl Iterator<Item = &Rule> {
+        self.due.iter().filter_map(|index| self.rules.get(*index))
+    }
+
+    /// The rules that would forbid a proposal if they were not due: to be said when it is trained.
+    pub fn retried(&self, changes: &[KnobChange], category: &str) -> Vec<&Rule> {
+        let sets = Sets::of(changes);
+        self.due().filter(|rule| rule.hit(&sets, category).is_some()).collect()
+    }
+
     /// The rule that forbids a proposal, if one does: a person's before a learned one.
     pub fn blocks(&self, changes: &[KnobChange], category: &str) -> Option<&Rule> {
         let sets = Sets::of(changes);
+        let in_force = self.rules.iter().enumerate().filter(|(index, _)| !self.due.contains(index));
         let found: Vec<(&Rule, Hit)> =
-            self.rules.iter().filter_map(|rule| rule.hit(&sets, category).map(|hit| (rule, hit))).collect();
+            in_force.filter_map(|(_, rule)| rule.hit(&sets, category).map(|hit| (rule, hit))).collect();
         let by = |by: By| found.iter().filter(move |(rule, _)| rule.by == by);
         let forbids = |rule: &Rule| rule.status != Status::Ambiguous;
         if let Some((rule, _)) = by(By::Human).find(|(rule, _)| forbids(rule)) {
@@ -136,6 +193,22 @@ impl Rules {
 }
 
 impl Rule {
+    /// Whether it speaks of these changes, in its own category where it has one.
+    fn speaks_of(&self, changes: &[KnobChange]) -> bool {
+        self.hit(&Sets::of(changes), self.category.as_deref().unwrap_or_default()).is_some()
+    }
+
+    /// Whether it rules a whole category out.
+    pub(super) fn forbids_the_category(&self, category: &str) -> bool {
+        self.status != Status::Ambiguous && self.paths.is_empty() && self.category.as_deref() == Some(category)
+    }
+
+    /// The rule with an example of what it blocks, where the changes make one.
+    pub(super) fn with_example(mut self, changes: &[KnobChange]) -> Self {
+        self.blocks.extend(Example::of(changes).filter(|example| self.speaks_of(example.changes())));
+        self
+    }
+
     /// Whether the rule speaks of this proposal, and of which of its changes.
     fn hit(&self, sets: &Sets, category: &str) -> Option<Hit> {
         if let Some(own) = &self.category

@@ -16,6 +16,26 @@ pub enum Breadth {
     Wide,
 }
 
+impl Breadth {
+    /// Every breadth, each wider than the one before.
+    pub const ALL: [Self; 4] = [Self::Narrow, Self::Focused, Self::Combined, Self::Wide];
+
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Narrow => "narrow",
+            Self::Focused => "focused",
+            Self::Combined => "combined",
+            Self::Wide => "wide",
+        }
+    }
+
+    /// So many steps wider, as far as there is anything wider.
+    pub fn widened(self, steps: usize) -> Self {
+        Self::ALL[(self as usize + steps).min(Self::ALL.len() - 1)]
+    }
+}
+
 /// One phase of the search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

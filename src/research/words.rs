@@ -1,5 +1,6 @@
 //! Numbers as words that cannot be misread, the same in learnings, prompts, commits and on the screen.
 
+use super::foreign::one_line;
 use super::trial::TrialRecord;
 
 /// A probability to three decimals; what would read as an impossible 0 or 1 is a bound instead.
@@ -35,6 +36,35 @@ pub fn over(record: &TrialRecord) -> Option<String> {
     Some(folds_of(folds, all, &first))
 }
 
+/// The phase of a trial and why the search had come to it: `combine (plateau: 15 discards in a row)`.
+pub fn phase(record: &TrialRecord) -> String {
+    let name = one_line(&record.phase, 60);
+    match record.phase_why.as_deref().map(|why| one_line(why, 200)).filter(|why| !why.is_empty()) {
+        Some(why) => format!("{name} ({why})"),
+        None => name,
+    }
+}
+
+/// The round that a trial came from, and whether it was put onto another incumbent than it was proposed against: `round 12 of
+/// openai, candidate put onto trial 000042 (proposed against 000038)`. None for a proposal that was asked for alone.
+pub fn round(record: &TrialRecord) -> Option<String> {
+    let origin = record.origin.as_ref()?;
+    let rebased =
+        record.incumbent.filter(|incumbent| *incumbent != origin.against).map_or_else(String::new, |incumbent| {
+            format!(", candidate put onto trial {incumbent:06} (proposed against {:06})", origin.against)
+        });
+    Some(format!("round {} of {}{rebased}", origin.round, one_line(&record.proposal.researcher, 60)))
+}
+
+/// Odds of a gain against none: `odds 2.5`, `odds over 99`.
+pub fn odds(odds: f64) -> String {
+    match odds {
+        odds if odds > 99.0 => "odds over 99".into(),
+        odds if odds >= 9.95 => format!("odds {odds:.0}"),
+        odds => format!("odds {odds:.1}"),
+    }
+}
+
 /// `2 of 4 folds of seed 42`; without their number in all, `2 folds of seed 42`.
 pub(super) fn folds_of(folds: usize, all: Option<usize>, seed: &str) -> String {
     match all {
@@ -57,7 +87,7 @@ pub fn noise(error: f64, decimals: usize) -> String {
 mod tests {
     use super::*;
     use crate::research::sample::{fallen, judged, trial};
-    use crate::research::trial::Verdict;
+    use crate::research::trial::{Origin, Verdict};
 
     #[test]
     fn no_probability_reads_as_impossible() {
@@ -84,6 +114,29 @@ mod tests {
             judged.folds = None;
         }
         assert_eq!(over(&early).as_deref(), Some("1 fold of seed 42"));
+    }
+
+    #[test]
+    fn where_a_trial_came_from() {
+        let mut record = trial(43, Verdict::Discard);
+        assert_eq!((phase(&record), round(&record)), ("explore".into(), None));
+        record.phase_why = Some("plateau: 15 discards\nin a row".into());
+        assert_eq!(phase(&record), "explore (plateau: 15 discards in a row)");
+        record.proposal.researcher = "openai".into();
+        record.incumbent = Some(42);
+        record.origin = Some(Origin { round: 12, spec_hash: "h".into(), against: 42 });
+        assert_eq!(round(&record).as_deref(), Some("round 12 of openai"));
+        record.origin = Some(Origin { round: 12, spec_hash: "h".into(), against: 38 });
+        let rebased = "round 12 of openai, candidate put onto trial 000042 (proposed against 000038)";
+        assert_eq!(round(&record).as_deref(), Some(rebased));
+    }
+
+    #[test]
+    fn odds_are_told_as_exactly_as_they_are_known() {
+        assert_eq!(
+            [odds(0.345), odds(2.54), odds(14.4), odds(1e6)],
+            ["odds 0.3", "odds 2.5", "odds 14", "odds over 99"]
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod moderated;
 mod normal;
 pub mod online;
 pub mod overfitting;
+pub mod posterior;
 pub mod random_effects;
 pub mod shrinkage;
 pub mod spending;

@@ -188,6 +188,7 @@ fn status_prints_every_key_before_and_after_a_session() {
         "tokens",
         "cost_usd",
         "best_near_misses",
+        "hints",
         "holdout",
         "warnings",
     ];
@@ -196,7 +197,13 @@ fn status_prints_every_key_before_and_after_a_session() {
     assert_eq!((&before["state"], &before["trials"]), (&Value::from("stopped"), &Value::from(0)));
     assert!(before["incumbent"].is_null() && before["baseline"].is_null());
 
+    lab.run(&["hint", "leave", "the loss alone"]).exits(0);
+    let hint = |waiting: bool, after: Option<u32>| serde_json::json!([{ "text": "leave the loss alone", "after_trial": after, "waiting": waiting }]);
+    assert_eq!(lab.status()["hints"], hint(true, None));
+    lab.run(&["hint", &"x".repeat(601)]).exits(2);
+
     let told = lab.run(&["run", "--trials", "2", "--json"]).exits(0).json();
+    assert_eq!(told["hints"], hint(false, None), "taken in before the baseline");
     let after = lab.status();
     for status in [&told, &after] {
         has(status, &wanted);

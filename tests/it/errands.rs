@@ -168,7 +168,10 @@ fn the_incumbent_is_measured_again_on_fresh_seeds() {
     assert_eq!(found.len(), 2);
     let second = found[1]["found"]["seeds"].as_array().expect("seeds");
     assert_eq!(second.len(), 12, "all that were measured for this decide together: {found:?}");
-    assert!(second[..6] == seeds[..] && second[6..].iter().all(|seed| !seeds.contains(seed)), "six new ones: {found:?}");
+    assert!(
+        second[..6] == seeds[..] && second[6..].iter().all(|seed| !seeds.contains(seed)),
+        "six new ones: {found:?}"
+    );
     assert!(lab.git(&["show", "-s", "--format=%s"]).starts_with("remeasure 000000: baseline"));
     lab.is_clean();
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::lab::TestLab;
 
-const COMMANDS: [(&str, &[&str]); 18] = [
+const COMMANDS: [(&str, &[&str]); 19] = [
     ("init", &["--preset"]),
     ("prepare", &["prepare/protocol.yaml"]),
     ("run", &["--trials", "--until", "--researcher"]),
@@ -12,6 +12,7 @@ const COMMANDS: [(&str, &[&str]); 18] = [
     ("log", &["trials"]),
     ("show", &["trial"]),
     ("diff", &["specs"]),
+    ("hint", &["600 characters", "program.md", "30"]),
     ("trial", &["--predictions"]),
     ("check", &["spec"]),
     ("schema", &["JSON Schema"]),

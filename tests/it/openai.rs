@@ -152,7 +152,11 @@ fn a_round_goes_on_where_the_tokens_ended_the_session() {
     run(&lab, "3").exits(0);
     let subjects: Vec<String> = notebook_is_sound(&lab).iter().map(|page| page.subject.clone()).collect();
     for word in words {
-        assert_eq!(subjects.iter().filter(|subject| subject.contains(&format!("Try {word}"))).count(), 1, "{subjects:?}");
+        assert_eq!(
+            subjects.iter().filter(|subject| subject.contains(&format!("Try {word}"))).count(),
+            1,
+            "{subjects:?}"
+        );
     }
     let asked = endpoint.requests().iter().filter(|(_, body)| proposes(body)).count();
     assert_eq!(asked, 1, "nobody was asked again");

@@ -151,6 +151,10 @@ fn phases(config: &Config, check: &mut Check) {
         if let Some(plateau) = phase.plateau {
             check.range(&format!("{path}.plateau"), u64::from(plateau), 1, 10_000);
         }
+        check.range(&format!("{path}.candidates"), u64::from(phase.candidates), 1, 16);
+        if let Some(share) = phase.combinations {
+            check.between(&format!("{path}.combinations"), share, 0.0, 1.0);
+        }
     }
 }
 

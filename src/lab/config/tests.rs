@@ -22,6 +22,23 @@ fn what_a_lab_leaves_out_is_what_the_shipped_file_says() {
     );
 }
 
+/// Narrow phases ask for several variants of one idea, wide ones for few that differ; only what combines does so by plan.
+#[test]
+fn the_shipped_phases_say_how_rounds_are_made() {
+    use crate::research::settings::Breadth::{Combined, Focused, Narrow, Wide};
+    let shipped = Config::default().phases;
+    for phase in &shipped {
+        let (candidates, share) = (phase.candidates, phase.combinations.unwrap_or(f64::NAN));
+        match phase.breadth {
+            Narrow | Focused => assert!(candidates == 5 && share <= 0.1, "{phase:?}"),
+            Combined => assert!((4..=5).contains(&candidates) && share >= 0.5, "{phase:?}"),
+            Wide => assert!(candidates == 4 && share <= 0.1, "{phase:?}"),
+        }
+    }
+    let trials: u32 = shipped.iter().map(|phase| phase.trials.unwrap_or(0)).sum();
+    assert!(shipped[..3].iter().all(|phase| phase.trials == Some(25)) && trials > 75, "the first three are short");
+}
+
 #[test]
 fn the_shipped_file_names_every_setting() {
     // A setting that the commented file does not show is one that nobody finds.
@@ -30,10 +47,8 @@ fn the_shipped_file_names_every_setting() {
     let mut missing = Vec::new();
     for key in leaves("", &whole).into_iter().filter(|key| !key.starts_with("phases[")) {
         let (line, _) = places.find(&key);
-        let word = key.rsplit('.').next().unwrap_or_default();
-        // An item of a list stands in the line of its list.
-        let word = word.split('[').next().unwrap_or_default().to_owned();
-        let there = EMBEDDED.lines().nth(line.saturating_sub(1)).is_some_and(|text| text.contains(&word));
+        let word = key.rsplit('.').next().and_then(|word| word.split('[').next()).unwrap_or_default();
+        let there = EMBEDDED.lines().nth(line.saturating_sub(1)).is_some_and(|text| text.contains(word));
         if !there {
             missing.push(key);
         }
@@ -112,6 +127,26 @@ fn mistakes_are_located_and_say_what_is_allowed() {
             "version: 1\nphases:\n  - { name: a, brief: x, breadth: wide }\n  - { name: a, brief: y, breadth: wide }\n",
             "autoresearch.yaml:4:13",
             &["phases[1].name", "earlier phase"],
+        ),
+        (
+            "version: 1\nphases:\n  - { name: a, brief: x, breadth: wide, candidates: 0 }\n",
+            "autoresearch.yaml:3:53",
+            &["phases[0].candidates", "found 0", "1 to 16"],
+        ),
+        (
+            "version: 1\nphases:\n  - { name: a, brief: x, breadth: wide, candidates: 17 }\n",
+            "autoresearch.yaml:3",
+            &["phases[0].candidates", "found 17"],
+        ),
+        (
+            "version: 1\nphases:\n  - { name: a, brief: x, breadth: wide, combinations: 1.5 }\n",
+            "autoresearch.yaml:3:55",
+            &["phases[0].combinations", "1.5", "0 to 1"],
+        ),
+        (
+            "version: 1\nphases:\n  - { name: a, brief: x, breadth: wide, combinations: .nan }\n",
+            "autoresearch.yaml:3",
+            &["phases[0].combinations"],
         ),
         ("version: 1\ntag: \"a b\"\n", "autoresearch.yaml:2:6", &["tag", "branch name"]),
         ("version: 1\ntag: a.lock\n", "autoresearch.yaml:2:6", &["tag"]),

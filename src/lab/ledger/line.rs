@@ -4,7 +4,7 @@
 //! it covers every byte as it is on the disk, whatever a JSON reader would forgive.
 //!
 //! `v` is the first version of the format that knows the event, so that an older program names what it is too old for, and
-//! reads everything else. Version 2 brought `holdout_queried`.
+//! reads everything else. Version 2 brought what the gate measures beside trials, version 3 rounds and hints.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The ledger cut at every byte, with bits flipped, and as versions 1 and 2 wrote it.
+//! The ledger cut at every byte, with bits flipped, and as versions 1 to 3 wrote it.
 
 use proptest::prelude::*;
 
@@ -115,13 +115,13 @@ fn damage_inside_is_refused_with_its_place() {
 fn a_newer_version_is_named_and_not_called_damage() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("ledger.jsonl");
-    let (head, tail) = (r#"{"v":3,"seq":0,"time":"2026-03-01T22:00:00Z""#, r#","event":{"event":"news"}}"#);
+    let (head, tail) = (r#"{"v":4,"seq":0,"time":"2026-03-01T22:00:00Z""#, r#","event":{"event":"news"}}"#);
     let mut hasher = blake3::Hasher::new();
     hasher.update(head.as_bytes()).update(tail.as_bytes());
     let sum = &hasher.finalize().to_hex()[..16];
     fs::write(&path, format!("{head},\"crc\":\"{sum}\"{tail}\n")).expect("written");
     let error = Ledger::open_file(&path).expect_err("a newer ledger");
-    assert!(matches!(error, LabError::LedgerNewer { version: 3, .. }), "{error}");
+    assert!(matches!(error, LabError::LedgerNewer { version: 4, .. }), "{error}");
 }
 
 #[test]
@@ -219,13 +219,45 @@ fn the_fixture_of_version_2_still_reads() {
     let judged = |trial| history.trial(trial).and_then(|record| record.judgement.clone()).expect("judged");
     assert_eq!((judged(1).kind, judged(1).degrees_of_freedom), (JudgementKind::Better, Some(31.5)));
     assert_eq!((judged(2).kind, judged(2).degrees_of_freedom), (JudgementKind::Undecided, None));
-    // What is written today is what stands there: line for line the same.
+    is_written_the_same(&scanned, &bytes);
+}
+
+/// A round whose candidates are tried, put onto another incumbent, and dropped; a hint; a trial that says why its phase was
+/// entered. One candidate waits to the end.
+#[test]
+fn the_fixture_of_version_3_still_reads() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ledger-v3.jsonl");
+    let bytes = fs::read(&fixture).expect("the fixture");
+    let scanned = scan(&bytes, &fixture).expect("it reads");
+    assert_eq!(scanned.intact, bytes.len() as u64);
+    let kinds: std::collections::BTreeSet<_> = scanned.entries.iter().map(|entry| kind(&entry.event)).collect();
+    for new in ["round_proposed", "candidate_dropped", "hinted"] {
+        assert!(kinds.contains(new), "{new}");
+    }
+    let history = History::from_events(scanned.entries.iter().map(|entry| &entry.event));
+    let waiting =
+        history.waiting().iter().map(|waiting| (waiting.round, waiting.against, waiting.candidate.spec_hash.as_str()));
+    assert_eq!(waiting.collect::<Vec<_>>(), [(2, 1, "00000000000000d4")]);
+    assert_eq!((history.rounds(), history.hints().len()), (2, 1));
+    assert_eq!(history.hints()[0].after_trial, Some(1));
+    let rebased = history.trial(2).expect("the second trial");
+    assert_eq!(
+        (rebased.incumbent, rebased.origin.as_ref().map(|origin| (origin.round, origin.against))),
+        (Some(1), Some((1, 0)))
+    );
+    assert_eq!(rebased.phase_why.as_deref(), Some("plateau: 15 discards in a row"));
+    assert_eq!(history.usage().input_tokens, 3_600, "each round once");
+    is_written_the_same(&scanned, &bytes);
+}
+
+/// What is written today is what stands there: line for line the same.
+fn is_written_the_same(scanned: &Scanned, bytes: &[u8]) {
     let again: Vec<String> =
         scanned.entries.iter().map(|entry| super::line::write(entry).expect("an event that can be read")).collect();
     let events = |text: &str| -> Vec<serde_json::Value> {
         text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")).collect()
     };
-    let (written, fixture) = (events(&again.concat()), events(std::str::from_utf8(&bytes).expect("UTF-8")));
+    let (written, fixture) = (events(&again.concat()), events(std::str::from_utf8(bytes).expect("UTF-8")));
     for (written, fixture) in written.iter().zip(&fixture) {
         assert_eq!((&written["v"], &written["event"]), (&fixture["v"], &fixture["event"]));
     }

@@ -75,6 +75,7 @@ fn the_gain_over_the_baseline_is_of_all_seeds_of_both() {
         overlap: 4,
         required_seeds: 3,
         gate: None,
+        waiting_hints: vec!["try GELU".into()],
         holdout: HoldoutFacts::default(),
         warnings: Vec::new(),
         now: Timestamp::UNIX_EPOCH,

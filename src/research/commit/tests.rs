@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::research::sample::{baseline, change, fallen, judged, trial};
-use crate::research::trial::{JudgementKind, Verdict};
+use crate::research::trial::{JudgementKind, Origin, Verdict};
 
 const NAMES: [&str; 13] = [
     "Trial",
@@ -169,6 +169,26 @@ fn a_baseline_and_a_crash_have_pages_too() {
     ");
 }
 
+#[test]
+fn a_page_says_which_phase_and_round_a_trial_came_from() {
+    let mut record = gelu();
+    record.phase = "combine".into();
+    record.phase_why = Some("plateau: 15 discards in a row".into());
+    record.incumbent = Some(41);
+    record.proposal.researcher = "openai".into();
+    record.origin = Some(Origin { round: 12, spec_hash: "h".into(), against: 38 });
+    let found = message(&record, None);
+    let wanted = "\n\nWhere it came from\n  Phase: combine (plateau: 15 discards in a row)\n  Round 12 of openai, candidate put onto trial 000041 (proposed against\n  000038)";
+    assert!(found.body.ends_with(wanted), "{}", found.body);
+    let names: Vec<&str> = found.trailers.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, NAMES, "trailers stay as they are");
+    assert!(found.trailers.contains(&("Phase", "combine".into())));
+    record.origin = None;
+    assert!(message(&record, None).body.ends_with("  Phase: combine (plateau: 15 discards in a row)"));
+    record.phase_why = None;
+    assert!(!message(&record, None).body.contains("Where it came from"), "nothing to tell");
+}
+
 /// One of two folds: everything of the incumbent is over the same eras, by what the gate compared where it is known.
 #[test]
 fn a_candidate_that_fell_in_its_first_seed_is_compared_over_its_folds() {
@@ -294,12 +314,15 @@ proptest! {
         hypothesis in "([A-Z][a-z-]{0,8}: ?[a-z]{0,5}[ \n]|#|---|\n\n|\\(|é|[a-z ]{1,30}){0,30}",
         category in any::<String>(),
         reason in "([A-Z][a-z-]{0,8}: ?|\n|[a-z ]{1,30}){0,10}",
+        phase_why in prop::option::of("([A-Z][a-z-]{0,8}: ?|\n|---|#|[a-z ]{1,30}){0,10}"),
     ) {
         let mut record = gelu();
         record.proposal.title = title;
         record.proposal.hypothesis = hypothesis;
         record.proposal.category = category;
         record.reason = reason;
+        record.phase_why = phase_why;
+        record.origin = Some(Origin { round: 3, spec_hash: "h".into(), against: 38 });
         let text = message(&record, None).to_string();
         let read = git2::message_trailers_strs(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert_eq!(read.iter().map(|(name, _)| name).collect::<Vec<_>>(), NAMES.to_vec());

@@ -65,8 +65,9 @@ fn every_section_says_what_the_ledger_says() {
         "{text}"
     );
     assert!(
-        section(&text, "## Near misses")
-            .contains("- Trial 8: change 8 (+0.0008 ± 0.0006, p 0.090, 3 seeds); loss[0].pearson.weight 1.0 → 2.0."),
+        section(&text, "## Near misses").contains(
+            "- Trial 8: change 8 (odds 8.5; +0.0008 ± 0.0006, p 0.090, 3 seeds); loss[0].pearson.weight 1.0 → 2.0."
+        ),
         "{text}"
     );
     assert!(!section(&text, "## Near misses").contains("Trial 1:"), "its incumbent is gone: {text}");
@@ -97,9 +98,34 @@ fn a_demoted_keep_does_not_stand_under_what_works() {
         "{text}"
     );
     let misses = section(&text, "## Near misses");
-    assert!(misses.contains("- Trial 1: change 1 (+0.0010 ± 0.0006"), "its incumbent is back: {text}");
-    assert!(misses.contains("- Trial 9: change 9 (+0.0007 ± 0.0006, p 0.900, 1 of 2 folds of seed 42)."), "{text}");
+    assert!(misses.contains("- Trial 1: change 1 (odds 12; +0.0010 ± 0.0006"), "its incumbent is back: {text}");
+    assert!(
+        misses.contains("- Trial 9: change 9 (odds 5.1; +0.0007 ± 0.0006, p 0.900, 1 of 2 folds of seed 42)."),
+        "{text}"
+    );
     assert!(!text.contains("p 0.000") && !text.contains("seeds 0"), "{text}");
+}
+
+#[test]
+fn what_is_confidently_bad_keeps_the_assumption_that_would_revive_it() {
+    let mut events = past();
+    let Event::TrialEnded { record } = &mut events[2] else { panic!("a trial ended") };
+    record.proposal.spec = "network: [{ dense: { width: 8, activation: relu } }]\nloss: [mse]\n".into();
+    for number in 9..12 {
+        let dropout = [change("network[0].dense.dropout", Some("0.0"), Some("0.5"))];
+        let mut record = judged(number, "regularization", &dropout, (false, -0.0040, 0.99));
+        record.incumbent = Some(2);
+        events.push(ended(record));
+    }
+    let text = rendered(&events);
+    let bad = section(&text, "## Confidently bad");
+    let line = bad.lines().find(|line| line.contains("dropout")).expect("it is bad");
+    assert!(
+        line.contains("All tried with 1 dense block, relu, mse, adamw, ") && line.ends_with("may revive it."),
+        "{line}"
+    );
+    let silu = bad.lines().find(|line| line.contains("activation` set to silu")).expect("it is bad");
+    assert!(!silu.contains("All tried with"), "a spec that cannot be read says nothing: {silu}");
 }
 
 #[test]

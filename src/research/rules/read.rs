@@ -4,11 +4,26 @@ use serde::{Serialize, Serializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{By, Pattern, Range, Rule, Status, category_key};
+use super::{By, Example, Pattern, Range, Rule, Status, category_key};
 use crate::research::foreign::one_line;
 
-const FIELDS: [&str; 10] =
-    ["name", "status", "by", "reason", "paths", "values", "range", "category", "evidence", "revisit"];
+const FIELDS: [&str; 12] = [
+    "name",
+    "status",
+    "by",
+    "reason",
+    "paths",
+    "values",
+    "range",
+    "category",
+    "evidence",
+    "revisit",
+    "revisit_after",
+    "blocks",
+];
+
+/// The most trials that `revisit_after` may be.
+const MOST_TRIALS: u32 = 100_000;
 
 /// A mistake in do_not_retry.toml.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,9 +61,9 @@ pub(super) fn rules(text: &str, origin: &str) -> Result<Vec<Rule>, RulesError> {
     })
 }
 
-/// Patterns as their texts.
-pub(super) fn as_text<S: Serializer>(paths: &[Pattern], serializer: S) -> Result<S::Ok, S::Error> {
-    paths.iter().map(ToString::to_string).collect::<Vec<_>>().serialize(serializer)
+/// Patterns, or examples, as their texts.
+pub(super) fn as_text<T: std::fmt::Display, S: Serializer>(items: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().serialize(serializer)
 }
 
 fn read_file(text: &str) -> Found<Vec<Rule>> {
@@ -155,14 +170,20 @@ fn rule(item: &Spanned<DeValue<'_>>) -> Found<Rule> {
             .map(|value| text(value, "category"))
             .transpose()?
             .map(|text| category_key(&text)),
-        evidence: list(table, "evidence", |value| match value.get_ref() {
-            DeValue::Integer(number) if number.radix() == 10 && number.as_str().parse::<u32>().is_ok() => {
-                Ok(number.as_str().parse().unwrap_or_default())
+        evidence: list(table, "evidence", |value| match whole(value.get_ref()) {
+            Some(trial) => Ok(trial),
+            None => {
+                refuse(value, format!("found {}; `evidence` lists the numbers of trials", describe(value.get_ref())))
             }
-            other => refuse(value, format!("found {}; `evidence` lists the numbers of trials", describe(other))),
         })?,
         revisit: table.get("revisit").map(|value| text(value, "revisit")).transpose()?,
+        revisit_after: table.get("revisit_after").map(revisit_after).transpose()?,
+        blocks: Vec::new(),
     };
+    if let (Some(value), true) = (table.get("revisit_after"), rule.evidence.is_empty()) {
+        let message = "`revisit_after` counts from the newest trial in `evidence`, and this rule has none";
+        return refuse(value, message.into());
+    }
     if rule.paths.is_empty() && rule.category.is_none() {
         return refuse(item, "this rule has neither `paths` nor `category`, so it would be about everything".into());
     }
@@ -172,7 +193,39 @@ fn rule(item: &Spanned<DeValue<'_>>) -> Found<Rule> {
     if !rule.values.is_empty() && rule.range.is_some() {
         return refuse(item, "this rule has both `values` and `range`: make it two rules".into());
     }
-    Ok(rule)
+    let blocks = list(table, "blocks", |value| example(value, &rule))?;
+    Ok(Rule { blocks, ..rule })
+}
+
+/// An example, which the rule has to speak of: an example that is not blocked is a rule that does not say what is meant.
+fn example(value: &Spanned<DeValue<'_>>, rule: &Rule) -> Found<Example> {
+    let written = text(value, "blocks")?;
+    let shown = one_line(&written, 120);
+    match Example::parse(&written) {
+        Err(why) => refuse(value, format!("`{shown}` is no example: {why}")),
+        Ok(example) if rule.speaks_of(example.changes()) => Ok(example),
+        Ok(_) => refuse(
+            value,
+            format!("this rule does not block its example `{shown}`: look at its paths, and its values or range"),
+        ),
+    }
+}
+
+fn revisit_after(value: &Spanned<DeValue<'_>>) -> Found<u32> {
+    match whole(value.get_ref()) {
+        Some(trials) if (1..=MOST_TRIALS).contains(&trials) => Ok(trials),
+        _ => refuse(
+            value,
+            format!("found {}; `revisit_after` is a number of trials, 1 to {MOST_TRIALS}", describe(value.get_ref())),
+        ),
+    }
+}
+
+fn whole(value: &DeValue<'_>) -> Option<u32> {
+    match value {
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
+        _ => None,
+    }
 }
 
 fn list<T>(table: &DeTable<'_>, name: &str, each: impl Fn(&Spanned<DeValue<'_>>) -> Found<T>) -> Found<Vec<T>> {

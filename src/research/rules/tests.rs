@@ -37,6 +37,7 @@ fn the_documented_example_is_read() {
     assert_eq!(silu.values, ["silu"]);
     assert_eq!(silu.evidence, [12, 31]);
     assert_eq!(silu.category.as_deref(), Some("activation"));
+    assert_eq!((silu.revisit_after, silu.blocks[0].changes()), (Some(50), &[activation(0, "relu", "silu")][..]));
     assert!(rules.blocks(&[activation(1, "relu", "silu")], "Activation ").is_some());
     assert!(
         rules.blocks(&[activation(1, "relu", "silu")], "architecture").is_none(),
@@ -297,6 +298,28 @@ fn mistakes_are_located_and_say_what_is_allowed() {
             "a second rule with the name \"a\"",
         ),
         ("version = 2".into(), 1, "reads version 1"),
+        (format!("[[rule]]\n{good}category = \"x\"\nrevisit_after = 50"), 6, "the newest trial in `evidence`"),
+        (format!("[[rule]]\n{good}category = \"x\"\nevidence = [1]\nrevisit_after = 0"), 7, "1 to 100000"),
+        (
+            format!("[[rule]]\n{good}category = \"x\"\nevidence = [1]\nrevisit_after = \"soon\""),
+            7,
+            "a number of trials",
+        ),
+        (format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = \"a.b: 1 -> 2\""), 6, "`blocks` is a list"),
+        (
+            format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = [\n \"a.b: 1 -> 2\",\n \"a.c: 1 -> 2\",\n]"),
+            8,
+            "does not block its example `a.c: 1 -> 2`",
+        ),
+        (
+            format!("[[rule]]\n{good}paths = [\"a.b\"]\nvalues = [3]\nblocks = [\"a.b: 3 -> 1\"]"),
+            7,
+            "does not block its example",
+        ),
+        (format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = [\"a.b\"]"), 6, "an example looks like"),
+        (format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = [\"a.b: 1\"]"), 6, "it has no `->`"),
+        (format!("[[rule]]\n{good}paths = [\"a.b\"]\nblocks = [\"a.b: 1 -> 1\"]"), 6, "both sides are the same"),
+        (format!("[[rule]]\n{good}category = \"x\"\nblock = [\"a\"]"), 6, "Did you mean `blocks`?"),
     ];
     for (text, line, wanted) in table {
         let error = Rules::parse(&text, "do_not_retry.toml").expect_err(&text);
@@ -304,6 +327,91 @@ fn mistakes_are_located_and_say_what_is_allowed() {
         assert!(error.to_string().starts_with(&format!("do_not_retry.toml:{line}:")), "{error}");
         assert!(error.to_string().contains(wanted), "{error} should say {wanted}");
     }
+}
+
+#[test]
+fn examples_are_what_trials_changed() {
+    let table = [
+        ("network[0].dense.activation: relu -> silu", vec![activation(0, "relu", "silu")]),
+        (" a.b :1->2 ", vec![change("a.b", Some("1"), Some("2"))]),
+        ("a.b: -> 2", vec![change("a.b", None, Some("2"))]),
+        ("a.b: { c: 1 } ->", vec![change("a.b", Some("{ c: 1 }"), None)]),
+        (
+            "optimizer.adamw: {} -> ; optimizer.sgd: -> { lr: 0.1 }",
+            vec![change("optimizer.adamw", Some("{}"), None), change("optimizer.sgd", None, Some("{ lr: 0.1 }"))],
+        ),
+    ];
+    for (text, wanted) in table {
+        let example = Example::parse(text).expect(text);
+        assert_eq!(example.changes(), wanted, "{text}");
+        assert_eq!(Example::parse(&example.to_string()).as_ref(), Ok(&example), "{example}");
+        assert_eq!(Example::of(&wanted), Some(example));
+    }
+    for changes in [
+        vec![],
+        vec![change("a.b", Some("1 -> 2"), Some("3"))],
+        vec![change("a.b", Some("1; c: 2"), Some("3"))],
+        vec![change("a b", Some("1"), Some("3"))],
+        vec![change("a.b", None, Some(&"x".repeat(81)))],
+    ] {
+        assert_eq!(Example::of(&changes), None, "{changes:?}");
+    }
+}
+
+/// A person who lifts a learned rule by making it theirs and ambiguous keeps its example.
+#[test]
+fn an_ambiguous_rule_may_keep_its_example() {
+    let rules = parse(
+        "[[rule]]\nname = \"r\"\nstatus = \"ambiguous\"\nreason = \"mine\"\ncategory = \"loss\"\nblocks = [\"a.b: 1 -> 2\"]\n",
+    );
+    assert!(rules.blocks(&[change("a.b", Some("1"), Some("2"))], "loss").is_none());
+}
+
+/// A rule that rests on trial 3 and may be revisited four trials later.
+#[test]
+fn a_rule_that_is_due_lets_one_retry_through() {
+    use crate::research::sample::{baseline, ended, judged, trial};
+    use crate::research::trial::Verdict;
+    let rules = rule("paths = [\"network[*].dense.activation\"]\nevidence = [3]\nrevisit_after = 4");
+    let silu = [activation(0, "relu", "silu")];
+    let blocked = |history: &History| rules.at(history).blocks(&silu, "x").is_some();
+    let mut history = History::from_events(&[ended(baseline(0.01))]);
+    (1..=6).for_each(|number| history.apply(&ended(trial(number, Verdict::Discard))));
+    assert!(blocked(&history), "three trials after the evidence");
+    history.apply(&ended(trial(7, Verdict::Invalid)));
+    assert!(blocked(&history), "what was not trained does not count");
+    history.apply(&ended(trial(8, Verdict::Crash)));
+    assert!(!blocked(&history), "four trials after the evidence");
+    let now = rules.at(&history);
+    assert_eq!(now.due().map(|rule| rule.name.as_str()).collect::<Vec<_>>(), ["r"]);
+    assert_eq!((now.retried(&silu, "x").len(), now.retried(&[], "x").len()), (1, 0), "it is said what is retried");
+    assert_eq!(now.all(), rules.all());
+    history.apply(&ended(judged(9, "x", &silu, (false, -0.001, 0.9))));
+    (10..=12).for_each(|number| {
+        assert!(blocked(&history), "it was retried: trial {number}");
+        history.apply(&ended(trial(number, Verdict::Discard)));
+    });
+    assert!(blocked(&history), "three trials after the retry");
+    history.apply(&ended(trial(13, Verdict::Discard)));
+    assert!(!blocked(&history), "due again");
+    assert!(rules.blocks(&silu, "x").is_some(), "without a moment no rule is due");
+}
+
+#[test]
+fn a_persons_rule_that_is_due_does_not_lift_a_learned_one() {
+    use crate::research::sample::{baseline, ended, trial};
+    use crate::research::trial::Verdict;
+    let gelu = "paths = [\"network[*].dense.activation\"]\nvalues = [\"gelu\"]";
+    let human = format!("{gelu}\nevidence = [1]\nrevisit_after = 1");
+    let rules = two(("exhausted", &human), ("confidently-bad", gelu));
+    let history = History::from_events(&[
+        ended(baseline(0.01)),
+        ended(trial(1, Verdict::Discard)),
+        ended(trial(2, Verdict::Discard)),
+    ]);
+    let rules = rules.at(&history);
+    let blocking = rules.blocks(&[activation(0, "relu", "gelu")], "x").map(|rule| rule.name.as_str());
+    assert_eq!(blocking, Some("loop"));
 }
 
 #[test]
@@ -334,22 +442,34 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         prop::option::of("[a-z]{1,8}"),
         prop::collection::vec(any::<u32>(), 0..4),
         prop::option::of(word),
+        prop::option::of(1..100_000_u32),
+        any::<bool>(),
     );
-    (head, tail).prop_map(|((name, status, by, reason), (values, range, category, evidence, revisit))| {
-        let clean = |text: String| crate::research::foreign::one_line(&text, 99);
-        Rule {
-            name: clean(name),
-            status,
-            by,
-            reason: clean(reason),
-            paths: vec![Pattern::parse("network[*].**.width").expect("a pattern")],
-            range: range.filter(|_| values.is_empty()),
-            values,
-            category,
-            evidence,
-            revisit: revisit.map(clean),
-        }
-    })
+    (head, tail).prop_map(
+        |((name, status, by, reason), (values, range, category, evidence, revisit, after, with_example))| {
+            let clean = |text: String| crate::research::foreign::one_line(&text, 99);
+            let rule = Rule {
+                name: clean(name),
+                status,
+                by,
+                reason: clean(reason),
+                paths: vec![Pattern::parse("network[*].**.width").expect("a pattern")],
+                range: range.filter(|_| values.is_empty()),
+                values,
+                category,
+                revisit_after: after.filter(|_| !evidence.is_empty()),
+                evidence,
+                revisit: revisit.map(clean),
+                blocks: Vec::new(),
+            };
+            if !with_example {
+                return rule;
+            }
+            let least = rule.range.and_then(|range| range.min).map(super::write::number_text);
+            let to = rule.values.first().cloned().or(least).unwrap_or_else(|| "128".into());
+            rule.with_example(&[change("network[0].dense.width", Some("x1"), Some(&to))])
+        },
+    )
 }
 
 proptest! {
@@ -366,6 +486,13 @@ proptest! {
             if let Err(error) = Rules::parse(&text, "x") {
                 prop_assert!(error.line >= 1 && error.line <= text.matches('\n').count() + 1);
             }
+        }
+    }
+
+    #[test]
+    fn whatever_an_example_says_it_never_panics(text in "([a-z.]{0,5}|:|->|;| |\\{|\\}|[0-9]){0,12}") {
+        if let Ok(example) = Example::parse(&text) {
+            prop_assert_eq!(Example::parse(&example.to_string()), Ok(example));
         }
     }
 

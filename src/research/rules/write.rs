@@ -42,6 +42,12 @@ pub fn render(rule: &Rule) -> String {
     if let Some(revisit) = &rule.revisit {
         lines.push(format!("revisit = {}", quoted(revisit)));
     }
+    if let Some(trials) = rule.revisit_after {
+        lines.push(format!("revisit_after = {trials}"));
+    }
+    if !rule.blocks.is_empty() {
+        lines.push(format!("blocks = [{}]", joined(&rule.blocks, |example| quoted(&example.to_string()))));
+    }
     lines.push(String::new());
     lines.join("\n")
 }
