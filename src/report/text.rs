@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 
 use super::errands::p_value;
+use super::researchers;
 use super::statistics;
 use super::status::{Line, State, Status};
 use crate::research::foreign::one_line;
@@ -144,6 +145,7 @@ pub fn status_text(status: &Status) -> String {
         }
     }
     out.push_str(&statistics::tables(status));
+    out.push_str(&researchers::table(&status.researchers));
     if !status.warnings.is_empty() {
         let warn = AnsiColor::Yellow.on_default();
         out.push_str(&format!("\n{warn}warnings{warn:#}\n"));

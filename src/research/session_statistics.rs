@@ -175,7 +175,7 @@ pub fn session_statistics(
 }
 
 /// The trials under the protocol and on the data of the present incumbent.
-fn comparable(history: &History) -> Vec<&TrialRecord> {
+pub(super) fn comparable(history: &History) -> Vec<&TrialRecord> {
     let Some(now) = history.incumbent() else { return Vec::new() };
     let same = |record: &&TrialRecord| record.protocol_hash == now.protocol_hash && record.data_hash == now.data_hash;
     history.records().filter(same).collect()
@@ -254,7 +254,7 @@ fn effect(category: &str, records: &[&TrialRecord]) -> Option<CategoryEffect> {
     })
 }
 
-fn kept_gain(record: &TrialRecord, history: &History) -> Option<KeptGain> {
+pub(super) fn kept_gain(record: &TrialRecord, history: &History) -> Option<KeptGain> {
     let judged = record.judgement.as_ref().filter(|_| record.verdict == Verdict::Keep)?;
     let shrunk = judged.bound.or(judged.level).filter(|_| judged.kind == JudgementKind::Better).and_then(|level| {
         let freedom = judged.degrees_of_freedom.unwrap_or(f64::INFINITY);

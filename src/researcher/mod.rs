@@ -54,6 +54,7 @@ impl Researcher {
     pub fn new(kind: Kind, settings: &ResearcherSettings, templates: Templates) -> Result<Self, ResearcherError> {
         Ok(match kind {
             Kind::Openai => Self::OpenAi(Box::new(OpenAi::new(settings, templates)?)),
+            Kind::Random => Self::Optimizer(Box::new(Optimizer::random(&settings.optimizer))),
             _ => Self::Optimizer(Box::new(Optimizer::new(&settings.optimizer))),
         })
     }
@@ -61,7 +62,7 @@ impl Researcher {
     /// Its name, as it stands in commits and in the ledger.
     pub fn name(&self) -> &str {
         match self {
-            Self::Optimizer(_) => optimizer::NAME,
+            Self::Optimizer(optimizer) => optimizer.name(),
             Self::OpenAi(_) => openai::NAME,
         }
     }
@@ -99,7 +100,10 @@ impl Researcher {
     /// What is wrong, and what to do.
     pub async fn check(&self) -> Result<String, ResearcherError> {
         match self {
-            Self::Optimizer(_) => Ok("the embedded optimizer needs neither key nor network".into()),
+            Self::Optimizer(optimizer) => Ok(match optimizer.name() {
+                optimizer::NAME => "the embedded optimizer needs neither key nor network".into(),
+                other => format!("the embedded researcher `{other}` needs neither key nor network"),
+            }),
             Self::OpenAi(openai) => openai.check().await,
         }
     }

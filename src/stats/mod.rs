@@ -14,6 +14,7 @@ pub mod moderated;
 mod normal;
 pub mod online;
 pub mod overfitting;
+pub mod rare;
 pub mod shrinkage;
 pub mod spending;
 

@@ -25,7 +25,7 @@ const CATEGORY: f64 = 0.3;
 /// What the sum misses: interactions between knobs.
 const MISFIT: f64 = 0.2;
 /// The latest observations count; older ones were made around incumbents long gone.
-const MOST_OBSERVATIONS: usize = 400;
+pub(super) const MOST_OBSERVATIONS: usize = 400;
 
 /// A change, as the belief sees it.
 #[derive(Clone, Debug)]
@@ -43,6 +43,11 @@ impl Change {
         let categories = shifts.iter().map(|shift| category(&shift.dimension)).collect();
         let scales = shifts.iter().map(|shift| prior::relevance(&shift.dimension).powi(2)).collect();
         Self { shifts, scales, categories }
+    }
+
+    /// These dimensions alone, without what the categories of a change do.
+    fn bare(shifts: Vec<Shift>) -> Self {
+        Self { categories: BTreeSet::new(), ..Self::new(shifts) }
     }
 
     /// The categories that it touches.
@@ -112,6 +117,17 @@ impl<'a> Belief<'a> {
 
     /// What is believed about these changes.
     pub(super) fn outlook(&self, changes: &[Change]) -> Outlook {
+        self.posterior(changes, prior::gain)
+    }
+
+    /// What is believed about the functions of these dimensions alone: what is held against changes as such, and what
+    /// their categories do, is left out.
+    pub(super) fn effects(&self, moves: Vec<Vec<Shift>>) -> Outlook {
+        let changes: Vec<Change> = moves.into_iter().map(Change::bare).collect();
+        self.posterior(&changes, prior::lean)
+    }
+
+    fn posterior(&self, changes: &[Change], prior: fn(&[Shift]) -> f64) -> Outlook {
         let reduced: Vec<Vec<f64>> = changes
             .iter()
             .map(|change| {
@@ -122,7 +138,7 @@ impl<'a> Belief<'a> {
         let mean: Vec<f64> = changes
             .iter()
             .zip(&reduced)
-            .map(|(change, reduced)| prior::gain(&change.shifts) + dot(reduced, &self.weights))
+            .map(|(change, reduced)| prior(&change.shifts) + dot(reduced, &self.weights))
             .collect();
         let mut matrix = Vec::with_capacity(changes.len());
         for (i, one) in changes.iter().enumerate() {
@@ -191,7 +207,7 @@ fn kernel(a: f64, b: f64) -> f64 {
 }
 
 /// Box & Muller (1958).
-fn standard_normal(rng: &mut impl Rng) -> f64 {
+pub(super) fn standard_normal(rng: &mut impl Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }

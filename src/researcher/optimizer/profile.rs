@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::scale::Scale;
+use super::tree::{peek, word};
 use crate::researcher::categories;
-use crate::spec::knobs::{Knob, knobs};
-use crate::spec::{Block, DataFacts, Names, Spec};
+use crate::spec::knobs::scale::Scale;
+use crate::spec::knobs::{Items, Knob, knobs, slots};
+use crate::spec::{Block, DataFacts, Names, Spec, Value};
 
 /// Switching a word or a flag counts as much as this many steps of a number.
 const SWITCH: f64 = 2.0;
@@ -65,6 +66,7 @@ impl Profile {
         }
         let mut coordinates: BTreeMap<String, f64> =
             sums.into_iter().map(|(dimension, (sum, count))| (dimension, sum / count)).collect();
+        coordinates.extend(kinds(spec));
         let shape = NetShape::of(&spec.network);
         coordinates.insert("network.depth".into(), shape.widths.len() as f64);
         coordinates.insert("network.residual".into(), SWITCH * shape.residual_share());
@@ -73,9 +75,13 @@ impl Profile {
     }
 
     /// The coordinate of a dimension, if the spec has it.
-    #[cfg(test)]
     pub(super) fn get(&self, dimension: &str) -> Option<f64> {
         self.coordinates.get(dimension).copied()
+    }
+
+    /// Every dimension with its coordinate, in alphabetical order.
+    pub(super) fn dimensions(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.coordinates.iter().map(|(dimension, coordinate)| (dimension.as_str(), *coordinate))
     }
 
     /// What differs, by dimension.
@@ -118,13 +124,12 @@ pub(super) fn general_path(path: &str) -> String {
 
 /// A knob's dimensions: one for a number, one a word for a choice (so that shares over blocks come out as means).
 fn coordinates(knob: &Knob) -> Vec<(String, f64)> {
-    use crate::spec::Value;
     use crate::spec::knobs::Domain;
     let path = general_path(&knob.path);
     let mut found = Vec::new();
     match (&knob.domain, &knob.value) {
-        // Terms of the loss are there or not; their number is no mean.
-        (Domain::Choice(_), Value::Text(word)) if path == "loss" => found.push((format!("loss={word}"), SWITCH)),
+        // Items of a list are there or not (see `kinds`); their share is no mean.
+        (Domain::Choice(_), _) if LISTS.contains(&path.split('.').next().unwrap_or(&path)) && is_item(&knob.path) => {}
         (Domain::Choice(words), Value::Text(chosen)) => {
             found
                 .extend(words.iter().map(|word| (format!("{path}={word}"), if word == chosen { SWITCH } else { 0.0 })));
@@ -136,6 +141,37 @@ fn coordinates(knob: &Knob) -> Vec<(String, f64)> {
             }
             if knob.optional {
                 found.push((format!("{path}=off"), if *value == Value::Null { SWITCH } else { 0.0 }));
+            }
+        }
+    }
+    found
+}
+
+/// The lists whose items are of one of several kinds: which kinds are there is a dimension each.
+const LISTS: [&str; 3] = ["network", "loss", "augment"];
+
+/// Whether a path ends at an item of a list.
+fn is_item(path: &str) -> bool {
+    path.ends_with(']')
+}
+
+/// Which kinds of blocks, terms and augmentations there are, wherever in the net a block stands. That a block is residual
+/// has a dimension of its own.
+fn kinds(spec: &Spec) -> BTreeMap<String, f64> {
+    let tree = spec.canonical();
+    let mut found: BTreeMap<String, f64> = BTreeMap::new();
+    for slot in slots(spec) {
+        let (Some(root), Items::Kinds(kinds)) = (slot.path.split(['.', '[']).next(), &slot.items) else { continue };
+        if !LISTS.contains(&root) {
+            continue;
+        }
+        for kind in kinds.iter().filter(|kind| kind.word != "residual") {
+            found.entry(format!("{root}={}", kind.word)).or_default();
+        }
+        let Some(Value::List(items)) = peek(&tree, &slot.path) else { continue };
+        for item in items {
+            if let Some(place) = found.get_mut(&format!("{root}={}", word(item))) {
+                *place = SWITCH;
             }
         }
     }
@@ -201,7 +237,8 @@ mod tests {
         assert_eq!(profile.get("network.residual"), Some(SWITCH / 2.0));
         assert_eq!(profile.get("network.taper"), Some(-2.0));
         assert_eq!(profile.get("loss=pearson"), Some(SWITCH));
-        assert_eq!(profile.get("loss=mse"), None);
+        assert_eq!(profile.get("loss=mse"), Some(0.0), "it could be there");
+        assert_eq!((profile.get("network=cross"), profile.get("network=dense")), (Some(0.0), Some(SWITCH)));
     }
 
     #[test]

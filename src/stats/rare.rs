@@ -1,0 +1,151 @@
+//! The mean of what is mostly nothing and seldom something: trials that are rarely kept, and gain something when they are.
+//!
+//! A mean of forty zeros and two gains has no normal error, and resampling it says that a series without a gain is certain
+//! to have none. Here the rate and the size are told apart, and each keeps its uncertainty.
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::error::{Result, StatsError, enough, finite, within};
+
+/// Something that was gained, and how exactly that is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gained {
+    /// The gain.
+    pub gain: f64,
+    /// Its standard error; 0 where it is known.
+    pub standard_error: f64,
+}
+
+/// Draws of the mean gain of one out of `trials`, of which `own` gained something and the others nothing: the product of
+///
+/// - the rate, from its posterior under Jeffreys' (1946) prior: Beta(k + ½, n − k + ½), k being the number of `own`;
+/// - the mean size, by the Bayesian bootstrap (Rubin 1981) over `own` and one of `all` (anybody's gains) drawn anew each
+///   time, which stands for the sizes that were not seen; each size is drawn from N(gain, standard error²), and what falls
+///   under 0 counts as 0.
+///
+/// `count` draws from a ChaCha8 stream seeded with `seed`.
+///
+/// # Errors
+/// No trials, more gains than trials, no gain at all, fewer than two draws, numbers that are not finite, negative errors.
+pub fn draws(own: &[Gained], trials: usize, all: &[Gained], count: usize, seed: u64) -> Result<Vec<f64>> {
+    enough("trials", trials, 1)?;
+    enough("gains", all.len(), 1)?;
+    enough("draws", count, 2)?;
+    within("the number of gains", own.len() as f64, "at most the number of trials", own.len() <= trials)?;
+    for gained in own.iter().chain(all) {
+        finite("a gain and its standard error", &[gained.gain, gained.standard_error])?;
+        within("a standard error", gained.standard_error, "at least 0", gained.standard_error >= 0.0)?;
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let kept = own.len() as f64;
+    let mut found = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (hits, misses) = (gamma(kept + 0.5, &mut rng), gamma(trials as f64 - kept + 0.5, &mut rng));
+        let unseen = all[rng.random_range(0..all.len())];
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for gained in own.iter().chain([&unseen]) {
+            let weight = -(1.0 - rng.random::<f64>()).ln();
+            sum += weight * (gained.gain + gained.standard_error * normal(&mut rng)).max(0.0);
+            weights += weight;
+        }
+        let mean = hits / (hits + misses) * sum / weights;
+        if !mean.is_finite() {
+            return Err(StatsError::OutOfRange { what: "gains", found: mean, allowed: "small enough to be added up" });
+        }
+        found.push(mean);
+    }
+    Ok(found)
+}
+
+/// The share of values at or below which lies `probability` of them; NaN of none.
+pub fn quantile(values: &[f64], probability: f64) -> f64 {
+    let mut ascending = values.to_vec();
+    ascending.sort_by(f64::total_cmp);
+    let place = probability.clamp(0.0, 1.0) * ascending.len().saturating_sub(1) as f64;
+    ascending.get(place.round() as usize).copied().unwrap_or(f64::NAN)
+}
+
+/// Gamma with this shape and scale 1 (Marsaglia and Tsang 2000), for shapes of at least a half.
+fn gamma(shape: f64, rng: &mut impl Rng) -> f64 {
+    if shape < 1.0 {
+        // 1 - u is never 0.
+        return gamma(shape + 1.0, rng) * (1.0 - rng.random::<f64>()).powf(1.0 / shape);
+    }
+    let d = shape - 1.0 / 3.0;
+    let c = 1.0 / (9.0 * d).sqrt();
+    loop {
+        let x = normal(rng);
+        let v = (1.0 + c * x).powi(3);
+        if v > 0.0 && (1.0 - rng.random::<f64>()).ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+            return d * v;
+        }
+    }
+}
+
+/// Standard normal (Box and Muller 1958).
+fn normal(rng: &mut impl Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+    radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
+}
+
+#[cfg(test)]
+mod tests {
+    use statrs::distribution::{Beta, ContinuousCDF};
+
+    use super::*;
+
+    fn gains(values: &[f64]) -> Vec<Gained> {
+        values.iter().map(|gain| Gained { gain: *gain, standard_error: 0.0 }).collect()
+    }
+
+    #[test]
+    fn with_a_known_size_it_is_the_rate() {
+        // All gains are 1: what is left is Jeffreys' posterior, whose quantiles statrs knows.
+        let found = draws(&gains(&[1.0, 1.0, 1.0]), 40, &gains(&[1.0]), 40_000, 1).expect("draws");
+        let exact = Beta::new(3.5, 37.5).expect("a distribution");
+        for probability in [0.025, 0.25, 0.5, 0.75, 0.975] {
+            // Four standard errors of a quantile of 40 000 draws: √(p(1-p)/n) over the density, at most 0.002 here.
+            let (drawn, wanted) = (quantile(&found, probability), exact.inverse_cdf(probability));
+            assert!((drawn - wanted).abs() < 0.004, "{probability}: {drawn} for {wanted}");
+        }
+    }
+
+    #[test]
+    fn nothing_seen_is_not_nothing() {
+        let found = draws(&[], 20, &gains(&[0.002]), 10_000, 1).expect("draws");
+        let exact = Beta::new(0.5, 20.5).expect("a distribution");
+        let (high, wanted) = (quantile(&found, 0.975), 0.002 * exact.inverse_cdf(0.975));
+        assert!((high / wanted - 1.0).abs() < 0.08, "{high} for {wanted}");
+    }
+
+    #[test]
+    fn the_interval_holds_the_true_mean() {
+        // A tenth of the trials gains something, exponential with mean 0.002.
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let (nights, trials, mut held) = (400, 60, 0);
+        for night in 0..nights {
+            let hits = (0..trials).filter(|_| rng.random::<f64>() < 0.1).count();
+            let size = |rng: &mut ChaCha8Rng| -0.002 * (1.0 - rng.random::<f64>()).ln();
+            let own: Vec<f64> = (0..hits).map(|_| size(&mut rng)).collect();
+            let others: Vec<f64> = (0..6).map(|_| size(&mut rng)).collect();
+            let all = gains(&[own.clone(), others].concat());
+            let found = draws(&gains(&own), trials, &all, 1000, night).expect("draws");
+            held += usize::from(quantile(&found, 0.025) <= 0.0002 && 0.0002 <= quantile(&found, 0.975));
+        }
+        let share = held as f64 / nights as f64;
+        assert!((0.91..=1.0).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn wrong_input_is_said_so() {
+        let one = gains(&[0.1]);
+        assert!(draws(&one, 0, &one, 10, 1).is_err());
+        assert!(draws(&gains(&[0.1, 0.2]), 1, &one, 10, 1).is_err());
+        assert!(draws(&[], 5, &[], 10, 1).is_err());
+        assert!(draws(&one, 5, &one, 1, 1).is_err());
+        assert!(draws(&gains(&[f64::NAN]), 5, &one, 10, 1).is_err());
+        assert!(draws(&one, 5, &[Gained { gain: 0.1, standard_error: -1.0 }], 10, 1).is_err());
+        assert!(quantile(&[], 0.5).is_nan());
+    }
+}
