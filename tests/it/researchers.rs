@@ -16,24 +16,24 @@ mod landscapes;
 mod scripted;
 
 const SEEDS: u64 = 20;
-const TRIALS: u32 = 25;
+const TRIALS: u32 = 16;
 
 #[test]
 fn the_optimizer_beats_chance_and_the_mix_is_no_worse_than_chance() {
-    for landscape in [landscapes::ALL[0], landscapes::ALL[1]] {
-        let ends = |arm: Arm| -> Vec<f64> {
-            let last = |seed| night(&landscape, arm, seed, TRIALS).pop().unwrap_or(f64::NAN);
-            (0..SEEDS).into_par_iter().map(last).collect()
-        };
-        let (optimizer, mix, random) = (ends(Arm::Optimizer), ends(Arm::Mix), ends(Arm::Random));
-        let ahead = |arm: &[f64]| {
-            let differences: Vec<f64> = arm.iter().zip(&random).map(|(one, other)| one - other).collect();
-            mean_interval(&differences, 0.95).expect("twenty numbers")
-        };
-        let (by_optimizer, by_mix) = (ahead(&optimizer), ahead(&mix));
-        assert!(by_optimizer.low > 0.0, "{}: optimizer − random {by_optimizer:?}", landscape.name);
-        assert!(by_mix.high > 0.0, "{}: mix − random {by_mix:?}", landscape.name);
-    }
+    // Where all that the optimizer believes at first is wrong: who wins there has learned.
+    let landscape = landscapes::ALL[0];
+    let ends = |arm: Arm| -> Vec<f64> {
+        let last = |seed| night(&landscape, arm, seed, TRIALS).pop().unwrap_or(f64::NAN);
+        (0..SEEDS).into_par_iter().map(last).collect()
+    };
+    let (optimizer, mix, random) = (ends(Arm::Optimizer), ends(Arm::Mix), ends(Arm::Random));
+    let ahead = |arm: &[f64]| {
+        let differences: Vec<f64> = arm.iter().zip(&random).map(|(one, other)| one - other).collect();
+        mean_interval(&differences, 0.95).expect("twenty numbers")
+    };
+    let (by_optimizer, by_mix) = (ahead(&optimizer), ahead(&mix));
+    assert!(by_optimizer.low > 0.0, "{}: optimizer − random {by_optimizer:?}", landscape.name);
+    assert!(by_mix.high > 0.0, "{}: mix − random {by_mix:?}", landscape.name);
 }
 
 #[test]

@@ -18,10 +18,11 @@ use crate::research::trial::KnobChange;
 use crate::researcher::briefing::{Briefing, Rejection};
 use crate::researcher::categories;
 use crate::researcher::error::ErrorKind;
-use crate::spec::{Spec, cost, diff};
+use crate::spec::diff::changes as differences;
+use crate::spec::{Spec, cost};
 
 /// Candidates that are weighed against each other.
-const POOL: usize = 120;
+const POOL: usize = 90;
 /// Draws at most: where nearly everything near the incumbent has been tried, most are thrown away.
 const MOST_DRAWS: usize = 6_000;
 /// What a doubling of the baseline's cost must bring, in typical effects: a trial that takes twice as long leaves half
@@ -35,7 +36,7 @@ const STEEPNESS: f64 = 3.0;
 const PHASE_BONUS: f64 = 0.4;
 /// What it is worth, where the search may go anywhere, to be the first of a family of nets: one trial of each says more
 /// about where to go on than another of a known one.
-const FAMILY_BONUS: f64 = 0.6;
+const FAMILY_BONUS: f64 = 1.2;
 
 /// What was chosen.
 pub(super) struct Chosen {
@@ -53,8 +54,6 @@ pub(super) struct Candidate {
     pub(super) drawn: Drawn,
     pub(super) spec: Spec,
     pub(super) change: Change,
-    /// What differs from the incumbent.
-    pub(super) changes: Vec<KnobChange>,
     /// log₂ of its cost over the baseline's.
     doublings: f64,
 }
@@ -89,15 +88,18 @@ pub(super) fn choose(briefing: &Briefing<'_>, known: Known<'_>, rng: &mut impl R
     let dreamt = outlook.draw(boldness(briefing.breadth), rng);
     let unit = belief.unit();
     let families = families(known.observations);
-    let worth = |index: usize| {
-        let candidate = &pool[index];
+    let anywhere = briefing.breadth == Breadth::Wide
+        && (briefing.phase.categories.is_empty() || briefing.phase.categories.iter().any(|one| one == "architecture"));
+    let worth = |candidate: &Candidate, dreamt: f64| {
         let wanted = candidate.change.categories().iter().any(|one| briefing.phase.categories.iter().any(|c| c == one));
-        let first =
-            briefing.breadth == Breadth::Wide && brought(&candidate.change).any(|kind| !families.contains(kind));
+        let first = anywhere && brought(&candidate.change).any(|kind| !families.contains(kind));
         let bonus = if wanted { PHASE_BONUS } else { 0.0 } + if first { FAMILY_BONUS } else { 0.0 };
-        dreamt[index] + unit * (bonus - price(candidate.doublings))
+        dreamt + unit * (bonus - price(candidate.doublings))
     };
-    let best = (0..pool.len()).max_by(|a, b| worth(*a).total_cmp(&worth(*b))).unwrap_or(0);
+    let mut order: Vec<(f64, usize)> =
+        pool.iter().zip(&dreamt).map(|(candidate, dreamt)| worth(candidate, *dreamt)).zip(0..).collect();
+    order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let best = first_apart(order.into_iter().map(|(_, index)| index), &pool, known)?;
     let (mean, deviation) = (outlook.mean[best], outlook.deviation[best]);
     Ok(finish(pool.swap_remove(best), Some((mean, deviation)), known.observations))
 }
@@ -105,8 +107,24 @@ pub(super) fn choose(briefing: &Briefing<'_>, known: Known<'_>, rng: &mut impl R
 /// Chooses without belief: each candidate of the very same pool is as likely as any other.
 pub(super) fn by_chance(briefing: &Briefing<'_>, known: Known<'_>, rng: &mut impl Rng) -> Result<Chosen, ErrorKind> {
     let mut pool = pool(briefing, known, rng)?;
-    let index = rng.random_range(0..pool.len());
-    Ok(finish(pool.swap_remove(index), None, &[]))
+    let mut order: Vec<(u64, usize)> = (0..pool.len()).map(|index| (rng.random(), index)).collect();
+    order.sort_unstable();
+    let drawn = first_apart(order.into_iter().map(|(_, index)| index), &pool, known)?;
+    Ok(finish(pool.swap_remove(drawn), None, &[]))
+}
+
+/// The first that is further from every measured spec than the gate can see: the loop would send back any other.
+fn first_apart(order: impl Iterator<Item = usize>, pool: &[Candidate], known: Known<'_>) -> Result<usize, ErrorKind> {
+    let mut order = order;
+    let all = pool.len();
+    order
+        .find(|index| is_apart(&pool[*index], known))
+        .ok_or_else(|| Waste { tried: all, duplicate: all, ..Waste::default() }.error())
+}
+
+/// Whether the gate could tell it from every measured spec.
+pub(super) fn is_apart(candidate: &Candidate, known: Known<'_>) -> bool {
+    known.measured.near(&candidate.spec).is_none()
 }
 
 /// The families of nets that a change brings in.
@@ -142,7 +160,6 @@ pub(super) fn pool(briefing: &Briefing<'_>, known: Known<'_>, rng: &mut impl Rng
 
 struct Filter<'a> {
     briefing: &'a Briefing<'a>,
-    measured: &'a Measured,
     /// The incumbent itself, what has been rejected, and what waits for its verdict.
     refused: BTreeSet<String>,
     profile: Profile,
@@ -172,7 +189,6 @@ impl<'a> Filter<'a> {
             .collect();
         Self {
             briefing,
-            measured: known.measured,
             refused,
             profile: Profile::of(briefing.incumbent, briefing.facts),
             baseline_flops: flops,
@@ -217,28 +233,21 @@ impl<'a> Filter<'a> {
             waste.duplicate += 1;
             return None;
         }
-        // The loop would send it back: no gate could see the difference.
-        if self.measured.near(&spec).is_some() {
-            waste.duplicate += 1;
-            return None;
-        }
         let cost = cost::estimate(&spec, briefing.facts);
         let ratio = cost.flops / self.baseline_flops;
         if cost::check(&cost, briefing.budget).is_err() || ratio > self.time_limit {
             waste.costly += 1;
             return None;
         }
-        let changes: Vec<KnobChange> = diff::changes(briefing.incumbent, &spec)
-            .into_iter()
-            .map(|change| KnobChange { path: change.path, from: change.from, to: change.to })
-            .collect();
-        let blocked = |category: &str| briefing.rules.blocks(&changes, category).is_some();
-        if drawn.edits.iter().any(|edit| blocked(&edit.category)) {
-            waste.blocked += 1;
-            return None;
+        if !briefing.rules.all().is_empty() {
+            let changes = knob_changes(briefing.incumbent, &spec);
+            if drawn.edits.iter().any(|edit| briefing.rules.blocks(&changes, &edit.category).is_some()) {
+                waste.blocked += 1;
+                return None;
+            }
         }
         let change = Change::new(self.profile.shifts(&Profile::of(&spec, briefing.facts)));
-        Some(Candidate { drawn, spec, change, changes, doublings: ratio.max(1e-9).log2() })
+        Some(Candidate { drawn, spec, change, doublings: ratio.max(1e-9).log2() })
     }
 }
 
@@ -299,6 +308,11 @@ fn finish(candidate: Candidate, believed: Option<(f64, f64)>, observations: &[Ob
         parents: candidate.drawn.parents,
         spec: candidate.spec,
     }
+}
+
+/// What differs, as rules and records say it.
+pub(super) fn knob_changes(from: &Spec, to: &Spec) -> Vec<KnobChange> {
+    differences(from, to).into_iter().map(KnobChange::from).collect()
 }
 
 fn category(edit: &Edit) -> String {

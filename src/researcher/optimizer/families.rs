@@ -97,7 +97,7 @@ pub(super) const FAMILIES: &[Recipe] = &[
         why: "Each step reads few features, chosen row by row (Arık & Pfister 2021)",
         category: "architecture",
         apply: |tree, _| {
-            let wide = share(width(tree), 4).min(64);
+            let wide = share(width(tree), 8).min(32);
             replace(tree, &format!("[{{ tabnet: {{ steps: 3, width: {wide}, attention_width: {wide} }} }}]"))
         },
     },

@@ -11,15 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::Rng;
 
 use super::belief::{Belief, Observation};
-use super::choose::{Candidate, Known, pool};
+use super::choose::{Candidate, Known, is_apart, knob_changes, pool};
 use super::prior::relevance;
 use super::profile::{Profile, Shift, general_path};
 use super::view::{KnobView, Lead, View};
 use super::words;
 use crate::researcher::briefing::Briefing;
-use crate::spec::Value;
 use crate::spec::knobs::scale::{Scale, rounded};
 use crate::spec::knobs::{Domain, Knob, knobs};
+use crate::spec::{Spec, Value};
 
 /// The most knobs, leads and untried dimensions that are named.
 const MOST_KNOBS: usize = 12;
@@ -38,7 +38,8 @@ pub(super) fn look(briefing: &Briefing<'_>, known: Known<'_>, rng: &mut impl Rng
     let here = Here::of(briefing);
     let turned = Turned::of(known.observations);
     // The leads first, so that how many knobs there are does not change them.
-    let best = pool(briefing, known, rng).map_or_else(|_| Vec::new(), |pool| leads(&pool, &belief));
+    let best =
+        pool(briefing, known, rng).map_or_else(|_| Vec::new(), |pool| leads(&pool, &belief, briefing.incumbent, known));
     let mut ranked: Vec<KnobView> =
         turned.tries.iter().filter_map(|(knob, tries)| here.knob(knob, *tries, &turned, &belief, rng)).collect();
     ranked.sort_by(|a, b| b.importance.total_cmp(&a.importance).then_with(|| a.knob.cmp(&b.knob)));
@@ -300,7 +301,7 @@ fn thin(places: &mut Vec<f64>, most: usize) {
 }
 
 /// The candidates that are expected to gain most, no two of which turn the same knob.
-fn leads(pool: &[Candidate], belief: &Belief<'_>) -> Vec<Lead> {
+fn leads(pool: &[Candidate], belief: &Belief<'_>, incumbent: &Spec, known: Known<'_>) -> Vec<Lead> {
     let outlook = belief.outlook(&pool.iter().map(|candidate| candidate.change.clone()).collect::<Vec<_>>());
     let mut order: Vec<usize> = (0..pool.len()).collect();
     order.sort_by(|a, b| outlook.mean[*b].total_cmp(&outlook.mean[*a]));
@@ -317,10 +318,10 @@ fn leads(pool: &[Candidate], belief: &Belief<'_>) -> Vec<Lead> {
         if found.len() == MOST_LEADS {
             break;
         }
-        if touched.is_disjoint(&taken) {
+        if touched.is_disjoint(&taken) && is_apart(&pool[index], known) {
             taken.extend(touched);
             found.push(Lead {
-                change: said(&pool[index]),
+                change: said(&pool[index], incumbent),
                 expected: outlook.mean[index],
                 deviation: outlook.deviation[index],
             });
@@ -330,12 +331,12 @@ fn leads(pool: &[Candidate], belief: &Belief<'_>) -> Vec<Lead> {
 }
 
 /// A change in the language's own terms where it is short, and by its title where it is not.
-fn said(candidate: &Candidate) -> String {
+fn said(candidate: &Candidate, incumbent: &Spec) -> String {
+    let changes = knob_changes(incumbent, &candidate.spec);
     const FEW: usize = 3;
     let plain = |text: &Option<String>| text.as_ref().is_none_or(|text| text.chars().count() <= 40);
-    if candidate.changes.len() <= FEW && candidate.changes.iter().all(|change| plain(&change.from) && plain(&change.to))
-    {
-        return candidate.changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if changes.len() <= FEW && changes.iter().all(|change| plain(&change.from) && plain(&change.to)) {
+        return changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     }
     words::title(&candidate.drawn.edits.iter().map(|edit| edit.text.clone()).collect::<Vec<_>>())
 }

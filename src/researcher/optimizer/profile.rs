@@ -2,8 +2,9 @@
 //! compared, and what is learned about one is of use for another.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
-use super::tree::{peek, word};
+use super::tree::word;
 use crate::researcher::categories;
 use crate::spec::knobs::scale::Scale;
 use crate::spec::knobs::{Items, Knob, knobs, slots};
@@ -86,19 +87,14 @@ impl Profile {
 
     /// What differs, by dimension.
     pub(super) fn shifts(&self, to: &Self) -> Vec<Shift> {
-        let dimensions: BTreeSet<&String> = self.coordinates.keys().chain(to.coordinates.keys()).collect();
-        dimensions
-            .into_iter()
-            .map(|dimension| Shift {
-                dimension: dimension.clone(),
-                from: self.coordinates.get(dimension).copied(),
-                to: to.coordinates.get(dimension).copied(),
-            })
-            .filter(|shift| match (shift.from, shift.to) {
-                (Some(from), Some(to)) => (from - to).abs() > 1e-9,
-                (from, to) => from != to,
-            })
-            .collect()
+        let shift =
+            |dimension: &String, from: Option<f64>, to: Option<f64>| Shift { dimension: dimension.clone(), from, to };
+        let moved = self.coordinates.iter().filter_map(|(dimension, from)| match to.coordinates.get(dimension) {
+            Some(to) if (from - to).abs() <= 1e-9 => None,
+            other => Some(shift(dimension, Some(*from), other.copied())),
+        });
+        let new = to.coordinates.iter().filter(|(dimension, _)| !self.coordinates.contains_key(*dimension));
+        moved.chain(new.map(|(dimension, to)| shift(dimension, None, Some(*to)))).collect()
     }
 }
 
@@ -158,24 +154,42 @@ fn is_item(path: &str) -> bool {
 /// Which kinds of blocks, terms and augmentations there are, wherever in the net a block stands. That a block is residual
 /// has a dimension of its own.
 fn kinds(spec: &Spec) -> BTreeMap<String, f64> {
+    /// The words of the language, list by list: the same in every spec.
+    static WORDS: OnceLock<Vec<(&'static str, Vec<String>)>> = OnceLock::new();
+    let words = WORDS.get_or_init(|| {
+        let slots = slots(spec);
+        let of = |root: &'static str| match slots.iter().find(|slot| slot.path == root).map(|slot| &slot.items) {
+            Some(Items::Kinds(kinds)) => kinds.iter().map(|kind| kind.word.clone()).collect(),
+            _ => Vec::new(),
+        };
+        LISTS.map(|root| (root, of(root))).to_vec()
+    });
     let tree = spec.canonical();
-    let mut found: BTreeMap<String, f64> = BTreeMap::new();
-    for slot in slots(spec) {
-        let (Some(root), Items::Kinds(kinds)) = (slot.path.split(['.', '[']).next(), &slot.items) else { continue };
-        if !LISTS.contains(&root) {
-            continue;
+    let mut found = BTreeMap::new();
+    for (root, words) in words {
+        let mut there = BTreeSet::new();
+        if let Some(list) = tree.get(root) {
+            items(list, &mut there);
         }
-        for kind in kinds.iter().filter(|kind| kind.word != "residual") {
-            found.entry(format!("{root}={}", kind.word)).or_default();
-        }
-        let Some(Value::List(items)) = peek(&tree, &slot.path) else { continue };
-        for item in items {
-            if let Some(place) = found.get_mut(&format!("{root}={}", word(item))) {
-                *place = SWITCH;
-            }
+        for word in words.iter().filter(|word| *word != "residual") {
+            found.insert(format!("{root}={word}"), if there.contains(word.as_str()) { SWITCH } else { 0.0 });
         }
     }
     found
+}
+
+/// The words of the items of every list in a value.
+fn items<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::List(list) => {
+            for item in list {
+                found.insert(word(item));
+                items(item, found);
+            }
+        }
+        Value::Map(entries) => entries.iter().for_each(|(_, inner)| items(inner, found)),
+        _ => {}
+    }
 }
 
 struct NetShape {

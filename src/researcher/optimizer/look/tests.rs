@@ -77,7 +77,7 @@ fn it_stays_small_however_much_was_tried() {
     let mut lab = Lab::new(BASE);
     let mut optimizer = Optimizer::random(&OptimizerSettings::default());
     lab.phase.breadth = crate::research::settings::Breadth::Wide;
-    for _ in 0..60 {
+    for _ in 0..25 {
         let proposal = lab.brief(|briefing| optimizer.propose(briefing, &[])).expect("a proposal");
         lab.trial(&proposal.spec, Verdict::Discard, -0.0002);
     }
