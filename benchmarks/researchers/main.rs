@@ -15,15 +15,18 @@ const ARMS: [Arm; 4] = [Arm::Optimizer, Arm::Mix, Arm::Scripted, Arm::Random];
 
 fn main() {
     // cargo bench adds `--bench`.
-    let arguments: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
-    let seeds = arguments.first().copied().unwrap_or(24) as u64;
-    let trials = arguments.get(1).copied().unwrap_or(60);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let number =
+        |index: usize, default: usize| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (seeds, trials) = (number(0, 24) as u64, number(1, 60));
+    let only = arguments.get(2..).unwrap_or_default();
     println!(
         "True gain of the incumbent over the baseline, in payout: mean over {seeds} seeds and its 95 % interval (Student)."
     );
     println!("The gate is the program's own at its default settings; a seed's noise is 0.0012, an era's 0.004.");
     let mut over_random = Vec::new();
-    for landscape in &landscapes::ALL {
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
+    for landscape in landscapes::ALL.iter().filter(|landscape| wanted(landscape.name)) {
         println!("\n{}: {}", landscape.name, landscape.about);
         let start = (landscape.truth)(&spec::Spec::parse(landscape.baseline, "baseline").expect("a baseline"));
         let mut paths: Vec<(Arm, Vec<Vec<f64>>)> = Vec::new();
@@ -33,7 +36,7 @@ fn main() {
             paths.push((arm, nights));
         }
         let at: Vec<usize> = [10, 20, 40, 60].into_iter().filter(|at| *at <= trials).collect();
-        let heads: String = at.iter().map(|at| format!("{:>28}", format!("after {at} trials"))).collect();
+        let heads: String = at.iter().map(|at| format!("{:>29}", format!("after {at} trials"))).collect();
         println!("  {:<22}{heads}", "");
         for (arm, nights) in &paths {
             let cells: String = at
@@ -72,5 +75,5 @@ fn shown(values: &[f64]) -> String {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let interval = mean_interval(values, 0.95)
         .map_or_else(|_| String::new(), |found| format!(" ({:+.4} to {:+.4})", found.low, found.high));
-    format!("{:>28}", format!("{mean:+.4}{interval}"))
+    format!("{:>29}", format!("{mean:+.4}{interval}"))
 }

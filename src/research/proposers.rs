@@ -217,7 +217,7 @@ mod tests {
         assert_eq!((optimizer.trials, optimizer.keeps), (20, 2));
         assert!((optimizer.gain_per_trial.expect("trials") - 0.0006).abs() < 1e-6, "{optimizer:?}");
         let (low, high) = optimizer.interval.expect("keeps");
-        assert!(0.0 < low && low < 0.0006 && 0.0006 < high && high < 0.003, "{low} {high}");
+        assert!(0.0 < low && low < 0.0006 && 0.0006 < high && high < 0.004, "{low} {high}");
         let random = of(&found, "random");
         assert_eq!((random.keeps, random.gain_per_trial), (0, Some(0.0)));
         let (low, high) = random.interval.expect("others kept something");

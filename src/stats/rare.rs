@@ -20,10 +20,12 @@ pub struct Gained {
 /// Draws of the mean gain of one out of `trials`, of which `own` gained something and the others nothing: the product of
 ///
 /// - the rate, from its posterior under Jeffreys' (1946) prior: Beta(k + ½, n − k + ½), k being the number of `own`;
-/// - the mean size, sizes being exponential with a mean of which nothing is known beforehand (Jeffreys' prior again): their
-///   sum over Gamma(m), m being how many. Beside `own` there is one of `all` (anybody's gains), drawn anew each time, and
-///   more where `own` are fewer than two, so that there are three: they stand for sizes that were not seen. Each size is
-///   drawn from N(gain, standard error²), and what falls under 0 counts as 0.
+/// - the mean size, sizes being gamma distributed with one shape for all: the sum of m of them over c²·Gamma(m/c²), which is
+///   the posterior under Jeffreys' prior of the mean, given the coefficient of variation c. That comes from `all`
+///   (anybody's gains) and one more as far from their mean as exponential ones are on average: c² = (Σ (x − x̄)² + x̄²)/(k x̄²).
+///   Beside `own` there is one of `all`, drawn anew each time, and more where `own` are fewer than two, so that there are
+///   three: they stand for sizes that were not seen. Each size is drawn from N(gain, standard error²), and what falls under
+///   0 counts as 0.
 ///
 /// `count` draws from a ChaCha8 stream seeded with `seed`.
 ///
@@ -40,6 +42,7 @@ pub fn draws(own: &[Gained], trials: usize, all: &[Gained], count: usize, seed: 
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let kept = own.len() as f64;
+    let variation = variation(all);
     let mut found = Vec::with_capacity(count);
     for _ in 0..count {
         let (hits, misses) = (gamma(kept + 0.5, &mut rng), gamma(trials as f64 - kept + 0.5, &mut rng));
@@ -47,13 +50,24 @@ pub fn draws(own: &[Gained], trials: usize, all: &[Gained], count: usize, seed: 
             (0..3_usize.saturating_sub(own.len()).max(1)).map(|_| all[rng.random_range(0..all.len())]).collect();
         let size = |gained: &Gained, rng: &mut ChaCha8Rng| (gained.gain + gained.standard_error * normal(rng)).max(0.0);
         let sum: f64 = own.iter().chain(&unseen).map(|gained| size(gained, &mut rng)).sum();
-        let mean = hits / (hits + misses) * sum / gamma((own.len() + unseen.len()) as f64, &mut rng);
+        let shape = (own.len() + unseen.len()) as f64 / variation;
+        let mean = hits / (hits + misses) * sum / (variation * gamma(shape, &mut rng));
         if !mean.is_finite() {
             return Err(StatsError::OutOfRange { what: "gains", found: mean, allowed: "small enough to be added up" });
         }
         found.push(mean);
     }
     Ok(found)
+}
+
+/// The squared coefficient of variation of gains, with one more than there are that is exponential.
+fn variation(all: &[Gained]) -> f64 {
+    let count = all.len() as f64;
+    let mean = all.iter().map(|gained| gained.gain).sum::<f64>() / count;
+    let squares: f64 = all.iter().map(|gained| (gained.gain - mean).powi(2)).sum();
+    let found = (squares + mean * mean) / (count * mean * mean);
+    // Gains of nothing at all, or of nearly nothing beside large ones of both signs.
+    if found.is_finite() { found.clamp(0.05, 2.0) } else { 1.0 }
 }
 
 /// The share of values at or below which lies `probability` of them; NaN of none.

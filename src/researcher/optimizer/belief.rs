@@ -2,7 +2,8 @@
 //!
 //! A trial measures f(candidate) - f(incumbent), with a known standard error. f is taken to be a sum of functions of one
 //! dimension each (see `profile`), smooth (squared exponential kernel) with a linear trend, so that what helped is
-//! pushed further and what hurt is avoided, plus an effect of the category (some kinds of change just tend to lose).
+//! pushed further and what hurt is avoided, plus an effect of the category (some kinds of change just tend to lose) and of
+//! how far what was believed beforehand is to be trusted.
 //! Being a sum, it needs only the dimensions in which two changes both differ. Rasmussen & Williams, "Gaussian Processes
 //! for Machine Learning" (2006), chapter 2; Duvenaud et al., "Additive Gaussian Processes" (2011).
 
@@ -22,6 +23,9 @@ const LENGTH: f64 = 1.5;
 const SLOPE: f64 = 0.2;
 /// Standard deviation of a category's effect.
 const CATEGORY: f64 = 0.3;
+/// How far what is believed beforehand may be wrong as a whole: its gains count times a factor, of 1 ± this. Where what it
+/// praises loses, the ledger so turns against all of it at once, and not against one knob after another.
+const TRUST: f64 = 0.7;
 /// What the sum misses: interactions between knobs.
 const MISFIT: f64 = 0.2;
 /// The latest observations count; older ones were made around incumbents long gone.
@@ -35,6 +39,8 @@ pub(super) struct Change {
     /// How much each shift's dimension is expected to matter, squared.
     scales: Vec<f64>,
     categories: BTreeSet<&'static str>,
+    /// What it is believed to bring beforehand.
+    lean: f64,
 }
 
 impl Change {
@@ -42,7 +48,8 @@ impl Change {
         shifts.sort_by(|a, b| a.dimension.cmp(&b.dimension));
         let categories = shifts.iter().map(|shift| category(&shift.dimension)).collect();
         let scales = shifts.iter().map(|shift| prior::relevance(&shift.dimension).powi(2)).collect();
-        Self { shifts, scales, categories }
+        let lean = prior::lean(&shifts);
+        Self { shifts, scales, categories, lean }
     }
 
     /// These dimensions alone, without what the categories of a change do.
@@ -199,7 +206,7 @@ fn covariance(one: &Change, other: &Change) -> f64 {
     }
     let common = one.categories.intersection(&other.categories).count() as f64;
     let most = (one.categories.len() * other.categories.len()).max(1) as f64;
-    sum + CATEGORY * CATEGORY * common / most.sqrt()
+    sum + CATEGORY * CATEGORY * common / most.sqrt() + TRUST * TRUST * one.lean * other.lean
 }
 
 fn kernel(a: f64, b: f64) -> f64 {
@@ -249,6 +256,20 @@ mod tests {
         let mean = belief.outlook(&changes).mean;
         assert!(mean[0] > mean[4] && mean[4] > mean[1], "on, rather than back: {mean:?}");
         assert!(mean[3] > mean[4] && mean[4] > mean[2], "the other way, rather than on: {mean:?}");
+    }
+
+    #[test]
+    fn a_belief_that_proves_wrong_is_given_up_as_a_whole() {
+        // What is praised beforehand, knob by knob, loses; what nobody has tried of it is then praised no more.
+        let praised = |words: [&str; 3], delta: f64| -> Vec<Observation> {
+            (1..).zip(words).map(|(trial, word)| seen(trial, word, (0.0, 2.0), delta)).collect()
+        };
+        let words = ["network.dense.norm=batch", "loss=pearson", "schedule=polynomial"];
+        let gelu = [change("network.dense.activation=gelu", 0.0, 2.0)];
+        let mean = |delta: f64| Belief::new(&praised(words, delta), 0.0005).outlook(&gelu).mean[0];
+        let before = Belief::new(&[], 0.0005).outlook(&gelu).mean[0];
+        assert!(before > 0.0 && mean(-0.002) < 0.5 * before, "{before} {}", mean(-0.002));
+        assert!(mean(0.002) > mean(-0.002));
     }
 
     #[test]
