@@ -2,6 +2,7 @@
 
 pub mod errands;
 pub mod holdout;
+mod researchers;
 mod statistics;
 pub mod status;
 pub mod text;

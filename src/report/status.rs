@@ -15,6 +15,7 @@ use crate::research::gate::settings::{Control, GateSettings};
 use crate::research::gate::{self, KnownEras};
 use crate::research::history::History;
 use crate::research::near_miss::{NearMiss, near_misses};
+use crate::research::proposers::{Proposer, proposers};
 use crate::research::session_statistics::{SessionStatistics, session_statistics};
 use crate::research::trial::{TrialRecord, Verdict};
 
@@ -163,6 +164,8 @@ pub struct Status {
     pub tokens: Tokens,
     /// US dollars, by the configured prices.
     pub cost_usd: f64,
+    /// Those who proposed, at equal budget.
+    pub researchers: Vec<Proposer>,
     /// The closest discards against the incumbent.
     pub best_near_misses: Vec<Near>,
     /// The hints that researchers are told, and those that wait to be taken in.
@@ -275,6 +278,7 @@ pub fn status(found: Found<'_>) -> Status {
         trials_per_hour: trials_per_hour(entries),
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
         cost_usd: usage.cost_usd,
+        researchers: proposers(history),
         best_near_misses: near_misses(history, 3).into_iter().map(|miss| near(miss, history)).collect(),
         hints: hints(history, waiting_hints),
         holdout,

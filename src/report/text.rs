@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, Unit};
 
 use super::errands::p_value;
+use super::researchers;
 use super::statistics;
 use super::status::{Line, State, Status};
 use crate::research::foreign::one_line;
@@ -162,6 +163,7 @@ pub fn status_text(status: &Status) -> String {
         }
     }
     out.push_str(&statistics::tables(status));
+    out.push_str(&researchers::table(&status.researchers));
     if !status.hints.is_empty() {
         out.push_str(&format!("\n{bold}hints{bold:#}\n"));
         for hint in &status.hints {

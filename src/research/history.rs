@@ -35,6 +35,7 @@ pub struct History {
     discards_in_a_row: u32,
     since_keep: u32,
     usage: Usage,
+    spent: BTreeMap<String, Usage>,
     in_flight: Option<InFlight>,
     further: Vec<Further>,
     floor: Option<NoiseFloor>,
@@ -115,6 +116,7 @@ impl History {
                 self.rounds = self.rounds.max(round.round);
                 self.usage.add(&round.usage);
                 self.paid.insert(round.round);
+                self.spent.entry(round.researcher.clone()).or_default().add(&round.usage);
                 self.waiting.extend(round.candidates.iter().map(|candidate| Waiting {
                     round: round.round,
                     against: round.against,
@@ -130,7 +132,11 @@ impl History {
                 self.in_flight = Some(InFlight { trial: *trial, title: title.clone(), spec_hash: spec_hash.clone() });
             }
             Event::TrialEnded { record } => self.record(record),
-            Event::ResearcherFailed { usage, .. } | Event::TokensSpent { usage, .. } => self.usage.add(usage),
+            Event::ResearcherFailed { researcher, usage, .. } => {
+                self.usage.add(usage);
+                self.spent.entry(researcher.clone()).or_default().add(usage);
+            }
+            Event::TokensSpent { usage, .. } => self.usage.add(usage),
         }
     }
 
@@ -346,6 +352,24 @@ impl History {
             usage.add(&record.proposal.usage);
         }
         usage
+    }
+
+    /// What all calls to one researcher have cost: rounds, failures, proposals that were asked for alone.
+    pub fn usage_of(&self, researcher: &str) -> Usage {
+        let mut usage = self.spent.get(researcher).copied().unwrap_or_default();
+        let alone = |record: &&TrialRecord| record.origin.is_none() && record.proposal.researcher == researcher;
+        for record in self.records().filter(alone) {
+            usage.add(&record.proposal.usage);
+        }
+        usage
+    }
+
+    /// Researchers whose calls have cost tokens or dollars, in alphabetical order.
+    pub fn spenders(&self) -> BTreeSet<String> {
+        let alone = self.records().filter(|record| record.origin.is_none());
+        let alone = alone.map(|record| (&record.proposal.researcher, &record.proposal.usage));
+        let costs = |usage: &Usage| usage.input_tokens + usage.output_tokens > 0 || usage.cost_usd > 0.0;
+        self.spent.iter().chain(alone).filter(|(_, usage)| costs(usage)).map(|(name, _)| name.clone()).collect()
     }
 
     /// How many trials were trained, without the baseline.

@@ -246,7 +246,7 @@ fn effects(trials: &[&TrialRecord], history: &History) -> Vec<CategoryEffect> {
     found
 }
 
-fn kept_gain(record: &TrialRecord, history: &History) -> Option<KeptGain> {
+pub(super) fn kept_gain(record: &TrialRecord, history: &History) -> Option<KeptGain> {
     let judged = record.judgement.as_ref().filter(|_| record.verdict == Verdict::Keep)?;
     let shrunk = judged.bound.or(judged.level).filter(|_| judged.kind == JudgementKind::Better).and_then(|level| {
         let freedom = judged.degrees_of_freedom.unwrap_or(f64::INFINITY);

@@ -62,6 +62,7 @@ impl Researcher {
         Ok(match kind {
             Kind::Openai => Self::OpenAi(Box::new(OpenAi::new(settings, templates)?)),
             Kind::Command => Self::Command(Box::new(Agent::new(settings, templates)?)),
+            Kind::Random => Self::Optimizer(Box::new(Optimizer::random(&settings.optimizer))),
             _ => Self::Optimizer(Box::new(Optimizer::new(&settings.optimizer))),
         })
     }
@@ -69,7 +70,7 @@ impl Researcher {
     /// Its name, as it stands in commits and in the ledger.
     pub fn name(&self) -> &str {
         match self {
-            Self::Optimizer(_) => optimizer::NAME,
+            Self::Optimizer(optimizer) => optimizer.name(),
             Self::OpenAi(_) => openai::NAME,
             Self::Command(_) => command::NAME,
         }
@@ -110,7 +111,13 @@ impl Researcher {
     /// What is wrong, and what to do.
     pub async fn check(&self) -> Result<(String, Usage), ResearcherError> {
         match self {
-            Self::Optimizer(_) => Ok(("the embedded optimizer needs neither key nor network".into(), Usage::default())),
+            Self::Optimizer(optimizer) => {
+                let words = match optimizer.name() {
+                    optimizer::NAME => "the embedded optimizer needs neither key nor network".into(),
+                    other => format!("the embedded researcher `{other}` needs neither key nor network"),
+                };
+                Ok((words, Usage::default()))
+            }
             Self::OpenAi(openai) => openai.check().await,
             Self::Command(agent) => agent.check().await,
         }

@@ -2,6 +2,7 @@
 //!
 //! A walk of the canonical form beside the language's shapes, so that a new block brings its knobs with it.
 
+pub mod scale;
 mod slots;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod online;
 pub mod overfitting;
 pub mod posterior;
 pub mod random_effects;
+pub mod rare;
 pub mod shrinkage;
 pub mod spending;
 

@@ -187,6 +187,7 @@ fn status_prints_every_key_before_and_after_a_session() {
         "trials_per_hour",
         "tokens",
         "cost_usd",
+        "researchers",
         "best_near_misses",
         "hints",
         "holdout",

@@ -14,4 +14,5 @@ mod lock;
 mod openai;
 mod person;
 mod refusals;
+mod researchers;
 mod session;

@@ -2,7 +2,8 @@
 //!
 //! A trial measures f(candidate) - f(incumbent), with a known standard error. f is taken to be a sum of functions of one
 //! dimension each (see `profile`), smooth (squared exponential kernel) with a linear trend, so that what helped is
-//! pushed further and what hurt is avoided, plus an effect of the category (some kinds of change just tend to lose).
+//! pushed further and what hurt is avoided, plus an effect of the category (some kinds of change just tend to lose) and of
+//! how far what was believed beforehand is to be trusted.
 //! Being a sum, it needs only the dimensions in which two changes both differ. Rasmussen & Williams, "Gaussian Processes
 //! for Machine Learning" (2006), chapter 2; Duvenaud et al., "Additive Gaussian Processes" (2011).
 
@@ -23,10 +24,13 @@ const LENGTH: f64 = 1.5;
 const SLOPE: f64 = 0.2;
 /// Standard deviation of a category's effect.
 const CATEGORY: f64 = 0.3;
+/// How far what is believed beforehand may be wrong as a whole: its gains count times a factor, of 1 ± this. Where what it
+/// praises loses, the ledger so turns against all of it at once, and not against one knob after another.
+const TRUST: f64 = 0.7;
 /// What the sum misses: interactions between knobs.
 const MISFIT: f64 = 0.2;
 /// The latest observations count; older ones were made around incumbents long gone.
-const MOST_OBSERVATIONS: usize = 400;
+pub(super) const MOST_OBSERVATIONS: usize = 400;
 
 /// A change, as the belief sees it.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub(super) struct Change {
     /// How much each shift's dimension is expected to matter, squared.
     scales: Vec<f64>,
     categories: BTreeSet<&'static str>,
+    /// What it is believed to bring beforehand.
+    lean: f64,
 }
 
 impl Change {
@@ -43,7 +49,13 @@ impl Change {
         shifts.sort_by(|a, b| a.dimension.cmp(&b.dimension));
         let categories = shifts.iter().map(|shift| category(&shift.dimension)).collect();
         let scales = shifts.iter().map(|shift| prior::relevance(&shift.dimension).powi(2)).collect();
-        Self { shifts, scales, categories }
+        let lean = prior::lean(&shifts);
+        Self { shifts, scales, categories, lean }
+    }
+
+    /// These dimensions alone, without what the categories of a change do.
+    fn bare(shifts: Vec<Shift>) -> Self {
+        Self { categories: BTreeSet::new(), ..Self::new(shifts) }
     }
 
     /// The categories that it touches.
@@ -115,6 +127,17 @@ impl<'a> Belief<'a> {
 
     /// What is believed about these changes.
     pub(super) fn outlook(&self, changes: &[Change]) -> Outlook {
+        self.posterior(changes, prior::gain)
+    }
+
+    /// What is believed about the functions of these dimensions alone: what is held against changes as such, and what
+    /// their categories do, is left out.
+    pub(super) fn effects(&self, moves: Vec<Vec<Shift>>) -> Outlook {
+        let changes: Vec<Change> = moves.into_iter().map(Change::bare).collect();
+        self.posterior(&changes, prior::lean)
+    }
+
+    fn posterior(&self, changes: &[Change], prior: fn(&[Shift]) -> f64) -> Outlook {
         let reduced: Vec<Vec<f64>> = changes
             .iter()
             .map(|change| {
@@ -125,7 +148,7 @@ impl<'a> Belief<'a> {
         let mean: Vec<f64> = changes
             .iter()
             .zip(&reduced)
-            .map(|(change, reduced)| prior::gain(&change.shifts) + dot(reduced, &self.weights))
+            .map(|(change, reduced)| prior(&change.shifts) + dot(reduced, &self.weights))
             .collect();
         let mut matrix = Vec::with_capacity(changes.len());
         for (i, one) in changes.iter().enumerate() {
@@ -186,7 +209,7 @@ fn covariance(one: &Change, other: &Change) -> f64 {
     }
     let common = one.categories.intersection(&other.categories).count() as f64;
     let most = (one.categories.len() * other.categories.len()).max(1) as f64;
-    sum + CATEGORY * CATEGORY * common / most.sqrt()
+    sum + CATEGORY * CATEGORY * common / most.sqrt() + TRUST * TRUST * one.lean * other.lean
 }
 
 fn kernel(a: f64, b: f64) -> f64 {
@@ -194,7 +217,7 @@ fn kernel(a: f64, b: f64) -> f64 {
 }
 
 /// Box & Muller (1958).
-fn standard_normal(rng: &mut impl Rng) -> f64 {
+pub(super) fn standard_normal(rng: &mut impl Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }
@@ -236,6 +259,20 @@ mod tests {
         let mean = belief.outlook(&changes).mean;
         assert!(mean[0] > mean[4] && mean[4] > mean[1], "on, rather than back: {mean:?}");
         assert!(mean[3] > mean[4] && mean[4] > mean[2], "the other way, rather than on: {mean:?}");
+    }
+
+    #[test]
+    fn a_belief_that_proves_wrong_is_given_up_as_a_whole() {
+        // What is praised beforehand, knob by knob, loses; what nobody has tried of it is then praised no more.
+        let praised = |words: [&str; 3], delta: f64| -> Vec<Observation> {
+            (1..).zip(words).map(|(trial, word)| seen(trial, word, (0.0, 2.0), delta)).collect()
+        };
+        let words = ["network.dense.norm=batch", "loss=pearson", "schedule=polynomial"];
+        let gelu = [change("network.dense.activation=gelu", 0.0, 2.0)];
+        let mean = |delta: f64| Belief::new(&praised(words, delta), 0.0005).outlook(&gelu).mean[0];
+        let before = Belief::new(&[], 0.0005).outlook(&gelu).mean[0];
+        assert!(before > 0.0 && mean(-0.002) < 0.5 * before, "{before} {}", mean(-0.002));
+        assert!(mean(0.002) > mean(-0.002));
     }
 
     #[test]

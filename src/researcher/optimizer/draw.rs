@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 
 use rand::{Rng, RngExt};
 
+use super::families::FAMILIES;
+use super::good::{self, Good};
 use super::prior::relevance;
 use super::profile::general_path;
-use super::recipes::RECIPES;
-use super::scale::{Scale, moved};
-use super::tree::{self, tagged, word};
+use super::recipes::{RECIPES, Recipe};
+use super::structure::{item, loss, structure};
+use super::tree;
+use super::weighted;
 use super::words::{self, Where};
 use crate::research::settings::Breadth;
 use crate::researcher::categories;
+use crate::spec::knobs::scale::{Scale, moved, rounded};
 use crate::spec::knobs::{Domain, Knob, knobs};
 use crate::spec::{DataFacts, Names, Spec, Value};
 
@@ -32,16 +36,8 @@ pub(super) struct Edit {
 pub(super) struct Drawn {
     pub(super) tree: Value,
     pub(super) edits: Vec<Edit>,
-    /// Near misses that it builds on.
+    /// Earlier trials that it builds on.
     pub(super) parents: Vec<u32>,
-}
-
-/// A near miss to build on.
-pub(super) struct Miss {
-    pub(super) trial: u32,
-    pub(super) title: String,
-    pub(super) category: String,
-    pub(super) tree: Value,
 }
 
 /// What candidates are drawn from.
@@ -53,12 +49,15 @@ pub(super) struct Source<'a> {
     sets: &'a Names,
     targets: &'a Names,
     facts: &'a DataFacts,
-    misses: Vec<Miss>,
+    incumbent: &'a Spec,
+    good: Vec<Good>,
     breadth: Breadth,
+    /// Share of the draws that build on earlier trials.
+    combinations: f64,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(incumbent: &'a Spec, facts: &'a DataFacts, misses: Vec<Miss>, breadth: Breadth) -> Self {
+    pub(super) fn new(incumbent: &'a Spec, facts: &'a DataFacts, good: Vec<Good>, breadth: Breadth) -> Self {
         let mut groups: BTreeMap<String, Vec<Knob>> = BTreeMap::new();
         for knob in knobs(incumbent) {
             groups.entry(general_path(&knob.path)).or_default().push(knob);
@@ -71,20 +70,40 @@ impl<'a> Source<'a> {
             sets: &incumbent.features.sets,
             targets: &incumbent.targets.train_on,
             facts,
-            misses,
+            incumbent,
+            good,
             breadth,
+            combinations: match breadth {
+                Breadth::Combined => 0.5,
+                Breadth::Focused | Breadth::Wide => 0.15,
+                Breadth::Narrow => 0.0,
+            },
         }
     }
 
-    /// Each recipe by itself. In a narrow phase there are none: they are jumps.
+    /// Whether there is anything to combine.
+    pub(super) fn can_combine(&self) -> bool {
+        !self.good.is_empty()
+    }
+
+    /// The same source with another share of draws that build on earlier trials.
+    pub(super) fn combining(self, combinations: f64) -> Self {
+        Self { combinations, ..self }
+    }
+
+    /// Each recipe by itself, and other families where the search may leave its neighbourhood. In a narrow phase there are
+    /// none: they are jumps. Nor where everything is to be built on earlier trials.
     pub(super) fn recipes(&self) -> Vec<Drawn> {
-        if self.breadth == Breadth::Narrow {
+        if self.breadth == Breadth::Narrow || self.combinations >= 1.0 {
             return Vec::new();
         }
-        (0..RECIPES.len())
-            .filter_map(|index| {
+        let families = if self.breadth == Breadth::Wide { FAMILIES } else { &[] };
+        families
+            .iter()
+            .chain(RECIPES)
+            .filter_map(|recipe| {
                 let mut drawn = self.unchanged();
-                self.recipe(index, &mut drawn)?;
+                self.recipe(recipe, &mut drawn)?;
                 Some(drawn)
             })
             .collect()
@@ -100,13 +119,9 @@ impl<'a> Source<'a> {
             Breadth::Wide => 1 + (chance * 4.0) as usize,
         };
         let mut drawn = self.unchanged();
-        let crossed = match self.breadth {
-            Breadth::Combined => 0.5,
-            Breadth::Focused | Breadth::Wide => 0.15,
-            Breadth::Narrow => 0.0,
-        };
-        if rng.random::<f64>() < crossed {
-            self.cross(&mut drawn, rng);
+        if rng.random::<f64>() < self.combinations && self.cross(&mut drawn, rng).is_none() && self.combinations >= 1.0
+        {
+            return None;
         }
         // Some throws hit nothing; a few more are allowed than are wanted.
         for _ in 0..wanted * 3 {
@@ -126,17 +141,20 @@ impl<'a> Source<'a> {
         let chance: f64 = rng.random();
         match self.breadth {
             Breadth::Narrow => self.knob(drawn, rng),
-            _ if chance < 0.30 => self.recipe(rng.random_range(0..RECIPES.len()), drawn),
-            _ if chance < 0.75 => self.knob(drawn, rng),
+            Breadth::Wide if chance < 0.10 => {
+                first_of("architecture", drawn).then(|| self.recipe(any(FAMILIES, rng)?, drawn))?
+            }
+            _ if chance < 0.30 => self.recipe(any(RECIPES, rng)?, drawn),
+            _ if chance < 0.73 => self.knob(drawn, rng),
             // As above: one edit of the net's shape, of the loss, of the names.
-            _ if chance < 0.88 => first_of("architecture", drawn).then(|| structure(drawn, rng))?,
-            _ if chance < 0.94 => first_of("loss", drawn).then(|| loss(drawn, rng))?,
+            _ if chance < 0.86 => first_of("architecture", drawn).then(|| structure(drawn, rng))?,
+            _ if chance < 0.92 => first_of("loss", drawn).then(|| loss(drawn, rng))?,
+            _ if chance < 0.95 => item(drawn, self.incumbent, rng),
             _ => first_of("features", drawn).then(|| self.names(drawn, rng))?,
         }
     }
 
-    fn recipe(&self, index: usize, drawn: &mut Drawn) -> Option<()> {
-        let recipe = RECIPES.get(index)?;
+    fn recipe(&self, recipe: &Recipe, drawn: &mut Drawn) -> Option<()> {
         // It might undo what an earlier edit of its kind did, and the title would not be true.
         drawn.edits.iter().all(|edit| edit.category != recipe.category).then_some(())?;
         (recipe.apply)(&mut drawn.tree, self.facts).then_some(())?;
@@ -144,27 +162,22 @@ impl<'a> Source<'a> {
         Some(())
     }
 
-    /// Starts from one near miss, or from two put together.
-    fn cross(&self, drawn: &mut Drawn, rng: &mut impl Rng) {
-        if self.misses.is_empty() {
-            return;
-        }
-        let first = &self.misses[rng.random_range(0..self.misses.len())];
-        let second = &self.misses[rng.random_range(0..self.misses.len())];
+    /// Starts from one good trial, or from two put together, each as often as its odds say.
+    fn cross(&self, drawn: &mut Drawn, rng: &mut impl Rng) -> Option<()> {
+        let first = good::drawn(&self.good, rng)?;
+        let second = good::drawn(&self.good, rng)?;
         drawn.tree = first.tree.clone();
         let mut from = vec![first];
         if second.trial != first.trial && self.breadth != Breadth::Focused {
-            drawn.tree = tree::merged(&self.base, &first.tree, &second.tree);
+            // Two that are in each other's way are not tried together.
+            drawn.tree = first.with(second, self.incumbent)?;
             from.push(second);
         }
-        for miss in from {
-            drawn.parents.push(miss.trial);
-            drawn.edits.push(Edit {
-                text: format!("{} (as in trial {})", miss.title, miss.trial),
-                why: Some("It nearly beat this incumbent, and may do so together with another change"),
-                category: miss.category.clone(),
-            });
+        for good in from {
+            drawn.parents.push(good.trial);
+            drawn.edits.push(good.edit());
         }
+        Some(())
     }
 
     /// Turns one knob, in all blocks that have it or in one of them.
@@ -265,16 +278,9 @@ fn often(general: &str) -> f64 {
     relevance(general).powi(2)
 }
 
-/// The place that a number in [0, 1) falls on, of places with these shares.
-fn weighted(shares: &[f64], chance: f64) -> usize {
-    let mut left = chance * shares.iter().sum::<f64>();
-    shares
-        .iter()
-        .position(|share| {
-            left -= share;
-            left < 0.0
-        })
-        .unwrap_or(0)
+/// One of several.
+fn any<'a, T>(all: &'a [T], rng: &mut impl Rng) -> Option<&'a T> {
+    all.get(rng.random_range(0..all.len().max(1)))
 }
 
 fn first_of(category: &str, drawn: &Drawn) -> bool {
@@ -314,85 +320,6 @@ fn switched_on(knob: &Knob, rng: &mut impl Rng) -> Value {
         Domain::Bool | Domain::Choice(_) => return knob.value.clone(),
     };
     let middle = usual.unwrap_or(if min > 0.0 { (min * max).sqrt() } else { 0.5 * (min + max) });
-    let number = super::scale::rounded(middle * 2_f64.powf(2.0 * rng.random::<f64>() - 1.0), 1).clamp(min, max);
+    let number = rounded(middle * 2_f64.powf(2.0 * rng.random::<f64>() - 1.0), 1).clamp(min, max);
     if whole { Value::Int(number.round() as i64) } else { Value::Float(number) }
-}
-
-/// Adds, removes, duplicates, wraps or unwraps a block.
-fn structure(drawn: &mut Drawn, rng: &mut impl Rng) -> Option<()> {
-    let blocks = tree::blocks(&mut drawn.tree)?;
-    let count = blocks.len();
-    let index = rng.random_range(0..count.max(1));
-    let block = blocks.get(index)?.clone();
-    let number = index + 1;
-    let text = match (rng.random_range(0..4), word(&block)) {
-        (0, _) if count > 1 => {
-            blocks.remove(index);
-            format!("block {number} of {count} removed")
-        }
-        (1, _) => {
-            blocks.insert(index, block);
-            format!("block {number} doubled")
-        }
-        (2, "dense") => {
-            blocks[index] = Value::Map(vec![("residual".into(), Value::List(vec![block]))]);
-            format!("block {number} made residual")
-        }
-        (2, "residual") => {
-            let Value::Map(entries) = block else { return None };
-            let (_, Value::List(inner)) = entries.into_iter().next()? else { return None };
-            blocks.splice(index..=index, inner);
-            format!("block {number} no longer residual")
-        }
-        (3, "dense") => {
-            // A bottleneck before it: a quarter of its width.
-            let mut narrow = block;
-            let place = narrow.get_mut("dense")?.get_mut("width")?;
-            let Value::Int(width) = *place else { return None };
-            *place = Value::Int((width / 4).max(2));
-            blocks.insert(index, narrow);
-            format!("a bottleneck before block {number}")
-        }
-        _ => return None,
-    };
-    drawn.edits.push(Edit { text, why: None, category: "architecture".into() });
-    Some(())
-}
-
-/// Adds or removes a term of the loss.
-fn loss(drawn: &mut Drawn, rng: &mut impl Rng) -> Option<()> {
-    let terms = tree::loss_terms(&mut drawn.tree)?;
-    let weight = |weight: f64| vec![("weight", Value::Float(weight))];
-    let (text, category) = if terms.len() > 1 && rng.random::<f64>() < 0.5 {
-        let gone = terms.remove(rng.random_range(0..terms.len()));
-        (format!("no {} in the loss", name(&gone)), category(&gone))
-    } else {
-        let size = super::scale::rounded(10_f64.powf(-2.5 + 2.5 * rng.random::<f64>()), 1);
-        let term = match rng.random_range(0..4) {
-            0 => tagged("mse", weight(size)),
-            1 => tagged("mae", weight(size)),
-            2 => tagged("output_l2", weight(2.5e-5)),
-            _ => tagged("weight_l2", weight(1e-5)),
-        };
-        (!terms.iter().any(|known| word(known) == word(&term))).then_some(())?;
-        let said = (format!("{} added to the loss", name(&term)), category(&term));
-        terms.push(term);
-        said
-    };
-    drawn.edits.push(Edit { text, why: None, category: category.into() });
-    Some(())
-}
-
-fn name(term: &Value) -> &'static str {
-    match word(term) {
-        "pearson" => "correlation",
-        "mse" => "squared error",
-        "mae" => "absolute error",
-        "output_l2" => "output penalty",
-        _ => "weight penalty",
-    }
-}
-
-fn category(term: &Value) -> &'static str {
-    if word(term).ends_with("_l2") { "regularization" } else { "loss" }
 }

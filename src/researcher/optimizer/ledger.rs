@@ -1,12 +1,14 @@
 //! From the ledger's trials to observations. Whoever proposed a trial, it is learned from: what is read is the spec.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::belief::{Change, Observation};
+use super::belief::{Change, MOST_OBSERVATIONS, Observation};
 use super::profile::{Profile, Shift};
+use super::tree::{at, leaf};
 use crate::research::effect::{Effect, of_all};
-use crate::research::history::History;
+use crate::research::history::{History, Waiting};
 use crate::research::trial::{TrialRecord, Verdict};
+use crate::researcher::briefing::{Briefing, Pending};
 use crate::spec::{DataFacts, Spec};
 
 /// A trial that died counts as this many times the smallest gain lost, very roughly: its neighbourhood is to be left.
@@ -29,13 +31,48 @@ impl Profiles {
         self.by_trial.entry(record.trial).or_insert_with(read).as_ref()
     }
 
-    /// What the trials measured, in their order.
+    /// What the latest trials measured, in their order: as many as the belief looks at. Profiles that none of them needs
+    /// are forgotten, so that a long ledger takes no more memory than a short one.
     pub(super) fn observations(&mut self, history: &History, facts: &DataFacts, min_effect: f64) -> Vec<Observation> {
         if self.facts.as_ref() != Some(facts) {
             self.by_trial.clear();
             self.facts = Some(facts.clone());
         }
-        history.trials().iter().filter_map(|record| self.observation(record, history, facts, min_effect)).collect()
+        let mut found: Vec<Observation> = history
+            .records()
+            .rev()
+            .filter_map(|record| self.observation(record, history, facts, min_effect))
+            .take(MOST_OBSERVATIONS)
+            .collect();
+        found.reverse();
+        let needed: BTreeSet<u32> = found
+            .iter()
+            .flat_map(|seen| [Some(seen.trial), history.trial(seen.trial).and_then(|record| record.incumbent)])
+            .flatten()
+            .collect();
+        self.by_trial.retain(|trial, _| needed.contains(trial));
+        found
+    }
+
+    /// What waits for its verdict, as if it had been measured and had changed nothing (the constant liar of Ginsbourger,
+    /// Le Riche & Carraro 2010): so nobody proposes the neighbour of what is being tried.
+    pub(super) fn pending(briefing: &Briefing<'_>) -> Vec<Observation> {
+        let incumbent = Profile::of(briefing.incumbent, briefing.facts);
+        let trial = briefing.history.next_trial();
+        let shifts = briefing.pending.iter().filter_map(|pending| {
+            let spec = candidate(pending, briefing)?;
+            Some(incumbent.shifts(&Profile::of(&spec, briefing.facts)))
+        });
+        shifts
+            .filter(|shifts| !shifts.is_empty())
+            .map(|shifts| Observation {
+                trial,
+                change: Change::new(shifts),
+                delta: 0.0,
+                standard_error: briefing.min_effect,
+                effect: None,
+            })
+            .collect()
     }
 
     fn observation(
@@ -61,6 +98,22 @@ impl Profiles {
             effect,
         })
     }
+}
+
+/// The spec of a candidate that waits: from its round, or by its changes where each of them is a plain value. None where
+/// neither tells.
+fn candidate(pending: &Pending, briefing: &Briefing<'_>) -> Option<Spec> {
+    let waits = |waiting: &&Waiting| waiting.candidate.spec_hash == pending.spec_hash;
+    if let Some(waiting) = briefing.history.waiting().iter().find(waits)
+        && let Ok(spec) = Spec::parse(&waiting.candidate.proposal.spec, "candidate")
+    {
+        return Some(spec);
+    }
+    let mut tree = briefing.incumbent.canonical();
+    for change in &pending.changes {
+        *at(&mut tree, &change.path)? = leaf(change.to.as_deref()?)?;
+    }
+    Spec::from_value(&tree).ok()
 }
 
 /// What the trials say about the part of a change that they know most about, as a sentence. None where none of them

@@ -2,11 +2,13 @@
 //! compared, and what is learned about one is of use for another.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
-use super::scale::Scale;
+use super::tree::word;
 use crate::researcher::categories;
-use crate::spec::knobs::{Knob, knobs};
-use crate::spec::{Block, DataFacts, Names, Spec};
+use crate::spec::knobs::scale::Scale;
+use crate::spec::knobs::{Items, Knob, knobs, slots};
+use crate::spec::{Block, DataFacts, Names, Spec, Value};
 
 /// Switching a word or a flag counts as much as this many steps of a number.
 const SWITCH: f64 = 2.0;
@@ -65,6 +67,7 @@ impl Profile {
         }
         let mut coordinates: BTreeMap<String, f64> =
             sums.into_iter().map(|(dimension, (sum, count))| (dimension, sum / count)).collect();
+        coordinates.extend(kinds(spec));
         let shape = NetShape::of(&spec.network);
         coordinates.insert("network.depth".into(), shape.widths.len() as f64);
         coordinates.insert("network.residual".into(), SWITCH * shape.residual_share());
@@ -73,26 +76,25 @@ impl Profile {
     }
 
     /// The coordinate of a dimension, if the spec has it.
-    #[cfg(test)]
     pub(super) fn get(&self, dimension: &str) -> Option<f64> {
         self.coordinates.get(dimension).copied()
     }
 
+    /// Every dimension with its coordinate, in alphabetical order.
+    pub(super) fn dimensions(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.coordinates.iter().map(|(dimension, coordinate)| (dimension.as_str(), *coordinate))
+    }
+
     /// What differs, by dimension.
     pub(super) fn shifts(&self, to: &Self) -> Vec<Shift> {
-        let dimensions: BTreeSet<&String> = self.coordinates.keys().chain(to.coordinates.keys()).collect();
-        dimensions
-            .into_iter()
-            .map(|dimension| Shift {
-                dimension: dimension.clone(),
-                from: self.coordinates.get(dimension).copied(),
-                to: to.coordinates.get(dimension).copied(),
-            })
-            .filter(|shift| match (shift.from, shift.to) {
-                (Some(from), Some(to)) => (from - to).abs() > 1e-9,
-                (from, to) => from != to,
-            })
-            .collect()
+        let shift =
+            |dimension: &String, from: Option<f64>, to: Option<f64>| Shift { dimension: dimension.clone(), from, to };
+        let moved = self.coordinates.iter().filter_map(|(dimension, from)| match to.coordinates.get(dimension) {
+            Some(to) if (from - to).abs() <= 1e-9 => None,
+            other => Some(shift(dimension, Some(*from), other.copied())),
+        });
+        let new = to.coordinates.iter().filter(|(dimension, _)| !self.coordinates.contains_key(*dimension));
+        moved.chain(new.map(|(dimension, to)| shift(dimension, None, Some(*to)))).collect()
     }
 }
 
@@ -118,13 +120,12 @@ pub(super) fn general_path(path: &str) -> String {
 
 /// A knob's dimensions: one for a number, one a word for a choice (so that shares over blocks come out as means).
 fn coordinates(knob: &Knob) -> Vec<(String, f64)> {
-    use crate::spec::Value;
     use crate::spec::knobs::Domain;
     let path = general_path(&knob.path);
     let mut found = Vec::new();
     match (&knob.domain, &knob.value) {
-        // Terms of the loss are there or not; their number is no mean.
-        (Domain::Choice(_), Value::Text(word)) if path == "loss" => found.push((format!("loss={word}"), SWITCH)),
+        // Items of a list are there or not (see `kinds`); their share is no mean.
+        (Domain::Choice(_), _) if LISTS.contains(&path.split('.').next().unwrap_or(&path)) && is_item(&knob.path) => {}
         (Domain::Choice(words), Value::Text(chosen)) => {
             found
                 .extend(words.iter().map(|word| (format!("{path}={word}"), if word == chosen { SWITCH } else { 0.0 })));
@@ -140,6 +141,55 @@ fn coordinates(knob: &Knob) -> Vec<(String, f64)> {
         }
     }
     found
+}
+
+/// The lists whose items are of one of several kinds: which kinds are there is a dimension each.
+const LISTS: [&str; 3] = ["network", "loss", "augment"];
+
+/// Whether a path ends at an item of a list.
+fn is_item(path: &str) -> bool {
+    path.ends_with(']')
+}
+
+/// Which kinds of blocks, terms and augmentations there are, wherever in the net a block stands. That a block is residual
+/// has a dimension of its own.
+fn kinds(spec: &Spec) -> BTreeMap<String, f64> {
+    /// The words of the language, list by list: the same in every spec.
+    static WORDS: OnceLock<Vec<(&'static str, Vec<String>)>> = OnceLock::new();
+    let words = WORDS.get_or_init(|| {
+        let slots = slots(spec);
+        let of = |root: &'static str| match slots.iter().find(|slot| slot.path == root).map(|slot| &slot.items) {
+            Some(Items::Kinds(kinds)) => kinds.iter().map(|kind| kind.word.clone()).collect(),
+            _ => Vec::new(),
+        };
+        LISTS.map(|root| (root, of(root))).to_vec()
+    });
+    let tree = spec.canonical();
+    let mut found = BTreeMap::new();
+    for (root, words) in words {
+        let mut there = BTreeSet::new();
+        if let Some(list) = tree.get(root) {
+            items(list, &mut there);
+        }
+        for word in words.iter().filter(|word| *word != "residual") {
+            found.insert(format!("{root}={word}"), if there.contains(word.as_str()) { SWITCH } else { 0.0 });
+        }
+    }
+    found
+}
+
+/// The words of the items of every list in a value.
+fn items<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::List(list) => {
+            for item in list {
+                found.insert(word(item));
+                items(item, found);
+            }
+        }
+        Value::Map(entries) => entries.iter().for_each(|(_, inner)| items(inner, found)),
+        _ => {}
+    }
 }
 
 struct NetShape {
@@ -201,7 +251,8 @@ mod tests {
         assert_eq!(profile.get("network.residual"), Some(SWITCH / 2.0));
         assert_eq!(profile.get("network.taper"), Some(-2.0));
         assert_eq!(profile.get("loss=pearson"), Some(SWITCH));
-        assert_eq!(profile.get("loss=mse"), None);
+        assert_eq!(profile.get("loss=mse"), Some(0.0), "it could be there");
+        assert_eq!((profile.get("network=cross"), profile.get("network=dense")), (Some(0.0), Some(SWITCH)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::research::rules::Rules;
 use crate::research::sample;
 use crate::research::settings::{Breadth, PhaseSettings};
 use crate::research::trial::{KnobChange, TrialRecord, Verdict};
-use crate::researcher::briefing::Briefing;
+use crate::researcher::briefing::{Briefing, Pending};
 use crate::spec::cost::Budget;
 use crate::spec::facts::{long_folds, side_by_side};
 use crate::spec::{DataFacts, Spec, diff};
@@ -40,6 +40,7 @@ pub(crate) struct Lab {
     pub(crate) facts: DataFacts,
     pub(crate) budget: Budget,
     pub(crate) seconds_left: Option<f64>,
+    pub(crate) pending: Vec<Pending>,
 }
 
 impl Lab {
@@ -60,6 +61,7 @@ impl Lab {
             facts: facts(),
             budget: budget(),
             seconds_left: None,
+            pending: Vec::new(),
         }
     }
 
@@ -94,6 +96,16 @@ impl Lab {
         self.history.apply(&Event::TrialEnded { record: Box::new(record) });
     }
 
+    /// A candidate that waits for its verdict.
+    pub(crate) fn wait(&mut self, spec: &Spec) {
+        self.pending.push(Pending {
+            title: "waits".into(),
+            category: "architecture".into(),
+            spec_hash: spec.hash(),
+            changes: changes(&self.incumbent, spec),
+        });
+    }
+
     /// Calls with the briefing of this moment.
     pub(crate) fn brief<T>(&self, call: impl FnOnce(&Briefing<'_>) -> T) -> T {
         call(&self.briefing(&near_misses(&self.history, 6), &evidence(&self.history)))
@@ -110,7 +122,7 @@ impl Lab {
             phase: &self.phase,
             breadth: self.phase.breadth,
             widened: None,
-            pending: &[],
+            pending: &self.pending,
             view: None,
             plateau: None,
             near_misses: misses,

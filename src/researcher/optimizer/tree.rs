@@ -60,40 +60,65 @@ pub(super) fn turn(tree: &mut Value, path: &str, from: &Value, to: Value) -> Opt
     Some(())
 }
 
-/// The fields of every dense block, nested ones included, from the input to the output.
+/// The fields of every dense block, however deep it stands, from the input to the output.
 pub(super) fn dense_blocks(tree: &mut Value) -> Vec<&mut Value> {
     let mut found = Vec::new();
-    if let Some(Value::List(blocks)) = tree.get_mut("network") {
-        collect(blocks, &mut found);
+    if let Some(network) = tree.get_mut("network") {
+        collect(network, &mut found);
     }
     found
 }
 
-fn collect<'a>(blocks: &'a mut [Value], found: &mut Vec<&'a mut Value>) {
-    for block in blocks {
-        let Value::Map(entries) = block else { continue };
-        for (word, inner) in entries {
-            match (word.as_str(), inner) {
-                ("residual", Value::List(nested)) => collect(nested, found),
-                ("dense", fields) => found.push(fields),
-                _ => {}
+fn collect<'a>(value: &'a mut Value, found: &mut Vec<&'a mut Value>) {
+    match value {
+        Value::List(items) => items.iter_mut().for_each(|item| collect(item, found)),
+        Value::Map(entries) => {
+            for (word, inner) in entries {
+                match (word.as_str(), inner) {
+                    ("dense", fields) => found.push(fields),
+                    (_, inner) => collect(inner, found),
+                }
             }
         }
+        _ => {}
     }
+}
+
+/// A plain value, as the text of a change has it. None for a list or a map.
+pub(super) fn leaf(text: &str) -> Option<Value> {
+    let text = text.trim();
+    Some(match text {
+        "null" => Value::Null,
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ if text.starts_with(['{', '[']) => return None,
+        _ => match (text.parse::<i64>(), text.parse::<f64>()) {
+            (Ok(whole), _) => Value::Int(whole),
+            (_, Ok(number)) => Value::Float(number),
+            _ => Value::Text(text.trim_matches('"').to_owned()),
+        },
+    })
 }
 
 /// How blocks nest, without what is in them: knobs of two nets have the same paths where this is equal.
 pub(super) fn skeleton(tree: &Value) -> String {
-    fn walk(blocks: &Value, out: &mut String) {
-        let Value::List(blocks) = blocks else { return };
-        for block in blocks {
-            let Value::Map(entries) = block else { continue };
-            for (word, inner) in entries {
-                out.push_str(word);
+    fn walk(value: &Value, out: &mut String) {
+        match value {
+            Value::List(items) => {
                 out.push('[');
-                walk(inner, out);
+                items.iter().for_each(|item| walk(item, out));
                 out.push(']');
             }
+            Value::Map(entries) => {
+                for (word, inner) in entries.iter().filter(|(_, inner)| matches!(inner, Value::List(_) | Value::Map(_)))
+                {
+                    out.push_str(word);
+                    out.push('(');
+                    walk(inner, out);
+                    out.push(')');
+                }
+            }
+            _ => {}
         }
     }
     let mut out = String::new();
@@ -153,33 +178,6 @@ pub(super) fn word(value: &Value) -> &str {
     }
 }
 
-/// Two edits of one tree put together: what `ours` changed, and else what `theirs` has. Where both changed the same
-/// place, `ours` stands.
-pub(super) fn merged(base: &Value, ours: &Value, theirs: &Value) -> Value {
-    if ours == base {
-        return theirs.clone();
-    }
-    if theirs == base || ours == theirs {
-        return ours.clone();
-    }
-    match (base, ours, theirs) {
-        (Value::Map(_), Value::Map(own), Value::Map(_)) => Value::Map(
-            own.iter()
-                .map(|(key, value)| match (base.get(key), theirs.get(key)) {
-                    (Some(old), Some(other)) => (key.clone(), merged(old, value, other)),
-                    _ => (key.clone(), value.clone()),
-                })
-                .collect(),
-        ),
-        (Value::List(old), Value::List(own), Value::List(other))
-            if old.len() == own.len() && old.len() == other.len() =>
-        {
-            Value::List(old.iter().zip(own).zip(other).map(|((old, own), other)| merged(old, own, other)).collect())
-        }
-        _ => ours.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,13 +208,17 @@ mod tests {
     }
 
     #[test]
-    fn two_edits_merge() {
-        let base = tree(BASE);
-        let ours = tree(&BASE.replace("64", "128"));
-        let theirs = tree(&format!("{BASE}training: {{ epochs: 7 }}\n"));
-        let both = tree(&format!("{}training: {{ epochs: 7 }}\n", BASE.replace("64", "128")));
-        assert_eq!(merged(&base, &ours, &theirs), both);
-        let theirs = tree(&BASE.replace("64", "256").replace("32", "16"));
-        assert_eq!(merged(&base, &ours, &theirs), tree(&BASE.replace("64", "128").replace("32", "16")), "ours stands");
+    fn a_change_is_read_back() {
+        let table = [
+            ("64", Some(Value::Int(64))),
+            ("1.2e-4", Some(Value::Float(1.2e-4))),
+            ("gelu", Some(Value::Text("gelu".into()))),
+            ("null", Some(Value::Null)),
+            ("false", Some(Value::Bool(false))),
+            ("[serenity]", None),
+        ];
+        for (text, wanted) in table {
+            assert_eq!(leaf(text), wanted, "{text}");
+        }
     }
 }

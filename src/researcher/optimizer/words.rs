@@ -114,11 +114,11 @@ pub(super) fn turned(path: &str, from: &Value, to: &Value, place: &Where) -> Str
 
 /// A number scaled in blocks that differ: `every width ×2`.
 pub(super) fn scaled(path: &str, ratio: f64) -> String {
-    let ratio = super::scale::rounded(ratio, 2);
+    let ratio = crate::spec::knobs::scale::rounded(ratio, 2);
     if ratio >= 1.0 {
         format!("every {} ×{ratio}", name(path))
     } else {
-        format!("every {} ÷{}", name(path), super::scale::rounded(1.0 / ratio, 2))
+        format!("every {} ÷{}", name(path), crate::spec::knobs::scale::rounded(1.0 / ratio, 2))
     }
 }
 

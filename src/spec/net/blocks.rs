@@ -292,7 +292,7 @@ impl Block {
     }
 
     /// The lists of blocks inside it.
-    pub(crate) fn inside(&self) -> Vec<&[Block]> {
+    pub fn inside(&self) -> Vec<&[Block]> {
         match self {
             Self::Residual(inner) => vec![inner],
             Self::Parallel(parallel) => parallel.branches.iter().map(Vec::as_slice).collect(),

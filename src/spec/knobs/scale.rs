@@ -3,23 +3,31 @@
 //! Learning rates move by ratios, dropout by tenths, β₂ by its distance from 1. The language says which numbers are
 //! ratios; the few that are neither are named here.
 
-use crate::spec::Value;
-use crate::spec::knobs::{Domain, Knob};
+use super::{Domain, Knob};
+use crate::spec::value::Value;
 
 /// How a number becomes a coordinate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Scale {
+pub enum Scale {
     /// x / step
-    Linear { step: f64 },
+    Linear {
+        /// One step.
+        step: f64,
+    },
     /// ln(x + offset) / ln(ratio)
-    Ratio { offset: f64, ratio: f64 },
+    Ratio {
+        /// What is added before the logarithm, so that zero has a place.
+        offset: f64,
+        /// One step multiplies by this.
+        ratio: f64,
+    },
     /// -ln(1 - x) / ln 2, for numbers that live close below 1
     ToOne,
 }
 
 impl Scale {
     /// The scale of a number by its path and domain; None for what is no number.
-    pub(super) fn of(path: &str, domain: &Domain) -> Option<Self> {
+    pub fn of(path: &str, domain: &Domain) -> Option<Self> {
         let (min, max, log) = match domain {
             Domain::Int { min, max, log } => (*min as f64, *max as f64, *log),
             Domain::Float { min, max, log } => (*min, *max, *log),
@@ -34,12 +42,13 @@ impl Scale {
             // Penalties are not known to within a factor of two.
             "weight" if min < 1e-6 => Self::Ratio { offset: 0.0, ratio: 3.0 },
             _ if log => Self::Ratio { offset: 0.0, ratio: 2.0 },
+            _ if matches!(domain, Domain::Int { .. }) => Self::Linear { step: ((max - min) / 10.0).floor().max(1.0) },
             _ => Self::Linear { step: (max - min).min(1.0) / 10.0 },
         })
     }
 
     /// Number to coordinate.
-    pub(super) fn coordinate(self, number: f64) -> f64 {
+    pub fn coordinate(self, number: f64) -> f64 {
         match self {
             Self::Linear { step } => number / step,
             Self::Ratio { offset, ratio } => (number + offset).max(f64::MIN_POSITIVE).ln() / ratio.ln(),
@@ -48,7 +57,7 @@ impl Scale {
     }
 
     /// Coordinate to number.
-    pub(super) fn number(self, coordinate: f64) -> f64 {
+    pub fn number(self, coordinate: f64) -> f64 {
         match self {
             Self::Linear { step } => coordinate * step,
             Self::Ratio { offset, ratio } => (coordinate * ratio.ln()).exp() - offset,
@@ -58,7 +67,7 @@ impl Scale {
 }
 
 /// A knob's number moved by `steps`, rounded to what people write, and kept in its range. None where it does not move.
-pub(super) fn moved(knob: &Knob, steps: f64) -> Option<Value> {
+pub fn moved(knob: &Knob, steps: f64) -> Option<Value> {
     let scale = Scale::of(&knob.path, &knob.domain)?;
     let old = knob.value.number()?;
     let wanted = scale.number(scale.coordinate(old) + steps);
@@ -83,7 +92,7 @@ pub(super) fn moved(knob: &Knob, steps: f64) -> Option<Value> {
 }
 
 /// Rounds to a number of significant digits.
-pub(super) fn rounded(number: f64, digits: i32) -> f64 {
+pub fn rounded(number: f64, digits: i32) -> f64 {
     if number == 0.0 || !number.is_finite() {
         return number;
     }
