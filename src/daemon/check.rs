@@ -1,6 +1,7 @@
 //! What a proposal must pass before it costs anything: parse → validate → duplicate → do-not-retry → cost. Pure.
 
 use crate::research::history::History;
+use crate::research::near_duplicate::Measured;
 use crate::research::rules::Rules;
 use crate::research::trial::{KnobChange, Proposal, Verdict};
 use crate::spec::cost::Budget;
@@ -44,6 +45,8 @@ pub(super) struct Against<'a> {
     pub(super) data_hash: &'a str,
     /// Hashes of the candidates that are in training or wait.
     pub(super) pending: &'a [String],
+    /// The measured specs, to be near to none of them.
+    pub(super) measured: &'a Measured,
 }
 
 /// Checks a proposal.
@@ -70,6 +73,9 @@ pub(super) fn check(mut proposal: Proposal, against: &Against<'_>) -> Result<Che
     if against.pending.contains(&hash) {
         let reason = format!("the same model as a candidate that has no verdict yet (canonical hash {hash})");
         return refuse(proposal, Verdict::Duplicate, reason, Some(hash), changes);
+    }
+    if let Some(near) = against.measured.near(&spec) {
+        return refuse(proposal, Verdict::Duplicate, near.why, Some(hash), changes);
     }
     if let Some(rule) = against.rules.blocks(&changes, &proposal.category) {
         let reason = format!("do_not_retry.toml forbids it: {} ({})", rule.name, rule.reason);

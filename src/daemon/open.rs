@@ -20,6 +20,7 @@ use crate::lab::{Lab, LabLock, Ledger, Notebook, recover};
 use crate::research::event::Event;
 use crate::research::gate::KnownEras;
 use crate::research::history::History;
+use crate::research::near_duplicate::Measured;
 use crate::researcher::settings::Kind;
 use crate::researcher::team::Reached;
 use crate::researcher::{ResearcherError, Team, Templates};
@@ -149,6 +150,7 @@ pub async fn open<'s>(
         spent_before: history.usage(),
         desk: Desk::new(team),
         history,
+        measured: Measured::default(),
         worker: Some(worker),
         worker_settings,
         facts: greeting.facts,

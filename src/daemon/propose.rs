@@ -57,6 +57,7 @@ impl Session<'_> {
         self.live.live.trial = Some(trial);
         self.live.live.title = None;
         self.live.live.researcher = self.team_in_words();
+        self.measured.learn(&self.history, &self.protocol.hash(), &self.data_hash);
         loop {
             if let Some((checked, origin)) = self.next_waiting()? {
                 return Ok(Flow::On(Candidate::Ready(Box::new(checked), Some(origin))));
@@ -213,6 +214,7 @@ impl Session<'_> {
             seconds_left: self.limits.until.map(|until| until.duration_since(Timestamp::now()).as_secs_f64().max(0.0)),
             protocol_hash: self.protocol.hash(),
             data_hash: self.data_hash.clone(),
+            measured: self.measured.clone(),
             optimizer: self.desk.team.optimizer(),
         })
     }
@@ -309,6 +311,7 @@ impl Session<'_> {
             protocol_hash: &protocol_hash,
             data_hash: &data_hash,
             pending: &[],
+            measured: &self.measured,
         };
         Ok(check(proposal, &against).map_err(|refused| refused.1.reason))
     }

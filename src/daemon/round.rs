@@ -9,6 +9,7 @@ use super::propose::Papers;
 use crate::error::Result;
 use crate::lab::config::Config;
 use crate::research::history::History;
+use crate::research::near_duplicate::Measured;
 use crate::research::settings::PhaseSettings;
 use crate::research::trial::{Proposal, TrialRecord, Usage};
 use crate::researcher::briefing::{Pending, Rejection};
@@ -33,6 +34,8 @@ pub(super) struct Packet {
     pub(super) seconds_left: Option<f64>,
     pub(super) protocol_hash: String,
     pub(super) data_hash: String,
+    /// The measured specs, up to date.
+    pub(super) measured: Measured,
     /// For its view of the ledger; None where whoever is asked has no use for it.
     pub(super) optimizer: Option<Optimizer>,
 }
@@ -99,6 +102,7 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
                 protocol_hash: &packet.protocol_hash,
                 data_hash: &packet.data_hash,
                 pending: &known,
+                measured: &packet.measured,
             };
             match check(proposal, &against) {
                 Ok(checked) => {

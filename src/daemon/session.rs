@@ -16,6 +16,7 @@ use crate::lab::{Lab, LabLock, Ledger, Notebook};
 use crate::research::event::Event;
 use crate::research::gate::KnownEras;
 use crate::research::history::History;
+use crate::research::near_duplicate::Measured;
 use crate::research::phases::{PhaseMove, next_phase};
 use crate::research::rules::Rules;
 use crate::research::settings::{PhaseSettings, WhenConverged};
@@ -68,6 +69,8 @@ pub struct Session<'s> {
     pub(super) notebook: Notebook,
     pub(super) ledger: Ledger,
     pub(super) history: History,
+    /// The specs that were measured under this protocol.
+    pub(super) measured: Measured,
     /// The researchers, and what they are at.
     pub(super) desk: Desk,
     /// What researchers had cost when the session began.
