@@ -12,7 +12,7 @@ use crate::researcher::error::ResearcherError;
 use crate::researcher::settings::Kind;
 use crate::researcher::{Researcher, Synthesis, Team};
 
-type Written = Result<(Kind, std::result::Result<Option<Synthesis>, ResearcherError>)>;
+type Written = Result<(Kind, Researcher, std::result::Result<Option<Synthesis>, ResearcherError>)>;
 
 /// The session's researchers, and what they are at.
 pub(super) struct Desk {

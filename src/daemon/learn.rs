@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use prepare::Protocol;
 
-use super::propose::{Papers, patiently};
+use super::propose::{Papers, passed, patiently};
 use super::session::Session;
 use crate::error::Result;
 use crate::lab::atomic;
@@ -65,12 +65,14 @@ impl Session<'_> {
         }
         // Before there is an incumbent (a baseline that failed) there is nothing to synthesize.
         let worth_a_call = record.verdict.was_trained() && self.history.incumbent().is_some();
-        if worth_a_call && self.desk.writing().is_none() {
+        let may_call = self.is_over().is_none() && self.spent_out().is_none();
+        if worth_a_call && may_call && self.desk.writing().is_none() {
             let now = Instant::now();
             let Some((kind, researcher)) =
                 self.desk.team.writer(now).and_then(|kind| Some((kind, self.desk.team.researcher(kind)?)))
             else {
-                return Ok(Learned::Template);
+                // What a model has written stays until it can write again.
+                return Ok(learned);
             };
             let nowhere = PhaseSettings::new(&record.phase, Breadth::Wide);
             let phase = self.config.phases.iter().find(|phase| phase.name == record.phase).unwrap_or(&nowhere);
@@ -89,11 +91,17 @@ impl Session<'_> {
 
     /// The synthesis under way, if it is fit to replace the old text.
     async fn written(&mut self, papers: &Papers) -> Result<Learned> {
-        let Session { desk, stop, notify, .. } = self;
-        let Some(Some(written)) = patiently(desk.written(), stop, || notify.progress()).await else {
-            return Ok(Learned::AsItIs);
+        let Session { desk, stop, notify, limits, .. } = self;
+        let written = tokio::select! {
+            written = patiently(desk.written(), stop, || notify.progress()) => written.flatten(),
+            _ = passed(limits.until) => None,
         };
-        let (kind, found) = written?;
+        let Some(written) = written else { return Ok(Learned::AsItIs) };
+        let (kind, researcher, found) = written?;
+        let failure = found.as_ref().err().map(|error| error.kind.clone());
+        if failure.is_some() {
+            self.desk.team.put_back(kind, researcher, failure.as_ref(), Instant::now(), rand::random());
+        }
         match found {
             Ok(None) => Ok(Learned::Template),
             Ok(Some(synthesis)) => {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::desk::Desk;
 use super::notify::Notify;
+use super::propose::patiently;
 use super::rates;
 use super::session::{Limits, Session};
 use super::update::Update;
@@ -66,7 +67,12 @@ pub async fn open<'s>(
     let mut notify = Notify::default();
     notify.ready();
     // A wrong key or model is found now, and not at three in the morning.
-    let reached = team.check(Instant::now()).await.map_err(refused)?;
+    let checking = team.check(Instant::now());
+    let reached = match patiently(checking, &mut stop.clone(), || notify.progress()).await {
+        Some(reached) => reached.map_err(refused)?,
+        // Asked to stop: the loop ends before its first trial.
+        None => Vec::new(),
+    };
     let protocol = Protocol::read(&lab.protocol())?;
     let mut notebook = Notebook::open(&lab)?;
     if notebook.is_elsewhere()? {
@@ -100,6 +106,7 @@ pub async fn open<'s>(
             data_hash: data_hash.clone(),
         },
     )?;
+    let spent_before = History::from_events(ledger.events()).usage();
     for Reached { kind, usage, failure } in reached {
         let name = kind.name().to_owned();
         let event = match failure {
@@ -147,7 +154,7 @@ pub async fn open<'s>(
         data_hash,
         notebook,
         ledger,
-        spent_before: history.usage(),
+        spent_before,
         desk: Desk::new(team),
         history,
         measured: Measured::default(),
@@ -198,6 +205,10 @@ pub(super) fn team(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<Te
     let mut settings = config.researcher.clone();
     if let Some(kind) = asked {
         settings.kind = kind;
+        // Who asks for one that always answers wants no other, and no key for one.
+        if kind.is_instant() {
+            settings.ladder.clear();
+        }
     }
     let templates = Templates::with_overrides(&prompt_overrides(lab)?)
         .map_err(|kind| Error::Researcher { who: "prompts".into(), source: Box::new(kind.free()) })?;

@@ -58,6 +58,7 @@ impl Session<'_> {
         self.live.live.title = None;
         self.live.live.researcher = self.team_in_words();
         self.measured.learn(&self.history, &self.protocol.hash(), &self.data_hash);
+        self.desk.team.learn(&self.history, &self.protocol.hash(), &self.data_hash);
         loop {
             if let Some((checked, origin)) = self.next_waiting()? {
                 return Ok(Flow::On(Candidate::Ready(Box::new(checked), Some(origin))));
@@ -65,6 +66,9 @@ impl Session<'_> {
             let answer = if self.desk.has_an_answer() {
                 self.desk.answer().await
             } else {
+                if let Some(reason) = self.spent_out() {
+                    return Ok(Flow::End(reason));
+                }
                 match self.ask(phase).await? {
                     Flow::End(reason) => return Ok(Flow::End(reason)),
                     Flow::On(answer) => Some(answer),
@@ -135,7 +139,8 @@ impl Session<'_> {
 
     /// Asks one that answers at once, and waits for it.
     async fn ask_at_once(&mut self, kind: Kind, phase: &PhaseSettings) -> Result<Flow<Result<Answer>>> {
-        let packet = self.packet(phase, None)?;
+        // It has its own view, and no use for another's.
+        let packet = Packet { optimizer: None, ..self.packet(phase, None)? };
         let Some(researcher) = self.desk.team.researcher(kind) else {
             return Err(Error::Internal(format!("no researcher {}", kind.name())));
         };
@@ -154,7 +159,7 @@ impl Session<'_> {
         let own = origin.map(|origin| origin.spec_hash.as_str());
         let others = self.history.waiting().iter().any(|waiting| Some(waiting.candidate.spec_hash.as_str()) != own);
         let last = self.limits.trials.is_some_and(|limit| self.trained + 1 >= limit);
-        if others || last || self.desk.asked().is_some() {
+        if others || last || self.desk.asked().is_some() || self.is_over().is_some() || self.spent_out().is_some() {
             return Ok(());
         }
         let under_way = self.under_way(Some(&training.proposal.researcher).filter(|_| own.is_none()));
@@ -232,7 +237,9 @@ impl Session<'_> {
             let usage = if ready.is_empty() { std::mem::take(&mut unpaid) } else { Usage::default() };
             let error = failure.to_string();
             self.record(Event::ResearcherFailed { researcher: name.clone(), error: error.clone(), usage })?;
-            if kind.is_instant() && ready.is_empty() && refused.is_empty() {
+            // Where a model of the session's own can be asked, one that has run out of ideas does not end the phase.
+            let nobody = self.desk.team.writer(now).is_none();
+            if kind.is_instant() && ready.is_empty() && refused.is_empty() && nobody {
                 return Ok(Some(Candidate::Nothing(error)));
             }
             if !kind.is_instant() {
@@ -245,6 +252,9 @@ impl Session<'_> {
         if ready.is_empty() {
             let Some((mut proposal, refusal)) = refused.pop() else { return Ok(None) };
             proposal.usage = unpaid;
+            if !refused.is_empty() {
+                self.record_round(kind, (against, asked_in), Vec::new(), refused, Usage::default())?;
+            }
             let record = self.refused(self.history.next_trial(), phase, proposal, refusal)?;
             return Ok(Some(Candidate::Refused(Box::new(record))));
         }
@@ -253,14 +263,25 @@ impl Session<'_> {
         }
         let candidates =
             ready.into_iter().map(|checked| Written { proposal: checked.proposal, spec_hash: checked.hash }).collect();
+        self.record_round(kind, (against, asked_in), candidates, refused, usage)?;
+        Ok(None)
+    }
+
+    fn record_round(
+        &mut self,
+        kind: Kind,
+        (against, phase): (u32, String),
+        candidates: Vec<Written>,
+        refused: Vec<(Proposal, Refusal)>,
+        usage: Usage,
+    ) -> Result<()> {
         let refused = refused
             .into_iter()
             .map(|(proposal, refusal)| Refused { title: proposal.title, verdict: refusal.verdict, why: refusal.reason })
             .collect();
-        let round = self.history.rounds() + 1;
-        let round = Round { round, researcher: name, against, phase: asked_in, candidates, refused, usage };
-        self.record(Event::RoundProposed { round })?;
-        Ok(None)
+        let (round, researcher) = (self.history.rounds() + 1, kind.name().to_owned());
+        let round = Round { round, researcher, against, phase, candidates, refused, usage };
+        self.record(Event::RoundProposed { round })
     }
 
     /// The first of the candidates that wait, put onto the present incumbent where another stood when it was proposed.
@@ -422,7 +443,7 @@ pub(super) async fn over(stop: &mut tokio::sync::watch::Receiver<bool>, until: O
 }
 
 /// Returns once the moment has passed; never where there is none.
-async fn passed(until: Option<Timestamp>) -> &'static str {
+pub(super) async fn passed(until: Option<Timestamp>) -> &'static str {
     let Some(until) = until else { return std::future::pending().await };
     loop {
         let left = until.duration_since(Timestamp::now());

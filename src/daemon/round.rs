@@ -10,8 +10,9 @@ use crate::error::Result;
 use crate::lab::config::Config;
 use crate::research::history::History;
 use crate::research::near_duplicate::Measured;
+use crate::research::near_miss::NearMiss;
 use crate::research::settings::PhaseSettings;
-use crate::research::trial::{Proposal, TrialRecord, Usage};
+use crate::research::trial::{KnobChange, Proposal, TrialRecord, Usage};
 use crate::researcher::briefing::{Pending, Rejection};
 use crate::researcher::error::{ErrorKind, ResearcherError};
 use crate::researcher::settings::Kind;
@@ -105,7 +106,8 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
                 measured: &packet.measured,
             };
             match check(proposal, &against) {
-                Ok(checked) => {
+                Ok(mut checked) => {
+                    builds_on(&mut checked, briefing.near_misses);
                     known.push(checked.hash.clone());
                     ready.push(checked);
                 }
@@ -134,6 +136,18 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
     })
 }
 
+/// A candidate that makes all changes of a near miss again builds on it, whether its researcher says so or not.
+fn builds_on(checked: &mut Checked, near_misses: &[NearMiss]) {
+    let made = |wanted: &KnobChange| checked.changes.iter().any(|own| own.path == wanted.path && own.to == wanted.to);
+    let again = |miss: &&NearMiss| !miss.changes.is_empty() && miss.changes.iter().all(made);
+    let parents: Vec<u32> = near_misses.iter().filter(again).map(|miss| miss.trial).collect();
+    for trial in parents {
+        if !checked.proposal.parents.contains(&trial) {
+            checked.proposal.parents.push(trial);
+        }
+    }
+}
+
 /// Divides what a round cost among its candidates, to the last token.
 fn share(usage: &Usage, ready: &mut [Checked]) {
     let count = ready.len() as u64;
@@ -154,7 +168,7 @@ pub(super) async fn synthesis(
     mut researcher: Researcher,
     packet: Packet,
     last: TrialRecord,
-) -> Result<(Kind, std::result::Result<Option<Synthesis>, ResearcherError>)> {
+) -> Result<(Kind, Researcher, std::result::Result<Option<Synthesis>, ResearcherError>)> {
     let sources = Sources {
         history: &packet.history,
         config: &packet.config,
@@ -167,7 +181,7 @@ pub(super) async fn synthesis(
     };
     let brief = Brief::new(sources, &packet.phase, None)?;
     let found = researcher.synthesize(&brief.briefing(&packet.phase), &last).await;
-    Ok((kind, found))
+    Ok((kind, researcher, found))
 }
 
 /// What a candidate that has no verdict yet is, for those who propose beside it.

@@ -245,6 +245,11 @@ impl Session<'_> {
         if let Some(limit) = self.limits.trials.filter(|limit| self.trained >= *limit) {
             return Some(format!("{limit} {} done", if limit == 1 { "trial" } else { "trials" }));
         }
+        self.spent_out()
+    }
+
+    /// Why nobody may be asked any more: the tokens or the dollars of the session are spent.
+    pub(super) fn spent_out(&self) -> Option<String> {
         let (now, before) = (self.history.usage(), &self.spent_before);
         let tokens = (now.input_tokens + now.output_tokens) - (before.input_tokens + before.output_tokens);
         if let Some(limit) = self.limits.tokens.filter(|limit| tokens >= *limit) {

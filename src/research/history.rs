@@ -238,7 +238,7 @@ impl History {
     }
 
     /// The trials under the protocol and on the data of the present incumbent: those whose payouts can be compared.
-    pub fn comparable(&self) -> impl Iterator<Item = &TrialRecord> {
+    pub fn comparable(&self) -> impl DoubleEndedIterator<Item = &TrialRecord> {
         let now = self.incumbent();
         self.records().filter(move |record| now.is_some_and(|now| same_ground(record, now)))
     }
@@ -346,18 +346,21 @@ impl History {
     pub fn usage(&self) -> Usage {
         let mut usage = self.usage;
         // What a round cost was counted when it came.
-        let counted =
-            |record: &TrialRecord| record.origin.as_ref().is_some_and(|origin| self.paid.contains(&origin.round));
-        for record in self.trials.iter().filter(|record| !counted(record)) {
+        for record in self.records().filter(|record| self.is_paid_alone(record)) {
             usage.add(&record.proposal.usage);
         }
         usage
     }
 
+    /// Whether what a trial's proposal cost was not counted with its round.
+    fn is_paid_alone(&self, record: &TrialRecord) -> bool {
+        record.origin.as_ref().is_none_or(|origin| !self.paid.contains(&origin.round))
+    }
+
     /// What all calls to one researcher have cost: rounds, failures, proposals that were asked for alone.
     pub fn usage_of(&self, researcher: &str) -> Usage {
         let mut usage = self.spent.get(researcher).copied().unwrap_or_default();
-        let alone = |record: &&TrialRecord| record.origin.is_none() && record.proposal.researcher == researcher;
+        let alone = |record: &&TrialRecord| self.is_paid_alone(record) && record.proposal.researcher == researcher;
         for record in self.records().filter(alone) {
             usage.add(&record.proposal.usage);
         }
@@ -366,7 +369,7 @@ impl History {
 
     /// Researchers whose calls have cost tokens or dollars, in alphabetical order.
     pub fn spenders(&self) -> BTreeSet<String> {
-        let alone = self.records().filter(|record| record.origin.is_none());
+        let alone = self.records().filter(|record| self.is_paid_alone(record));
         let alone = alone.map(|record| (&record.proposal.researcher, &record.proposal.usage));
         let costs = |usage: &Usage| usage.input_tokens + usage.output_tokens > 0 || usage.cost_usd > 0.0;
         self.spent.iter().chain(alone).filter(|(_, usage)| costs(usage)).map(|(name, _)| name.clone()).collect()

@@ -52,7 +52,7 @@ pub fn learned_rules(history: &History, rules: &Rules) -> Vec<Rule> {
 fn knobs(history: &History) -> Vec<Rule> {
     let mut assumptions = Assumptions::new(history);
     let mut tries: BTreeMap<(String, String, Aim), Vec<Try<'_>>> = BTreeMap::new();
-    for record in history.trials() {
+    for record in history.comparable() {
         if let Some((path, aim, attempt)) = single_knob(record) {
             tries.entry((category_key(&record.proposal.category), path, aim)).or_default().push(attempt);
         }
@@ -70,7 +70,7 @@ fn knobs(history: &History) -> Vec<Rule> {
 fn categories(history: &History, rules: &Rules) -> Vec<Rule> {
     let mut tries: BTreeMap<String, Vec<&TrialRecord>> = BTreeMap::new();
     let measured = |record: &&TrialRecord| record.incumbent.is_some() && record.judgement.is_some();
-    for record in history.records().filter(measured) {
+    for record in history.comparable().filter(measured) {
         tries.entry(category_key(&record.proposal.category)).or_default().push(record);
     }
     let is_exhausted = |(name, tries): &(String, Vec<&TrialRecord>)| {

@@ -90,7 +90,8 @@ pub(super) async fn propose(
     let mut conversation = conversation(&speaker.manner(), briefing, ask.rejected, count)?;
     let asked = conversation.len();
     let mut usage = Usage::default();
-    let mut left = speaker.manner().repairs;
+    // What was sent back by the loop has used repairs up, too.
+    let mut left = speaker.manner().repairs.saturating_sub(u32::try_from(ask.rejected.len()).unwrap_or(u32::MAX));
     loop {
         let wanted = Wanted::Proposals(count);
         let reply = speaker.say(&conversation, wanted, &mut usage).await.map_err(|kind| kind.costing(usage))?;

@@ -338,6 +338,11 @@ impl ErrorKind {
         }
     }
 
+    /// One that gave no answer in time, whatever it is.
+    pub fn slow(name: &str, limit: Duration) -> Self {
+        Self::Timeout { endpoint: name.to_owned(), seconds: limit.as_secs(), attempts: 1 }
+    }
+
     /// The error, of a call that cost nothing.
     pub fn free(self) -> ResearcherError {
         self.costing(Usage::default())

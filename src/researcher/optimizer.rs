@@ -36,6 +36,7 @@ use self::view::View;
 use super::briefing::{Briefing, Rejection};
 use super::error::ResearcherError;
 use super::settings::{Kind, OptimizerSettings};
+use crate::research::history::History;
 use crate::research::near_duplicate::Measured;
 use crate::research::trial::{Proposal, Usage};
 
@@ -104,6 +105,11 @@ impl Optimizer {
         let observations = self.observations(briefing);
         let known = Known { observations: &observations, measured: &self.measured, rejected: &[] };
         look::look(briefing, known, &mut self.generator(b"view", briefing, 0))
+    }
+
+    /// Reads the specs that are new in the ledger.
+    pub fn learn(&mut self, history: &History, protocol_hash: &str, data_hash: &str) {
+        self.measured.learn(history, protocol_hash, data_hash);
     }
 
     /// What the ledger says, what is pending included; and the measured specs brought up to date.

@@ -162,6 +162,9 @@ fn phase(briefing: &Briefing<'_>) -> String {
     if let Some(why) = briefing.widened {
         let _ = write!(out, " That is wider than the phase alone would have it: {}.", inline(why, 300));
     }
+    if let Some(share) = phase.combinations {
+        let _ = write!(out, " Of the proposals, about {:.0} % put earlier trials together.", share * 100.0);
+    }
     if !phase.categories.is_empty() {
         let _ = write!(out, " Preferred categories: {}.", inline(&phase.categories.join(", "), 300));
     }

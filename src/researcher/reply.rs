@@ -158,11 +158,21 @@ pub fn document(reply: &str) -> Result<String, String> {
 fn without_thoughts(reply: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(reply);
     for (open, close) in [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")] {
-        // Some servers swallow the opening tag: all up to the first closing one is thought then.
-        while let Some(end) = text.find(close) {
-            let start = text[..end].find(open).unwrap_or(0);
-            text = Cow::Owned(format!("{}{}", &text[..start], &text[end + close.len()..]));
+        if !text.contains(close) {
+            continue;
         }
+        // What stands before a closing tag is kept up to its opening one. Some servers swallow that: all is thought then.
+        let mut kept = String::with_capacity(text.len());
+        let mut rest = text.as_ref();
+        while let Some(end) = rest.find(close) {
+            match rest[..end].find(open) {
+                Some(start) => kept.push_str(&rest[..start]),
+                None => kept.clear(),
+            }
+            rest = &rest[end + close.len()..];
+        }
+        kept.push_str(rest);
+        text = Cow::Owned(kept);
     }
     text
 }

@@ -38,7 +38,8 @@ fn next_key(text: &str) -> Option<(usize, usize)> {
         if begins && end - inside >= SHORTEST && text[inside..end].chars().any(|letter| letter.is_ascii_digit()) {
             return Some((start, end));
         }
-        from = inside;
+        // The rest of the word begins nothing: on to its end, so that no text is gone over twice.
+        from = end.max(inside);
     }
     None
 }

@@ -20,6 +20,10 @@ const BANDIT_WINDOW: usize = 200;
 /// No researcher's share falls under this part of what was configured, so that it can recover.
 const LEAST: f64 = 0.2;
 
+/// So long a session's start waits for a researcher's first word.
+const CHECK: Duration = Duration::from_secs(60);
+/// The longest rest that a server can ask for: one that names a year is asked again all the same.
+const LONGEST_ASKED: Duration = Duration::from_secs(6 * 3_600);
 /// The longest rest, and the one after what only a person can mend.
 const LONGEST_REST: Duration = Duration::from_secs(3_600);
 
@@ -54,7 +58,7 @@ impl Rest {
         let doubled = first.saturating_mul(1 << self.failures.min(16)).min(LONGEST_REST);
         let rest = if kind.needs_a_person() { LONGEST_REST } else { doubled };
         let spread = rest.mul_f64(1.0 + 0.25 * dice);
-        let asked = kind.retry_after().unwrap_or_default();
+        let asked = kind.retry_after().unwrap_or_default().min(LONGEST_ASKED);
         Self { failures: self.failures.saturating_add(1), until: now.checked_add(spread.max(asked)) }
     }
 
@@ -111,6 +115,13 @@ impl Team {
         self.seats.get(&kind).map(|seat| seat.researcher.clone())
     }
 
+    /// Lets the optimizer read what is new in the ledger, so that its clones need not.
+    pub fn learn(&mut self, history: &History, protocol_hash: &str, data_hash: &str) {
+        if let Some(Seat { researcher: Researcher::Optimizer(optimizer), .. }) = self.seats.get_mut(&Kind::Optimizer) {
+            optimizer.learn(history, protocol_hash, data_hash);
+        }
+    }
+
     /// The optimizer, for its view of the ledger.
     pub fn optimizer(&self) -> Option<Optimizer> {
         match self.researcher(Kind::Optimizer) {
@@ -152,9 +163,11 @@ impl Team {
         if self.can(wanted, now) { wanted } else { self.stand_in(now) }
     }
 
-    /// Who proposes in the place of one that cannot: the first on the ladder that can, and at last the optimizer.
+    /// Who proposes in the place of one that cannot: another of the session's own, the first on the ladder that can, and
+    /// at last the optimizer.
     pub fn stand_in(&self, now: Instant) -> Kind {
-        self.ladder.iter().copied().find(|kind| self.can(*kind, now)).unwrap_or(Kind::Optimizer)
+        let own = self.shares.iter().map(|(kind, _)| *kind);
+        own.chain(self.ladder.iter().copied()).find(|kind| self.can(*kind, now)).unwrap_or(Kind::Optimizer)
     }
 
     /// The first on the ladder that answers at once.
@@ -259,10 +272,12 @@ impl Team {
         let kinds: Vec<Kind> = self.seats.keys().copied().filter(|kind| !kind.is_instant()).collect();
         for kind in kinds {
             let Some(researcher) = self.researcher(kind) else { continue };
-            let (usage, failure) = match researcher.check().await {
-                Ok((_, usage)) => (usage, None),
-                Err(failed) if failed.kind.needs_a_person() => return Err((kind, failed)),
-                Err(failed) => (failed.usage, Some(failed.kind)),
+            let reached = tokio::time::timeout(CHECK, researcher.check()).await;
+            let (usage, failure) = match reached {
+                Err(_) => (Usage::default(), Some(ErrorKind::slow(kind.name(), CHECK))),
+                Ok(Ok((_, usage))) => (usage, None),
+                Ok(Err(failed)) if failed.kind.needs_a_person() => return Err((kind, failed)),
+                Ok(Err(failed)) => (failed.usage, Some(failed.kind)),
             };
             if let Some(failure) = &failure {
                 self.put_back(kind, researcher, Some(failure), now, 0.0);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Config, Device, Precision};
 use crate::researcher::secret::looks_like_a_key;
 use crate::researcher::settings::CommandSettings;
+use crate::researcher::settings::Kind;
 
 mod gate;
 
@@ -82,6 +83,33 @@ fn researcher(config: &Config, check: &mut Check) {
     check.range("researcher.openai.timeout_seconds", openai.timeout_seconds, 1, 3_600);
     check.range("researcher.openai.retries", u64::from(openai.retries), 0, 20);
     command(&settings.command, check);
+    let shares = &settings.mix.shares;
+    for (kind, share) in shares {
+        check.between(&format!("researcher.mix.shares.{}", kind.name()), *share, 0.0, 1e6);
+    }
+    check.that(
+        !shares.contains_key(&Kind::Mix) && shares.values().any(|share| *share > 0.0),
+        "researcher.mix.shares",
+        || "must give at least one of optimizer, openai, command, random a share above 0; a mix holds no mix".into(),
+    );
+    check.that(!settings.ladder.contains(&Kind::Mix), "researcher.ladder", || {
+        "must name optimizer, openai, command or random; a mix stands in for nobody".into()
+    });
+    if config.budget.session_usd.is_some() {
+        let takes_part = |wanted: Kind| match settings.kind {
+            Kind::Mix => shares.get(&wanted).is_some_and(|share| *share > 0.0),
+            kind => kind == wanted,
+        } || settings.ladder.contains(&wanted);
+        let models = [(Kind::Openai, Some(&openai.model)), (Kind::Command, settings.command.model.as_ref())];
+        for (kind, model) in models.into_iter().filter(|(kind, _)| takes_part(*kind)) {
+            check.that(model.is_some_and(|model| settings.prices.contains_key(model)), "budget.session_usd", || {
+                format!(
+                    "needs the price of the model of `{}` in researcher.prices, or nothing is ever spent",
+                    kind.name()
+                )
+            });
+        }
+    }
     check.range("researcher.rest_seconds", settings.rest_seconds, 1, 3_600);
     check.range("researcher.patience_seconds", settings.patience_seconds, 1, 86_400);
     for (model, price) in &settings.prices {
@@ -167,6 +195,12 @@ fn budget(config: &Config, check: &mut Check) {
     check.range("budget.parameters", budget.parameters, 1, 10_000_000_000);
     if let Some(flops) = budget.flops {
         check.between("budget.flops", flops, 1.0, 1e24);
+    }
+    if let Some(tokens) = budget.session_tokens {
+        check.range("budget.session_tokens", tokens, 1, u64::MAX);
+    }
+    if let Some(usd) = budget.session_usd {
+        check.between("budget.session_usd", usd, 1e-6, 1e9);
     }
     if let Some(trials) = budget.session_trials {
         check.range("budget.session_trials", u64::from(trials), 1, 1_000_000);

@@ -39,7 +39,7 @@ impl Profiles {
             self.facts = Some(facts.clone());
         }
         let mut found: Vec<Observation> = history
-            .records()
+            .comparable()
             .rev()
             .filter_map(|record| self.observation(record, history, facts, min_effect))
             .take(MOST_OBSERVATIONS)
