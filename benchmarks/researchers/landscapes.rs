@@ -82,7 +82,7 @@ impl<'a> Net<'a> {
                 Block::Cross(_) => self.cross = true,
                 Block::Residual(_) => self.residual = true,
                 Block::Gate(_) | Block::MixtureOfExperts(_) | Block::Tabnet(_) | Block::Attention(_) => {
-                    self.other = true
+                    self.other = true;
                 }
                 _ => {}
             }

@@ -5,11 +5,20 @@ mod arena;
 mod landscapes;
 mod scripted;
 
+use std::io::Write as _;
+
 use autoresearch::spec;
 use autoresearch::stats::interval::mean_interval;
 use rayon::prelude::*;
 
 use self::arena::{Arm, night};
+
+/// A line of the result. A reader that has gone away is no reason to fail.
+macro_rules! say {
+    ($($words:tt)*) => {
+        let _ = writeln!(std::io::stdout().lock(), $($words)*);
+    };
+}
 
 const ARMS: [Arm; 4] = [Arm::Optimizer, Arm::Mix, Arm::Scripted, Arm::Random];
 
@@ -20,30 +29,29 @@ fn main() {
         |index: usize, default: usize| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (seeds, trials) = (number(0, 24) as u64, number(1, 60));
     let only = arguments.get(2..).unwrap_or_default();
-    println!(
+    say!(
         "True gain of the incumbent over the baseline, in payout: mean over {seeds} seeds and its 95 % interval (Student)."
     );
-    println!("The gate is the program's own at its default settings; a seed's noise is 0.0012, an era's 0.004.");
+    say!("The gate is the program's own at its default settings; a seed's noise is 0.0012, an era's 0.004.");
     let mut over_random = Vec::new();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
     for landscape in landscapes::ALL.iter().filter(|landscape| wanted(landscape.name)) {
-        println!("\n{}: {}", landscape.name, landscape.about);
+        say!("\n{}: {}", landscape.name, landscape.about);
         let start = (landscape.truth)(&spec::Spec::parse(landscape.baseline, "baseline").expect("a baseline"));
         let mut paths: Vec<(Arm, Vec<Vec<f64>>)> = Vec::new();
         for arm in ARMS {
             let nights = (0..seeds).into_par_iter().map(|seed| night(landscape, arm, seed, trials as u32)).collect();
-            eprintln!("{}: {} done", landscape.name, arm.name());
             paths.push((arm, nights));
         }
         let at: Vec<usize> = [10, 20, 40, 60].into_iter().filter(|at| *at <= trials).collect();
         let heads: String = at.iter().map(|at| format!("{:>29}", format!("after {at} trials"))).collect();
-        println!("  {:<22}{heads}", "");
+        say!("  {:<22}{heads}", "");
         for (arm, nights) in &paths {
             let cells: String = at
                 .iter()
                 .map(|at| shown(&nights.iter().map(|path| path[at - 1] - start).collect::<Vec<_>>()))
                 .collect();
-            println!("  {:<22}{cells}", arm.name());
+            say!("  {:<22}{cells}", arm.name());
         }
         let of = |arm: Arm| paths.iter().find(|(one, _)| *one == arm).map(|(_, nights)| nights);
         for (arm, control) in [
@@ -57,7 +65,7 @@ fn main() {
                 first.iter().zip(second).map(|(first, second)| first[at - 1] - second[at - 1]).collect()
             };
             let cells: String = at.iter().map(|at| shown(&differences(*at))).collect();
-            println!("  {:<22}{cells}", format!("{} − {}", arm.name(), control.name()));
+            say!("  {:<22}{cells}", format!("{} − {}", arm.name(), control.name()));
             if (arm, control) == (Arm::Optimizer, Arm::Random) {
                 let end = differences(trials);
                 let wins = end.iter().filter(|difference| **difference > 0.0).count();
@@ -65,9 +73,9 @@ fn main() {
             }
         }
     }
-    println!("\noptimizer − random after {trials} trials, paired by seed");
+    say!("\noptimizer − random after {trials} trials, paired by seed");
     for (name, end, wins) in over_random {
-        println!("  {name:<22}{}   ahead in {wins} of {seeds}", shown(&end));
+        say!("  {name:<22}{}   ahead in {wins} of {seeds}", shown(&end));
     }
 }
 

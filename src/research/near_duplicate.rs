@@ -40,8 +40,11 @@ pub struct Measured {
     data_hash: String,
     read: usize,
     last: Option<u32>,
-    by_design: HashMap<[u8; 16], Vec<(u32, Box<[f32]>)>>,
+    by_design: HashMap<[u8; 16], Vec<Spot>>,
 }
+
+/// A measured trial, and where its numbers are.
+type Spot = (u32, Box<[f32]>);
 
 impl Measured {
     /// Takes in what the history has under this protocol and on this data. Only trials that are new since the last time

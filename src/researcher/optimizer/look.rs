@@ -256,7 +256,7 @@ impl Here {
         let of_the_design = |dimension: &&str| {
             let path = dimension.split('=').next().unwrap_or(dimension);
             // Which kinds of items there are is no knob; that a number is off is told by the number.
-            !(["network", "loss", "augment"].contains(&path) && dimension.contains('=')) && !dimension.ends_with("=off")
+            !(dimension.ends_with("=off") || ["network", "loss", "augment"].contains(&path) && dimension.contains('='))
         };
         let all: BTreeSet<&str> = self
             .profile
