@@ -1,6 +1,8 @@
 //! Everything that the loop knows about its past, derived from the ledger's events. It can be rebuilt at any time, and
 //! from the trials' records alone where nothing else was left.
 
+mod costs;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -340,39 +342,6 @@ impl History {
             *counts.entry(record.verdict).or_default() += 1;
         }
         counts
-    }
-
-    /// What all calls to researchers have cost: proposals, failures, synthesis.
-    pub fn usage(&self) -> Usage {
-        let mut usage = self.usage;
-        // What a round cost was counted when it came.
-        for record in self.records().filter(|record| self.is_paid_alone(record)) {
-            usage.add(&record.proposal.usage);
-        }
-        usage
-    }
-
-    /// Whether what a trial's proposal cost was not counted with its round.
-    fn is_paid_alone(&self, record: &TrialRecord) -> bool {
-        record.origin.as_ref().is_none_or(|origin| !self.paid.contains(&origin.round))
-    }
-
-    /// What all calls to one researcher have cost: rounds, failures, proposals that were asked for alone.
-    pub fn usage_of(&self, researcher: &str) -> Usage {
-        let mut usage = self.spent.get(researcher).copied().unwrap_or_default();
-        let alone = |record: &&TrialRecord| self.is_paid_alone(record) && record.proposal.researcher == researcher;
-        for record in self.records().filter(alone) {
-            usage.add(&record.proposal.usage);
-        }
-        usage
-    }
-
-    /// Researchers whose calls have cost tokens or dollars, in alphabetical order.
-    pub fn spenders(&self) -> BTreeSet<String> {
-        let alone = self.records().filter(|record| self.is_paid_alone(record));
-        let alone = alone.map(|record| (&record.proposal.researcher, &record.proposal.usage));
-        let costs = |usage: &Usage| usage.input_tokens + usage.output_tokens > 0 || usage.cost_usd > 0.0;
-        self.spent.iter().chain(alone).filter(|(_, usage)| costs(usage)).map(|(name, _)| name.clone()).collect()
     }
 
     /// How many trials were trained, without the baseline.

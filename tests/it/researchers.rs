@@ -16,12 +16,13 @@ mod landscapes;
 mod scripted;
 
 const SEEDS: u64 = 20;
-const TRIALS: u32 = 16;
+const TRIALS: u32 = 12;
 
 #[test]
-fn the_optimizer_beats_chance_and_the_mix_is_no_worse_than_chance() {
-    // Where all that the optimizer believes at first is wrong: who wins there has learned.
-    let landscape = landscapes::ALL[0];
+fn the_optimizer_and_the_mix_beat_chance() {
+    // The effects that the write-up found. Where all that is believed at first is wrong it takes longer: that it learns there
+    // is a test of its own (researcher/optimizer/surrogate.rs), and the benchmark has all landscapes.
+    let landscape = landscapes::ALL[1];
     let ends = |arm: Arm| -> Vec<f64> {
         let last = |seed| night(&landscape, arm, seed, TRIALS).pop().unwrap_or(f64::NAN);
         (0..SEEDS).into_par_iter().map(last).collect()
@@ -33,7 +34,7 @@ fn the_optimizer_beats_chance_and_the_mix_is_no_worse_than_chance() {
     };
     let (by_optimizer, by_mix) = (ahead(&optimizer), ahead(&mix));
     assert!(by_optimizer.low > 0.0, "{}: optimizer − random {by_optimizer:?}", landscape.name);
-    assert!(by_mix.high > 0.0, "{}: mix − random {by_mix:?}", landscape.name);
+    assert!(by_mix.low > 0.0, "{}: mix − random {by_mix:?}", landscape.name);
 }
 
 #[test]

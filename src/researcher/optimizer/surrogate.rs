@@ -91,7 +91,7 @@ fn by_belief_alone(seed: u64) -> impl FnMut(&Lab) -> Spec {
     }
 }
 
-const NIGHTS: u64 = 16;
+const NIGHTS: u64 = 24;
 
 /// The nights of one way to propose, each of 20 trials.
 fn nights<P: FnMut(&Lab) -> Spec>(by: impl Fn(u64) -> P + Sync) -> Vec<f64> {
