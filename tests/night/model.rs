@@ -151,7 +151,7 @@ fn answer(body: &Value, state: &Mutex<State>) -> (Option<&'static str>, String) 
         return (None, learnings(&words));
     }
     state.calls += 1;
-    let fault = (state.calls % 3 == 0).then(|| FAULTS[(state.calls / 3) % FAULTS.len()]);
+    let fault = state.calls.is_multiple_of(3).then(|| FAULTS[(state.calls / 3) % FAULTS.len()]);
     if let Some(fault) = fault {
         *state.faults.entry(fault).or_default() += 1;
     }
