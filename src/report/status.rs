@@ -40,9 +40,11 @@ pub struct Incumbent {
     pub trial: u32,
     /// What it is called.
     pub title: String,
-    /// Its payout, over all seeds that it was measured under: that of the seeds it was kept by alone is too good on average.
+    /// Its payout, as its commit has it: over the seeds that it was kept by, and on average too good.
     pub payout: f64,
-    /// Standard error of the payout, over eras and seeds; None where it cannot be estimated.
+    /// Its payout over all seeds that it was measured under.
+    pub payout_over_all_seeds: f64,
+    /// Standard error of the payout over all seeds, of eras and seeds; None where it cannot be estimated.
     pub standard_error: Option<f64>,
     /// Seeds that it was measured under, in all.
     pub seeds: usize,
@@ -51,8 +53,10 @@ pub struct Incumbent {
 /// The score that everything began with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Baseline {
-    /// Its payout, over all seeds that it was measured under.
+    /// Its payout, as its commit has it.
     pub payout: f64,
+    /// Its payout over all seeds that it was measured under.
+    pub payout_over_all_seeds: f64,
     /// Seeds that it was measured under, in all.
     pub seeds: usize,
 }
@@ -273,8 +277,8 @@ pub fn status(found: Found<'_>) -> Status {
         incumbent: history.incumbent().and_then(|record| incumbent(record, history, &eras)),
         baseline: history
             .baseline()
-            .and_then(|record| history.payout(record.trial))
-            .map(|(payout, seeds)| Baseline { payout, seeds }),
+            .and_then(|record| Some((record.payout()?, history.payout(record.trial)?)))
+            .map(|(payout, (payout_over_all_seeds, seeds))| Baseline { payout, payout_over_all_seeds, seeds }),
         trials_per_hour: trials_per_hour(entries),
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
         cost_usd: usage.cost_usd,
@@ -292,11 +296,12 @@ pub fn status(found: Found<'_>) -> Status {
 
 fn incumbent(record: &TrialRecord, history: &History, eras: &KnownEras) -> Option<Incumbent> {
     let scores = history.scores(record.trial)?;
-    let (payout, seeds) = history.payout(record.trial)?;
+    let (payout_over_all_seeds, seeds) = history.payout(record.trial)?;
     Some(Incumbent {
         trial: record.trial,
         title: record.proposal.title.clone(),
-        payout,
+        payout: record.payout()?,
+        payout_over_all_seeds,
         standard_error: gate::standard_error(&scores, eras, noise_between_seeds(history).ok().flatten()).ok(),
         seeds,
     })

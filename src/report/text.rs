@@ -99,14 +99,15 @@ pub fn status_text(status: &Status) -> String {
             let title = one_line(&best.title, 60);
             row(
                 "incumbent",
-                format!("{:06} {title}: payout {:.5}{error} over all its {over}", best.trial, best.payout),
+                format!(
+                    "{:06} {title}: payout {:.5}{error} over all its {over}",
+                    best.trial, best.payout_over_all_seeds
+                ),
             );
             if let Some(base) = baseline {
-                let (gain, over) = (best.payout - base.payout, count(base.seeds, "seed"));
-                row(
-                    "baseline",
-                    format!("payout {:.5} over all its {over}; the incumbent is {gain:+.5} above", base.payout),
-                );
+                let (theirs, over) = (base.payout_over_all_seeds, count(base.seeds, "seed"));
+                let gain = best.payout_over_all_seeds - theirs;
+                row("baseline", format!("payout {theirs:.5} over all its {over}; the incumbent is {gain:+.5} above"));
             }
         }
         (None, _) => row("incumbent", "none yet; `autoresearch run` measures the baseline first".into()),
