@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Who gets further in a night of simulated trials: the optimizer, random edits from the very same pool, and a mix of the
 # optimizer and a scripted stand-in for a language model, on four landscapes whose truth is known.
-#   benchmarks/researchers.sh [SEEDS [TRIALS [LANDSCAPE …]]]     24 seeds, 60 trials, all four without them
+#   benchmarks/researchers.sh [SEEDS [TRIALS [LANDSCAPE …]]]     20 seeds, 60 trials, all four without them
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 cd "$root"

@@ -10,6 +10,7 @@ use super::draw::{Drawn, Edit, Source};
 use super::families::is_family;
 use super::good::good;
 use super::ledger::evidence;
+use super::prior::relevance;
 use super::profile::Profile;
 use super::words;
 use crate::research::near_duplicate::Measured;
@@ -37,6 +38,10 @@ const PHASE_BONUS: f64 = 0.4;
 /// What it is worth, where the search may go anywhere, to be the first of a family of nets: one trial of each says more
 /// about where to go on than another of a known one.
 const FAMILY_BONUS: f64 = 1.2;
+
+/// What it is worth to turn a knob that nothing has turned, times how much it is expected to matter: what everybody leaves
+/// alone is never found out, and one trial of it tells the belief about its neighbours, too.
+const NEW_BONUS: f64 = 0.4;
 
 /// What was chosen.
 pub(super) struct Chosen {
@@ -88,13 +93,15 @@ pub(super) fn choose(briefing: &Briefing<'_>, known: Known<'_>, rng: &mut impl R
     let dreamt = outlook.draw(boldness(briefing.breadth), rng);
     let unit = belief.unit();
     let families = families(known.observations);
+    let turned = turned(known.observations);
     let anywhere = briefing.breadth == Breadth::Wide
         && (briefing.phase.categories.is_empty() || briefing.phase.categories.iter().any(|one| one == "architecture"));
     let worth = |candidate: &Candidate, dreamt: f64| {
         let wanted = candidate.change.categories().iter().any(|one| briefing.phase.categories.iter().any(|c| c == one));
         let first = anywhere && brought(&candidate.change).any(|kind| !families.contains(kind));
         let bonus = if wanted { PHASE_BONUS } else { 0.0 } + if first { FAMILY_BONUS } else { 0.0 };
-        dreamt + unit * (bonus - price(candidate.doublings))
+        let new = NEW_BONUS * novelty(&candidate.change, &turned);
+        dreamt + unit * (bonus + new - price(candidate.doublings))
     };
     let mut order: Vec<(f64, usize)> =
         pool.iter().zip(&dreamt).map(|(candidate, dreamt)| worth(candidate, *dreamt)).zip(0..).collect();
@@ -131,6 +138,18 @@ pub(super) fn is_apart(candidate: &Candidate, known: Known<'_>) -> bool {
 fn brought(change: &Change) -> impl Iterator<Item = &str> {
     let brings = |shift: &&super::profile::Shift| shift.sign() > 0 && is_family(&shift.dimension);
     change.shifts.iter().filter(brings).map(|shift| shift.dimension.as_str())
+}
+
+/// The dimensions that have been turned.
+fn turned(observations: &[Observation]) -> BTreeSet<&str> {
+    let dimensions = observations.iter().flat_map(|seen| &seen.change.shifts).filter(|shift| shift.sign() != 0);
+    dimensions.map(|shift| shift.dimension.as_str()).collect()
+}
+
+/// How much the most relevant dimension is expected to matter that a change turns and nothing has turned before.
+fn novelty(change: &Change, turned: &BTreeSet<&str>) -> f64 {
+    let new = |shift: &&super::profile::Shift| shift.sign() != 0 && !turned.contains(shift.dimension.as_str());
+    change.shifts.iter().filter(new).map(|shift| relevance(&shift.dimension)).fold(0.0, f64::max)
 }
 
 /// The families that have been tried.

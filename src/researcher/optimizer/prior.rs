@@ -69,13 +69,13 @@ pub(super) fn relevance(dimension: &str) -> f64 {
     const FINE: [&str; 6] =
         ["ensemble.diversity", "post", "augment", "features.", "optimizer.rates", "optimizer.gradient_noise"];
     if FINE.iter().any(|part| path.starts_with(part)) && !path.starts_with("features.sets") {
-        return 0.25;
+        return 0.4;
     }
     match path.rsplit('.').next().unwrap_or(path) {
         "lr" | "weight_decay" | "activation" | "norm" | "dropout" | "width" | "depth" | "members" | "loss" => 1.0,
         "init" | "bias" | "beta1" | "beta2" | "momentum" | "aggregate" | "taper" | "peak_at" | "start_factor" => 0.4,
         "clip_value" | "batches" | "era_weighting" | "transform" | "residual" | "sam" | "swa" | "ema" | "lookahead" => {
-            0.4
+            0.5
         }
         _ => 0.65,
     }
