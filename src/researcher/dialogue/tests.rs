@@ -16,6 +16,7 @@ struct Scripted {
     replies: VecDeque<Completion>,
     heard: Vec<(Vec<Said>, Wanted)>,
     max_prompt_tokens: u32,
+    repairs: u32,
 }
 
 impl Scripted {
@@ -26,6 +27,7 @@ impl Scripted {
             replies: replies.into_iter().map(reply).collect(),
             heard: Vec::new(),
             max_prompt_tokens: 24_000,
+            repairs: 2,
         }
     }
 }
@@ -35,7 +37,7 @@ impl Speaker for Scripted {
         Manner {
             name: "scripted",
             templates: &self.templates,
-            repairs: 2,
+            repairs: self.repairs,
             max_prompt_tokens: self.max_prompt_tokens,
             prompt_setting: "researcher.scripted.max_prompt_tokens",
             max_output_tokens: 8_000,
@@ -127,6 +129,8 @@ async fn conversations_stay_within_their_limit_however_often_they_are_mended() {
     for limit in [20_000, 24_000, 60_000] {
         let mut speaker = Scripted::new(vec![noise.clone(), String::new(), noise.clone()]);
         speaker.max_prompt_tokens = limit;
+        // What was sent back before has used up six of them.
+        speaker.repairs = 8;
         let error = ask(&mut speaker, 4, &rejected).await.expect_err("never readable");
         assert!(matches!(error.kind, ErrorKind::Malformed { .. }), "{error}");
         assert_eq!(error.usage.output_tokens, 309, "all of it is paid for");
