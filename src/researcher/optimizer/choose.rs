@@ -108,7 +108,10 @@ pub(super) fn choose(briefing: &Briefing<'_>, known: Known<'_>, rng: &mut impl R
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let best = first_apart(order.into_iter().map(|(_, index)| index), &pool, known)?;
     let (mean, deviation) = (outlook.mean[best], outlook.deviation[best]);
-    Ok(finish(pool.swap_remove(best), Some((mean, deviation)), known.observations))
+    // What waits for its verdict stands behind what was measured, and is no evidence.
+    let next = briefing.history.next_trial();
+    let measured = &known.observations[..known.observations.partition_point(|seen| seen.trial < next)];
+    Ok(finish(pool.swap_remove(best), Some((mean, deviation)), measured))
 }
 
 /// Chooses without belief: each candidate of the very same pool is as likely as any other.

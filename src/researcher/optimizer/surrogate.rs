@@ -214,6 +214,7 @@ fn what_is_pending_is_neither_proposed_nor_crowded() {
         let proposal = lab.brief(|briefing| optimizer.propose(briefing, &[])).expect("a proposal");
         let spec = Spec::parse(&proposal.spec, "test").expect("valid");
         assert!(lab.pending.iter().all(|pending| pending.spec_hash != spec.hash()), "{} waits already", proposal.title);
+        assert!(proposal.hypothesis.contains("Evidence: none yet"), "nothing was measured: {}", proposal.hypothesis);
         titles.push(proposal.title);
         lab.wait(&spec);
     }
