@@ -12,7 +12,7 @@ use crate::lab::config::Config;
 use crate::lab::{Lab, LabError, Ledger, Notebook, lock};
 use crate::report::holdout::HoldoutFacts;
 use crate::research::rules::Rules;
-use crate::researcher::{Team, Templates};
+use crate::researcher::{ErrorKind, Team, Templates};
 use crate::spec::{Spec, text_of};
 use crate::train::facts;
 use crate::worker::supervisor::Worker;
@@ -71,9 +71,8 @@ pub(super) fn run(context: &Context<'_>, _: &Arguments) -> Result<()> {
                 path: context.lab.join(".autoresearch/data/packed"),
                 message: "the data is not fit to research on (see above)".into(),
             }),
-            exit::RESEARCHER | exit::TRAINING => {
-                Error::Training(format!("{} is not fit for a night (see above)", check.name))
-            }
+            exit::RESEARCHER => Error::Researcher { who: "doctor".into(), source: Box::new(ErrorKind::Unfit.free()) },
+            exit::TRAINING => Error::Training(format!("{} is not fit for a night (see above)", check.name)),
             _ => Error::Configuration(format!("{} is not fit for a night (see above)", check.name)),
         }),
     }
@@ -126,7 +125,9 @@ fn examine(folder: &Path) -> Vec<Check> {
         let mut words = Vec::new();
         for kind in team.kinds() {
             if let Some(researcher) = team.researcher(kind) {
-                words.push(runtime.block_on(researcher.check()).map_err(fail)?.0);
+                let limit = std::time::Duration::from_secs(60);
+                let said = runtime.block_on(async { tokio::time::timeout(limit, researcher.check()).await });
+                words.push(said.unwrap_or_else(|_| Err(ErrorKind::slow(kind.name(), limit).free())).map_err(fail)?.0);
             }
         }
         Ok::<_, Error>(words.join("; "))

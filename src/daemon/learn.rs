@@ -1,6 +1,6 @@
 //! What a trial teaches: learnings.md synthesized anew, and rules learned for do_not_retry.toml.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prepare::Protocol;
 
@@ -91,10 +91,13 @@ impl Session<'_> {
 
     /// The synthesis under way, if it is fit to replace the old text.
     async fn written(&mut self, papers: &Papers) -> Result<Learned> {
+        let patience = Duration::from_secs(self.config.researcher.patience_seconds);
         let Session { desk, stop, notify, limits, .. } = self;
         let written = tokio::select! {
             written = patiently(desk.written(), stop, || notify.progress()) => written.flatten(),
             _ = passed(limits.until) => None,
+            // A trial's verdict does not wait for a server that hangs.
+            () = tokio::time::sleep(patience) => None,
         };
         let Some(written) = written else { return Ok(Learned::AsItIs) };
         let (kind, researcher, found) = written?;
@@ -105,7 +108,8 @@ impl Session<'_> {
         match found {
             Ok(None) => Ok(Learned::Template),
             Ok(Some(synthesis)) => {
-                self.record(Event::TokensSpent { purpose: "learnings".into(), usage: synthesis.usage })?;
+                let researcher = Some(kind.name().to_owned());
+                self.record(Event::TokensSpent { purpose: "learnings".into(), researcher, usage: synthesis.usage })?;
                 let text = learnings::with_notes(&papers.learnings, &synthesis.text);
                 match learnings::accept(&papers.learnings, &text) {
                     Ok(()) => Ok(Learned::Text(text)),

@@ -110,7 +110,7 @@ pub async fn open<'s>(
     for Reached { kind, usage, failure } in reached {
         let name = kind.name().to_owned();
         let event = match failure {
-            None => Event::TokensSpent { purpose: format!("asking whether {name} can be reached"), usage },
+            None => Event::TokensSpent { purpose: "a first word".into(), researcher: Some(name), usage },
             Some(failure) => {
                 let error = failure.to_string();
                 let stand_in = team.stand_in(Instant::now()).name();

@@ -249,6 +249,9 @@ impl Session<'_> {
                 self.warn(format!("{name}: {error}; the {} proposes in its place{again}", stand_in.name()));
             }
         }
+        if failure.is_none() && !kind.is_instant() {
+            self.desk.team.brought(kind, !ready.is_empty(), now, rand::random());
+        }
         if ready.is_empty() {
             let Some((mut proposal, refusal)) = refused.pop() else { return Ok(None) };
             proposal.usage = unpaid;

@@ -72,6 +72,9 @@ pub enum Event {
     TokensSpent {
         /// On what.
         purpose: String,
+        /// By whom; None in old ledgers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        researcher: Option<String>,
         /// How many.
         usage: Usage,
     },

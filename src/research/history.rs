@@ -138,7 +138,12 @@ impl History {
                 self.usage.add(usage);
                 self.spent.entry(researcher.clone()).or_default().add(usage);
             }
-            Event::TokensSpent { usage, .. } => self.usage.add(usage),
+            Event::TokensSpent { researcher, usage, .. } => {
+                self.usage.add(usage);
+                if let Some(name) = researcher {
+                    self.spent.entry(name.clone()).or_default().add(usage);
+                }
+            }
         }
     }
 

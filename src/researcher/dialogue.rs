@@ -126,7 +126,8 @@ pub(super) async fn synthesize(
     last: &TrialRecord,
 ) -> Result<Synthesis, ResearcherError> {
     let manner = speaker.manner();
-    let system = system(&manner, briefing)?;
+    // The language, half of a prompt, is of no use here, and neither is the form of a proposal.
+    let system = prompt::system(manner.templates, briefing.protocol_summary, "")?;
     let spent = tokens(&system);
     let room = manner.max_prompt_tokens.saturating_sub(spent);
     let request = prompt::synthesize(manner.templates, briefing, last, room);

@@ -268,6 +268,9 @@ pub enum ErrorKind {
         /// The configured limit.
         limit: u32,
     },
+    /// What `doctor` says in the end; what is wrong stands above it.
+    #[error("the researcher is not fit for a night (see above)")]
+    Unfit,
     /// The optimizer found no spec that is new, allowed and within the budget.
     #[error(
         "no new proposal: {tried} edits of the incumbent were drawn, of which {duplicate} had been tried before, \
@@ -323,7 +326,8 @@ impl ErrorKind {
             | Self::Refused { .. }
             | Self::Truncated { .. }
             | Self::Malformed { .. }
-            | Self::Exhausted { .. } => false,
+            | Self::Exhausted { .. }
+            | Self::Unfit => false,
         }
     }
 

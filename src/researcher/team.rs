@@ -43,6 +43,8 @@ pub struct Team {
 struct Seat {
     researcher: Researcher,
     rest: Rest,
+    /// Rounds in a row of which nothing could be used.
+    unusable: u32,
 }
 
 /// How long one that failed is left alone.
@@ -86,7 +88,7 @@ impl Team {
         for kind in kinds {
             if let std::collections::btree_map::Entry::Vacant(seat) = seats.entry(kind) {
                 let researcher = Researcher::new(kind, settings, templates.clone()).map_err(|error| (kind, error))?;
-                seat.insert(Seat { researcher, rest: Rest::default() });
+                seat.insert(Seat { researcher, rest: Rest::default(), unusable: 0 });
             }
         }
         let bandit = settings.kind == Kind::Mix && settings.mix.bandit;
@@ -145,6 +147,18 @@ impl Team {
                 Some(failure) => seat.rest.longer(self.first_rest, failure, now, dice),
                 None => Rest::default(),
             };
+        }
+    }
+
+    /// Whether anything of a round could be used. One that brings nothing usable twice in a row (the same model again and
+    /// again, specs that are none) rests as one that failed, and as long.
+    pub fn brought(&mut self, kind: Kind, usable: bool, now: Instant, dice: f64) {
+        let first = self.first_rest;
+        let Some(seat) = self.seats.get_mut(&kind) else { return };
+        seat.unusable = if usable { 0 } else { seat.unusable + 1 };
+        if seat.unusable > 1 {
+            let rest = Rest { failures: seat.unusable - 2, until: None };
+            seat.rest = rest.longer(first, &ErrorKind::Malformed { why: String::new() }, now, dice);
         }
     }
 

@@ -26,7 +26,7 @@ fn events() -> Vec<Event> {
         Event::PhaseEntered { phase: "explore".into(), why: "session start — \"first\"\n".into() },
         Event::TrialEnded { record: Box::new(record) },
         Event::TrialCommitted { trial: 0 },
-        Event::TokensSpent { purpose: "learnings".into(), usage: Usage::default() },
+        Event::TokensSpent { purpose: "learnings".into(), researcher: None, usage: Usage::default() },
     ]
 }
 

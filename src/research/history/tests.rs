@@ -103,7 +103,7 @@ fn every_call_is_paid_for() {
     proposed.proposal.usage = usage;
     let history = History::from_events(&[
         ended(proposed),
-        Event::TokensSpent { purpose: "synthesis".into(), usage },
+        Event::TokensSpent { purpose: "synthesis".into(), researcher: None, usage },
         Event::ResearcherFailed { researcher: "openai".into(), error: "429".into(), usage },
     ]);
     let total = history.usage();

@@ -154,3 +154,19 @@ fn a_bandit_moves_shares_to_who_is_kept_and_says_so() {
     let shares: BTreeMap<Kind, f64> = team.shares(&history).into_iter().collect();
     assert!(shares[&Kind::Openai] >= 0.09, "nobody is shut out for good: {shares:?}");
 }
+
+#[test]
+fn one_that_brings_nothing_usable_rests_from_the_second_time_on() {
+    let mut team = Team::new(&settings(Kind::Openai), &Templates::embedded().expect("templates")).expect("a team");
+    let now = Instant::now();
+    for wanted in [vec![], vec![(Kind::Openai, 30)], vec![(Kind::Openai, 60)]] {
+        let researcher = team.researcher(Kind::Openai).expect("it takes part");
+        team.put_back(Kind::Openai, researcher, None, now, 0.0);
+        team.brought(Kind::Openai, false, now, 0.0);
+        assert_eq!(team.resting(now), wanted);
+    }
+    let researcher = team.researcher(Kind::Openai).expect("it takes part");
+    team.put_back(Kind::Openai, researcher, None, now, 0.0);
+    team.brought(Kind::Openai, true, now, 0.0);
+    assert_eq!(team.resting(now), []);
+}
