@@ -1,6 +1,6 @@
 //! Whether the optimizer is worth anything: nights on landscapes whose truth is known, through the real history, phases and
 //! gate, against random edits from the very same pool and a mix with a scripted stand-in for a model. The same code as
-//! benchmarks/researchers.sh, which takes more landscapes, trials and arms; docs/researchers.md has its numbers.
+//! benchmarks/researchers.sh, which takes more landscapes, trials and arms.
 
 use autoresearch::spec;
 use autoresearch::stats::interval::mean_interval;
