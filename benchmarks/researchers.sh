@@ -5,6 +5,7 @@
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 cd "$root"
-cargo bench --locked --bench researchers --no-run >&2
+# No number depends on the profile, and the development one is built already.
+cargo bench --profile dev --locked --bench researchers --no-run >&2
 echo "# benchmarks/researchers.sh${*:+ $*}, commit $(git describe --always --dirty)"
-cargo bench --quiet --locked --bench researchers -- "$@"
+cargo bench --quiet --profile dev --locked --bench researchers -- "$@"

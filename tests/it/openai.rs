@@ -142,13 +142,13 @@ fn a_round_goes_on_where_the_tokens_ended_the_session() {
     let round = json!({ "candidates": words.map(candidate) }).to_string();
     let endpoint = Endpoint::start(vec![Answer::Says(round)], proposal("again", GOOD), Answer::Says(LEARNINGS.into()));
     let lab = lab(&endpoint);
-    lab.edit("autoresearch.yaml", "session_tokens: null ", "session_tokens: 1 ");
+    lab.edit("autoresearch.yaml", "session_tokens: null ", "session_tokens: 1500 ");
     lab.commit("a small budget");
     let first = run(&lab, "9").exits(0);
     assert!(first.stderr.contains("tokens are spent"), "{}", first.stderr);
     assert_eq!(lab.events("round_proposed").len(), 1);
     assert_eq!(notebook_is_sound(&lab).len(), 2, "the baseline and one of the four");
-    lab.edit("autoresearch.yaml", "session_tokens: 1 ", "session_tokens: null ");
+    lab.edit("autoresearch.yaml", "session_tokens: 1500 ", "session_tokens: null ");
     run(&lab, "3").exits(0);
     let subjects: Vec<String> = notebook_is_sound(&lab).iter().map(|page| page.subject.clone()).collect();
     for word in words {
