@@ -285,7 +285,8 @@ impl Race {
             folds: self.design.folds.len(),
             first_seed: self.design.seeds.first().copied().unwrap_or_default(),
             level: self.design.level,
-            bound: look.map(|look| super::contrast::tail(prospects.better.bounds[look])),
+            // There and back between probability and deviate, rounding must not give more than the trial has.
+            bound: look.map(|look| super::contrast::tail(prospects.better.bounds[look]).min(self.design.level)),
             chance: prospects.better.hope,
         })))
     }

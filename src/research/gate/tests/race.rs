@@ -328,7 +328,7 @@ proptest! {
             prop_assert_eq!(ruling.cells, ruling.seeds * folds);
             prop_assert!(ruling.seeds <= 3 || found.incumbent >= 2 * ruling.seeds);
             prop_assert!(ruling.kind != Kind::Better || (ruling.contrast.delta >= min_effect && ruling.contrast.delta > 0.0));
-            prop_assert!(ruling.kind != Kind::Better || ruling.bound.is_some_and(|bound| ruling.p_value <= bound * (1.0 + 1e-9) && bound <= level * (1.0 + 1e-9)));
+            prop_assert!(ruling.kind != Kind::Better || ruling.bound.is_some_and(|bound| ruling.p_value <= bound * (1.0 + 1e-9) && bound <= level));
         }
         prop_assert!(ruling.kind != Kind::Simpler || simplify.is_some());
         if futility == 0.0 && !ruling.kind.keep() && ruling.kind != Kind::Small {
