@@ -15,6 +15,7 @@ mod good;
 mod ledger;
 mod look;
 mod matrix;
+mod pool;
 mod prior;
 mod profile;
 mod recipes;
@@ -31,7 +32,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use self::belief::Observation;
-use self::choose::Known;
+use self::pool::Known;
 use self::view::View;
 use super::briefing::{Briefing, Rejection};
 use super::error::ResearcherError;

@@ -37,7 +37,7 @@ pub(super) const MOST_OBSERVATIONS: usize = 400;
 pub(super) struct Change {
     /// Sorted by dimension.
     pub(super) shifts: Vec<Shift>,
-    /// How much each shift's dimension is expected to matter, squared.
+    /// How much each shift's dimension is expected to matter: a factor on the variance of its function.
     scales: Vec<f64>,
     categories: BTreeSet<&'static str>,
     /// What it is believed to bring beforehand.
@@ -48,7 +48,7 @@ impl Change {
     pub(super) fn new(mut shifts: Vec<Shift>) -> Self {
         shifts.sort_by(|a, b| a.dimension.cmp(&b.dimension));
         let categories = shifts.iter().map(|shift| category(&shift.dimension)).collect();
-        let scales = shifts.iter().map(|shift| prior::relevance(&shift.dimension).powi(2)).collect();
+        let scales = shifts.iter().map(|shift| prior::relevance(&shift.dimension)).collect();
         let lean = prior::lean(&shifts);
         Self { shifts, scales, categories, lean }
     }

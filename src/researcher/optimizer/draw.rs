@@ -1,7 +1,7 @@
 //! Draws candidate edits of the incumbent at random. Which of them is proposed is not decided here (see `choose`); what
 //! matters here is that everything the language can say can be reached, and what is known to matter often.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng, RngExt};
 
@@ -109,15 +109,8 @@ impl<'a> Source<'a> {
             .collect()
     }
 
-    /// One candidate; None where the dice fell on something that is not there to change.
-    pub(super) fn draw(&self, rng: &mut impl Rng) -> Option<Drawn> {
-        let chance: f64 = rng.random();
-        let wanted = match self.breadth {
-            Breadth::Narrow => 1,
-            Breadth::Focused => 1 + usize::from(chance < 0.35),
-            Breadth::Combined => 2 + usize::from(chance < 0.4),
-            Breadth::Wide => 1 + (chance * 4.0) as usize,
-        };
+    /// One candidate of so many edits; None where the dice fell on something that is not there to change.
+    pub(super) fn draw(&self, wanted: usize, rng: &mut impl Rng) -> Option<Drawn> {
         let mut drawn = self.unchanged();
         if rng.random::<f64>() < self.combinations && self.cross(&mut drawn, rng).is_none() && self.combinations >= 1.0
         {
@@ -210,23 +203,71 @@ impl<'a> Source<'a> {
                 turn_all(&mut drawn.tree, &chosen, &to)?;
                 words::turned(&sample.path, from, &to, &place(group, only, everywhere))
             }
-            _ => self.number(drawn, &chosen, &place(group, only, everywhere), rng)?,
+            _ => self.number(drawn, &chosen, &place(group, only, everywhere), self.steps(rng))?,
         };
         drawn.edits.push(Edit { text, why: None, category: categories::of_path(general).into() });
         Some(())
+    }
+
+    /// The knobs that have been turned, each by itself and in all blocks that have it, to a few places up and down: where the
+    /// ledger says something, the choice must not hang on what the dice happen to bring.
+    pub(super) fn around(&self, turned: &BTreeSet<&str>) -> Vec<Drawn> {
+        let paths: BTreeSet<&str> = turned.iter().filter_map(|dimension| dimension.split('=').next()).collect();
+        let known = self.groups.iter().filter(|(general, _)| paths.contains(general.as_str()));
+        let moves = known.flat_map(|(general, group)| {
+            let chosen: Vec<&Knob> = group.iter().collect();
+            let place = place(group, 0, true);
+            let edited = |edit: &dyn Fn(&mut Drawn) -> Option<String>| {
+                let mut drawn = self.unchanged();
+                let text = edit(&mut drawn)?;
+                drawn.edits.push(Edit { text, why: None, category: categories::of_path(general).into() });
+                Some(drawn)
+            };
+            let Some(sample) = chosen.first() else { return Vec::new() };
+            let to_value = |to: &Value| {
+                edited(&|drawn| {
+                    turn_all(&mut drawn.tree, &chosen, to)?;
+                    Some(words::turned(&sample.path, &sample.value, to, &place))
+                })
+            };
+            let off = sample.optional && sample.value != Value::Null;
+            let mut found: Vec<Option<Drawn>> = match (&sample.domain, &sample.value) {
+                (Domain::Bool, Value::Bool(on)) => vec![to_value(&Value::Bool(!on))],
+                (Domain::Choice(kinds), _) => kinds.iter().map(|kind| to_value(&Value::Text(kind.clone()))).collect(),
+                (_, Value::Null) => Vec::new(),
+                _ => {
+                    let sizes: &[f64] = match self.breadth {
+                        Breadth::Narrow => &[0.3, 0.6, 1.0],
+                        Breadth::Focused | Breadth::Combined => &[0.5, 1.0, 1.6, 2.5],
+                        Breadth::Wide => &[0.5, 1.0, 2.0, 4.0],
+                    };
+                    let steps = sizes.iter().flat_map(|size| [*size, -size]);
+                    steps.map(|steps| edited(&|drawn| self.number(drawn, &chosen, &place, steps))).collect()
+                }
+            };
+            if off {
+                found.push(to_value(&Value::Null));
+            }
+            found.into_iter().flatten().collect()
+        });
+        moves.collect()
     }
 
     fn is_untouched(&self, tree: &Value, path: &str) -> bool {
         tree::peek(tree, path) == tree::peek(&self.base, path)
     }
 
-    fn number(&self, drawn: &mut Drawn, chosen: &[&Knob], place: &Where, rng: &mut impl Rng) -> Option<String> {
+    /// How far a number is moved.
+    fn steps(&self, rng: &mut impl Rng) -> f64 {
         let size = match self.breadth {
             Breadth::Narrow => 0.25 + 0.75 * rng.random::<f64>(),
             Breadth::Focused | Breadth::Combined => 0.5 + 2.0 * rng.random::<f64>(),
             Breadth::Wide => 0.5 + 4.0 * rng.random::<f64>(),
         };
-        let steps = if rng.random() { size } else { -size };
+        if rng.random() { size } else { -size }
+    }
+
+    fn number(&self, drawn: &mut Drawn, chosen: &[&Knob], place: &Where, steps: f64) -> Option<String> {
         let sample = chosen.first()?;
         let mut first = None;
         for knob in chosen {
@@ -281,6 +322,17 @@ fn often(general: &str) -> f64 {
 /// One of several.
 fn any<'a, T>(all: &'a [T], rng: &mut impl Rng) -> Option<&'a T> {
     all.get(rng.random_range(0..all.len().max(1)))
+}
+
+/// How many edits a proposal has.
+pub(super) fn edits(breadth: Breadth, rng: &mut impl Rng) -> usize {
+    let chance: f64 = rng.random();
+    match breadth {
+        Breadth::Narrow => 1,
+        Breadth::Focused => 1 + usize::from(chance < 0.35),
+        Breadth::Combined => 2 + usize::from(chance < 0.4),
+        Breadth::Wide => 1 + (chance * 4.0) as usize,
+    }
 }
 
 fn first_of(category: &str, drawn: &Drawn) -> bool {

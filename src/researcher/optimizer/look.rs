@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::Rng;
 
 use super::belief::{Belief, Observation};
-use super::choose::{Candidate, Known, is_apart, knob_changes, pool};
+use super::pool::{Candidate, Drawing, Known, Pool, is_apart, knob_changes};
 use super::prior::relevance;
 use super::profile::{Profile, Shift, general_path};
 use super::view::{KnobView, Lead, View};
@@ -38,8 +38,8 @@ pub(super) fn look(briefing: &Briefing<'_>, known: Known<'_>, rng: &mut impl Rng
     let here = Here::of(briefing);
     let turned = Turned::of(known.observations);
     // The leads first, so that how many knobs there are does not change them.
-    let best =
-        pool(briefing, known, rng).map_or_else(|_| Vec::new(), |pool| leads(&pool, &belief, briefing.incumbent, known));
+    let best = Pool::draw(briefing, known, Drawing::Proposals, rng)
+        .map_or_else(|_| Vec::new(), |pool| leads(&pool.candidates, &belief, briefing.incumbent, known));
     let mut ranked: Vec<KnobView> =
         turned.tries.iter().filter_map(|(knob, tries)| here.knob(knob, *tries, &turned, &belief, rng)).collect();
     ranked.sort_by(|a, b| b.importance.total_cmp(&a.importance).then_with(|| a.knob.cmp(&b.knob)));

@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use self::landscapes::ALL;
-use super::choose::{self, Known};
+use super::choose;
+use super::pool::Known;
 use super::testing::Lab;
 use super::{NAME, Optimizer};
 use crate::research::gate::Design;
