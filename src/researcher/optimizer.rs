@@ -19,6 +19,7 @@ mod pool;
 mod prior;
 mod profile;
 mod recipes;
+mod scales;
 mod structure;
 #[cfg(test)]
 mod surrogate;

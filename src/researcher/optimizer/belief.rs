@@ -14,6 +14,7 @@ use rand::{Rng, RngExt};
 use super::matrix::{Cholesky, dot};
 use super::prior;
 use super::profile::{Shift, category};
+use super::scales::{KINDS, Scales, kind};
 use crate::research::effect::Effect;
 
 /// Standard deviation of a dimension's function, in typical effects, for the dimensions that matter most.
@@ -39,6 +40,8 @@ pub(super) struct Change {
     pub(super) shifts: Vec<Shift>,
     /// How much each shift's dimension is expected to matter: a factor on the variance of its function.
     scales: Vec<f64>,
+    /// The number of each shift's category.
+    kinds: Vec<usize>,
     categories: BTreeSet<&'static str>,
     /// What it is believed to bring beforehand.
     lean: f64,
@@ -49,8 +52,9 @@ impl Change {
         shifts.sort_by(|a, b| a.dimension.cmp(&b.dimension));
         let categories = shifts.iter().map(|shift| category(&shift.dimension)).collect();
         let scales = shifts.iter().map(|shift| prior::relevance(&shift.dimension)).collect();
+        let kinds = shifts.iter().map(|shift| kind(category(&shift.dimension))).collect();
         let lean = prior::lean(&shifts);
-        Self { shifts, scales, categories, lean }
+        Self { shifts, scales, kinds, categories, lean }
     }
 
     /// These dimensions alone, without what the categories of a change do.
@@ -85,7 +89,7 @@ pub(super) struct Belief<'a> {
     factor: Cholesky,
     /// L⁻¹·(y - prior)
     weights: Vec<f64>,
-    unit: f64,
+    scales: Scales,
 }
 
 /// What is believed about some changes together, in payout.
@@ -102,27 +106,25 @@ impl<'a> Belief<'a> {
     /// Learns from observations. `min_effect` is the smallest gain that counts.
     pub(super) fn new(observations: &'a [Observation], min_effect: f64) -> Self {
         let observations = &observations[observations.len().saturating_sub(MOST_OBSERVATIONS)..];
-        let unit = typical_effect(observations, min_effect);
+        let scales = Scales::learned(observations, typical_effect(observations, min_effect), least_effect(min_effect));
+        let unit = scales.unit;
+        let covariance = |one: &Change, other: &Change| Parts::of(one, other).covariance(&scales.variance);
         let mut matrix = Vec::with_capacity(observations.len());
         for (i, one) in observations.iter().enumerate() {
             let mut row: Vec<f64> =
                 observations[..i].iter().map(|other| covariance(&one.change, &other.change)).collect();
-            let noise = (one.standard_error / unit).powi(2) + MISFIT * MISFIT;
-            row.push(covariance(&one.change, &one.change) + noise);
+            row.push(covariance(&one.change, &one.change) + noise(one, unit));
             matrix.push(row);
         }
         let factor = Cholesky::of(&matrix, 1e-9);
-        let surprise: Vec<f64> = observations
-            .iter()
-            .map(|seen| (seen.delta / unit).clamp(-8.0, 8.0) - prior::gain(&seen.change.shifts))
-            .collect();
+        let surprise: Vec<f64> = observations.iter().map(|seen| surprise(seen, unit)).collect();
         let weights = factor.forward(&surprise);
-        Self { observations, factor, weights, unit }
+        Self { observations, factor, weights, scales }
     }
 
     /// One typical effect, in payout.
     pub(super) fn unit(&self) -> f64 {
-        self.unit
+        self.scales.unit
     }
 
     /// What is believed about these changes.
@@ -138,6 +140,8 @@ impl<'a> Belief<'a> {
     }
 
     fn posterior(&self, changes: &[Change], prior: fn(&[Shift]) -> f64) -> Outlook {
+        let unit = self.scales.unit;
+        let covariance = |one: &Change, other: &Change| Parts::of(one, other).covariance(&self.scales.variance);
         let reduced: Vec<Vec<f64>> = changes
             .iter()
             .map(|change| {
@@ -162,10 +166,10 @@ impl<'a> Belief<'a> {
             matrix.push(row);
         }
         Outlook {
-            mean: mean.iter().map(|mean| mean * self.unit).collect(),
-            deviation: (0..changes.len()).map(|i| matrix[i][i].max(0.0).sqrt() * self.unit).collect(),
+            mean: mean.iter().map(|mean| mean * unit).collect(),
+            deviation: (0..changes.len()).map(|i| matrix[i][i].max(0.0).sqrt() * unit).collect(),
             factor: Cholesky::of(&matrix, 1e-9),
-            unit: self.unit,
+            unit,
         }
     }
 }
@@ -179,37 +183,66 @@ impl Outlook {
     }
 }
 
-/// The scale of effects: the median size of what was measured, but not below twice what counts as a gain.
+/// The least that counts as the scale of effects.
+fn least_effect(min_effect: f64) -> f64 {
+    (2.0 * min_effect).max(1e-6)
+}
+
+/// A first guess of the scale of effects: the median size of what was measured, but not below twice what counts as a gain.
 fn typical_effect(observations: &[Observation], min_effect: f64) -> f64 {
-    let floor = (2.0 * min_effect).max(1e-6);
+    let floor = least_effect(min_effect);
     let mut sizes: Vec<f64> = observations.iter().map(|seen| seen.delta.abs()).collect();
     sizes.sort_by(f64::total_cmp);
     sizes.get(sizes.len() / 2).map_or(2.0 * floor, |median| median.max(floor))
 }
 
-/// The covariance of two differences of f, in typical effects squared.
-fn covariance(one: &Change, other: &Change) -> f64 {
-    let (mut i, mut j, mut sum) = (0, 0, 0.0);
-    while i < one.shifts.len() && j < other.shifts.len() {
-        let (a, b) = (&one.shifts[i], &other.shifts[j]);
-        match a.dimension.cmp(&b.dimension) {
-            std::cmp::Ordering::Less => i += 1,
-            std::cmp::Ordering::Greater => j += 1,
-            std::cmp::Ordering::Equal => {
-                // What comes or goes with its owner (the momentum of an optimizer) has no effect of its own.
-                if let (Some(af), Some(at), Some(bf), Some(bt)) = (a.from, a.to, b.from, b.to) {
-                    let smooth = kernel(at, bt) - kernel(at, bf) - kernel(af, bt) + kernel(af, bf);
-                    let trend = SLOPE * SLOPE * (at - af) * (bt - bf);
-                    sum += one.scales[i] * (AMPLITUDE * AMPLITUDE * smooth + trend);
+/// The covariance of two differences of f, in typical effects squared, by what it consists of.
+pub(super) struct Parts {
+    /// Of the functions of each category's dimensions, before what the ledger says of their sizes.
+    pub(super) smooth: [f64; KINDS],
+    /// Of the categories as such, and of how far the prior is to be trusted.
+    rest: f64,
+}
+
+impl Parts {
+    pub(super) fn of(one: &Change, other: &Change) -> Self {
+        let (mut i, mut j, mut smooth) = (0, 0, [0.0; KINDS]);
+        while i < one.shifts.len() && j < other.shifts.len() {
+            let (a, b) = (&one.shifts[i], &other.shifts[j]);
+            match a.dimension.cmp(&b.dimension) {
+                std::cmp::Ordering::Less => i += 1,
+                std::cmp::Ordering::Greater => j += 1,
+                std::cmp::Ordering::Equal => {
+                    // What comes or goes with its owner (the momentum of an optimizer) has no effect of its own.
+                    if let (Some(af), Some(at), Some(bf), Some(bt)) = (a.from, a.to, b.from, b.to) {
+                        let curve = kernel(at, bt) - kernel(at, bf) - kernel(af, bt) + kernel(af, bf);
+                        let trend = SLOPE * SLOPE * (at - af) * (bt - bf);
+                        smooth[one.kinds[i]] += one.scales[i] * (AMPLITUDE * AMPLITUDE * curve + trend);
+                    }
+                    i += 1;
+                    j += 1;
                 }
-                i += 1;
-                j += 1;
             }
         }
+        let common = one.categories.intersection(&other.categories).count() as f64;
+        let most = (one.categories.len() * other.categories.len()).max(1) as f64;
+        Self { smooth, rest: CATEGORY * CATEGORY * common / most.sqrt() + TRUST * TRUST * one.lean * other.lean }
     }
-    let common = one.categories.intersection(&other.categories).count() as f64;
-    let most = (one.categories.len() * other.categories.len()).max(1) as f64;
-    sum + CATEGORY * CATEGORY * common / most.sqrt() + TRUST * TRUST * one.lean * other.lean
+
+    /// The covariance, with these factors on the variances of the categories' functions.
+    pub(super) fn covariance(&self, variance: &[f64; KINDS]) -> f64 {
+        self.rest + dot(&self.smooth, variance)
+    }
+}
+
+/// The variance of an observation around f, in typical effects squared.
+pub(super) fn noise(seen: &Observation, unit: f64) -> f64 {
+    (seen.standard_error / unit).powi(2) + MISFIT * MISFIT
+}
+
+/// How far an observation is from what was expected beforehand, in typical effects.
+pub(super) fn surprise(seen: &Observation, unit: f64) -> f64 {
+    (seen.delta / unit).clamp(-8.0, 8.0) - prior::gain(&seen.change.shifts)
 }
 
 fn kernel(a: f64, b: f64) -> f64 {

@@ -134,7 +134,7 @@ fn novelty(change: &Change, turned: &BTreeSet<&str>) -> f64 {
 fn boldness(breadth: Breadth) -> f64 {
     match breadth {
         Breadth::Narrow => 0.6,
-        Breadth::Focused | Breadth::Combined => 0.7,
+        Breadth::Focused | Breadth::Combined => 0.4,
         Breadth::Wide => 0.7,
     }
 }

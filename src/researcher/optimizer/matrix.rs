@@ -34,6 +34,11 @@ impl Cholesky {
         x
     }
 
+    /// Half of ln det A.
+    pub(super) fn log_root_determinant(&self) -> f64 {
+        self.rows.iter().filter_map(|row| row.last()).map(|last| last.ln()).sum()
+    }
+
     /// L·z.
     pub(super) fn times(&self, z: &[f64]) -> Vec<f64> {
         self.rows.iter().map(|row| dot(row, &z[..row.len()])).collect()
@@ -57,6 +62,7 @@ mod tests {
         assert_eq!(factor.rows, [vec![2.0], vec![6.0, 1.0], vec![-8.0, 5.0, 3.0]]);
         assert_eq!(factor.forward(&[2.0, 7.0, 0.0]), [1.0, 1.0, 1.0]);
         assert_eq!(factor.times(&[1.0, 1.0, 1.0]), [2.0, 7.0, 0.0]);
+        assert!((factor.log_root_determinant() - 6.0_f64.ln()).abs() < 1e-15);
     }
 
     #[test]
