@@ -23,6 +23,17 @@ pub fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A number with its sign and so many decimals: `+0.0013`. What rounds to nothing is `+0.0000` whichever side it is on.
+pub fn signed(value: f64, decimals: usize) -> String {
+    format!("{:+.decimals$}", unsigned_zero(value, decimals))
+}
+
+/// What would be shown as -0.0000 with so many decimals is 0.
+pub fn unsigned_zero(value: f64, decimals: usize) -> f64 {
+    let least = 10f64.powi(-i32::try_from(decimals).unwrap_or(i32::MAX));
+    if value.abs() <= 0.5 * least { 0.0 } else { value }
+}
+
 /// What a trial's numbers are of: `3 seeds`, or `2 of 4 folds of seed 42` where it fell in its first seed. None where nothing
 /// was measured.
 pub fn over(record: &TrialRecord) -> Option<String> {
@@ -101,6 +112,21 @@ mod tests {
         ];
         for (p, wanted) in table {
             assert_eq!(p_value(p), wanted);
+        }
+    }
+
+    #[test]
+    fn no_zero_has_a_sign_of_its_own() {
+        let table = [
+            (-0.0, 5, "+0.00000"),
+            (-0.000_004, 5, "+0.00000"),
+            (-0.000_006, 5, "-0.00001"),
+            (-0.5, 0, "+0"),
+            (0.00126, 4, "+0.0013"),
+            (-2.0, 1, "-2.0"),
+        ];
+        for (value, decimals, wanted) in table {
+            assert_eq!(signed(value, decimals), wanted, "{value}");
         }
     }
 
