@@ -34,7 +34,10 @@ impl Rows {
 pub fn noise_floor_text(floor: &NoiseFloor, title: &str, settings: &GateSettings) -> String {
     let mut out = Rows::default();
     out.title(&format!("noise floor of trial {:06}: {}", floor.trial, one_line(title, 80)));
-    out.row("payout", &format!("{:.5} ± {:.5} over {}", floor.payout, floor.standard_error, count(floor.seeds, "seed")));
+    out.row(
+        "payout",
+        &format!("{:.5} ± {:.5} over {}", floor.payout, floor.standard_error, count(floor.seeds, "seed")),
+    );
     out.row(
         "between seeds",
         &format!("{:.5} standard deviation of a seed's payout: luck of a training", floor.between_seeds),
@@ -102,7 +105,10 @@ pub fn remeasurement_text(found: &Remeasurement, title: &str) -> String {
         (found.gain, found.gain_error, found.p_value, found.predecessor)
     {
         let p = p_value(p);
-        out.row("gain", &format!("{} ± {error:.5} over trial {predecessor:06} on the same seeds, p {p}", signed(gain, 5)));
+        out.row(
+            "gain",
+            &format!("{} ± {error:.5} over trial {predecessor:06} on the same seeds, p {p}", signed(gain, 5)),
+        );
     } else {
         out.row("gain", &one_line(&found.reason, 400));
     }

@@ -8,8 +8,8 @@ use crate::research::words::signed;
 
 /// What the columns count.
 const LEGEND: &str = "a keep that stands gains what is likely true of it, every other trained trial 0; per trial and per \
-                      dollar the budget is the same for all. Tokens and dollars are of all calls, those included that \
-                      came to no trial.";
+                      dollar the budget is the same for all. Tokens and dollars are of all calls, failed ones and \
+                      learnings.md among them.";
 
 /// Tables that fit into 80 columns; empty while one proposer alone has trials and nothing was paid.
 pub(super) fn table(all: &[Proposer]) -> String {

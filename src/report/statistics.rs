@@ -105,7 +105,7 @@ fn tables_of(found: &SessionStatistics) -> String {
     let mut out = String::new();
     if !found.keeps.is_empty() {
         out.push_str(&format!(
-            "\n{bold}kept gain        measured              likely true (95 %)             on fresh seeds{bold:#}\n"
+            "\n{bold}kept gain        measured              likely true (95 %)             fresh seeds{bold:#}\n"
         ));
         for kept in found.keeps.iter().rev().take(KEEPS).rev() {
             out.push_str(&format!("  {}\n", kept_line(kept)));
@@ -126,7 +126,9 @@ fn tables_of(found: &SessionStatistics) -> String {
 fn kept_line(kept: &KeptGain) -> String {
     let measured = format!("{} ± {:.5}", signed(kept.delta, 5), kept.standard_error);
     let likely = match (kept.shrunk, kept.interval) {
-        (Some(shrunk), Some((low, high))) => format!("{} ({} to {})", signed(shrunk, 5), signed(low, 4), signed(high, 4)),
+        (Some(shrunk), Some((low, high))) => {
+            format!("{} ({} to {})", signed(shrunk, 5), signed(low, 4), signed(high, 4))
+        }
         _ if kept.kind == JudgementKind::Simpler => "kept as simpler".into(),
         _ => "-".into(),
     };

@@ -175,6 +175,9 @@ pub fn status_text(status: &Status) -> String {
             };
             out.push_str(&format!("  {} ({since})\n", one_line(&hint.text, 600)));
         }
+        if status.past_hints > 0 {
+            out.push_str(&format!("  … and {}, no longer passed on\n", count(status.past_hints, "older hint")));
+        }
     }
     out
 }

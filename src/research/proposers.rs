@@ -10,8 +10,8 @@
 //! has proposed little and kept nothing is not said to be certain to gain nothing.
 //!
 //! Only trials under the protocol and on the data of the present incumbent count. What a proposer cost is counted over the
-//! whole ledger: replies that came to no trial and calls that failed were paid for, too. What was spent on learnings.md is
-//! nobody's.
+//! whole ledger: replies that came to no trial and calls that failed were paid for, too, and so was learnings.md, by who wrote it
+//! (nobody in old ledgers).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -167,10 +167,7 @@ impl<'a> Beside<'a> {
         if self.whole {
             return self.whole(|theirs| theirs.bmc.sharpe);
         }
-        Other {
-            comparable: false,
-            ..self.theirs(self.series(|era| era.bmc).map(|series| Summary::of(&series).sharpe))
-        }
+        Other { comparable: false, ..self.theirs(self.series(|era| era.bmc).map(|series| Summary::of(&series).sharpe)) }
     }
 
     fn whole(&self, value: impl Fn(&prepare::Evaluation) -> f64) -> Other {
