@@ -211,7 +211,7 @@ pub(super) fn team(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<Te
         }
     }
     let templates = Templates::with_overrides(&prompt_overrides(lab)?)
-        .map_err(|kind| Error::Researcher { who: "prompts".into(), source: Box::new(kind.free()) })?;
+        .map_err(|kind| Error::Researcher { who: "templates".into(), source: Box::new(kind.free()) })?;
     Team::new(&settings, &templates).map_err(refused)
 }
 

@@ -217,6 +217,7 @@ impl Session<'_> {
             pending: waiting,
             trials_left: self.limits.trials.map(|limit| limit.saturating_sub(done)),
             seconds_left: self.limits.until.map(|until| until.duration_since(Timestamp::now()).as_secs_f64().max(0.0)),
+            unspent: self.unspent(),
             protocol_hash: self.protocol.hash(),
             data_hash: self.data_hash.clone(),
             measured: self.measured.clone(),

@@ -45,9 +45,13 @@ impl Session<'_> {
             self.record(Event::Hinted { text })
         });
         match unreadable {
-            Ok(0) => Ok(()),
+            // What a person wrote is told before it is gone.
             Ok(lines) => {
-                self.note(format!("{lines} lines of .autoresearch/hints were no hints, and were passed over"));
+                for line in lines {
+                    self.warn(format!(
+                        "a line of .autoresearch/hints is no hint and was not taken in; say it with `autoresearch hint`: {line}"
+                    ));
+                }
                 Ok(())
             }
             // A hint is no reason to end a night; a ledger that cannot be written is.

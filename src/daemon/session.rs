@@ -21,6 +21,7 @@ use crate::research::phases::{PhaseMove, next_phase};
 use crate::research::rules::Rules;
 use crate::research::settings::{PhaseSettings, WhenConverged};
 use crate::research::trial::{TrialRecord, Usage, Verdict};
+use crate::research::words::count;
 use crate::spec::cost::Budget;
 use crate::spec::{DataFacts, Spec, text_of};
 use crate::worker::supervisor::{Worker, WorkerSettings};
@@ -243,25 +244,39 @@ impl Session<'_> {
             return Some(why.into());
         }
         if let Some(limit) = self.limits.trials.filter(|limit| self.trained >= *limit) {
-            return Some(format!("{limit} {} done", if limit == 1 { "trial" } else { "trials" }));
+            return Some(format!("{} done", count(limit as usize, "trial")));
         }
         self.spent_out()
     }
 
     /// Why nobody may be asked any more: the tokens or the dollars of the session are spent.
     pub(super) fn spent_out(&self) -> Option<String> {
-        let (now, before) = (self.history.usage(), &self.spent_before);
-        let tokens = (now.input_tokens + now.output_tokens) - (before.input_tokens + before.output_tokens);
+        let (tokens, usd) = self.spent();
         if let Some(limit) = self.limits.tokens.filter(|limit| tokens >= *limit) {
             return Some(format!("the session's tokens are spent: {tokens} of {limit} (budget.session_tokens)"));
         }
-        let usd = now.cost_usd - before.cost_usd;
         if let Some(limit) = self.limits.usd.filter(|limit| usd >= *limit) {
             return Some(format!(
                 "the session's money is spent: {usd:.2} of {limit:.2} US dollars (budget.session_usd)"
             ));
         }
         None
+    }
+
+    /// What researchers have cost in this session: tokens, and US dollars.
+    fn spent(&self) -> (u64, f64) {
+        let (now, before) = (self.history.usage(), &self.spent_before);
+        let tokens = (now.input_tokens + now.output_tokens) - (before.input_tokens + before.output_tokens);
+        (tokens, now.cost_usd - before.cost_usd)
+    }
+
+    /// Tokens and US dollars that researchers may still cost in this session; None where there is no limit.
+    pub(super) fn unspent(&self) -> (Option<u64>, Option<f64>) {
+        let (tokens, usd) = self.spent();
+        (
+            self.limits.tokens.map(|limit| limit.saturating_sub(tokens)),
+            self.limits.usd.map(|limit| (limit - usd).max(0.0)),
+        )
     }
 
     fn choose_phase(&mut self) -> Result<Flow<PhaseSettings>> {

@@ -58,6 +58,10 @@ pub struct Briefing<'a> {
     pub trials_left: Option<u32>,
     /// Seconds left in this session; None: no limit.
     pub seconds_left: Option<f64>,
+    /// Tokens of researchers left in this session; None: no limit.
+    pub tokens_left: Option<u64>,
+    /// US dollars of researchers left in this session; None: no limit.
+    pub usd_left: Option<f64>,
     /// What one trial may cost.
     pub budget: &'a Budget,
 }

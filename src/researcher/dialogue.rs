@@ -3,6 +3,7 @@
 
 use super::Ask;
 use super::briefing::{Briefing, Rejection, Synthesis};
+use super::categories;
 use super::error::{ErrorKind, ResearcherError};
 use super::openai::completion::Completion;
 use super::prompt::fit::tokens;
@@ -12,6 +13,7 @@ use super::prompt::{self, fence};
 use super::reply::{self, Draft};
 use crate::research::learnings;
 use crate::research::trial::{Proposal, TrialRecord, Usage};
+use crate::spec::Spec;
 
 /// Of rejected proposals, the latest are shown again; older ones only cost tokens.
 const MOST_REJECTIONS: usize = 6;
@@ -97,7 +99,7 @@ pub(super) async fn propose(
         let reply = speaker.say(&conversation, wanted, &mut usage).await.map_err(|kind| kind.costing(usage))?;
         let manner = speaker.manner();
         let why = match read(&reply, count, &manner) {
-            Ok(drafts) => return Ok(proposals(drafts, manner.name, usage)),
+            Ok(drafts) => return Ok(proposals(drafts, briefing.incumbent, manner.name, usage)),
             Err(kind) if !kind.is_the_models() || left == 0 => return Err(kind.costing(usage)),
             Err(kind) => kind.to_string(),
         };
@@ -229,16 +231,19 @@ fn truncated(manner: &Manner<'_>) -> ErrorKind {
     ErrorKind::Truncated { limit: manner.max_output_tokens }
 }
 
-fn proposals(drafts: Vec<Draft>, researcher: &str, usage: Usage) -> Vec<Proposal> {
+fn proposals(drafts: Vec<Draft>, incumbent: &Spec, researcher: &str, usage: Usage) -> Vec<Proposal> {
     let shares = shares(usage, drafts.len());
-    drafts.into_iter().zip(shares).map(|(draft, usage)| proposal(draft, researcher, usage)).collect()
+    drafts.into_iter().zip(shares).map(|(draft, usage)| proposal(draft, incumbent, researcher, usage)).collect()
 }
 
-fn proposal(draft: Draft, researcher: &str, usage: Usage) -> Proposal {
+fn proposal(draft: Draft, incumbent: &Spec, researcher: &str, usage: Usage) -> Proposal {
+    // What a reply does not say is in its spec, and worth no further call.
+    let category =
+        if draft.category == categories::OTHER { categories::of_edit(incumbent, &draft.spec) } else { draft.category };
     Proposal {
         title: draft.title,
         hypothesis: draft.hypothesis,
-        category: draft.category,
+        category,
         expected_effect: draft.expected_effect,
         spec: draft.spec,
         researcher: researcher.into(),

@@ -58,6 +58,7 @@ fn researcher(config: &Config, check: &mut Check) {
     let settings = &config.researcher;
     let openai = &settings.openai;
     check.range("researcher.repairs", u64::from(settings.repairs), 0, 20);
+    check.range("researcher.learnings_every", u64::from(settings.learnings_every), 0, 10_000);
     check.that(is_endpoint(&openai.base_url), "researcher.openai.base_url", || {
         "must be `http://HOST…` or `https://HOST…`, without spaces, user name or password".into()
     });

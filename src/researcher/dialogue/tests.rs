@@ -63,7 +63,8 @@ fn rejection(title: &str, error: &str) -> Rejection {
         expected_effect: None,
         spec: BASE.into(),
     };
-    Rejection { proposal: proposal(draft, "scripted", Usage::default()), error: error.into() }
+    let base = Spec::parse(BASE, "base").expect("a spec");
+    Rejection { proposal: proposal(draft, &base, "scripted", Usage::default()), error: error.into() }
 }
 
 async fn ask(speaker: &mut Scripted, count: usize, rejected: &[Rejection]) -> Result<Vec<Proposal>, ResearcherError> {

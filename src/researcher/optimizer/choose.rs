@@ -16,6 +16,7 @@ use super::words;
 use crate::research::near_duplicate::Measured;
 use crate::research::settings::Breadth;
 use crate::research::trial::KnobChange;
+use crate::research::words::count;
 use crate::researcher::briefing::{Briefing, Rejection};
 use crate::researcher::categories;
 use crate::researcher::error::ErrorKind;
@@ -315,7 +316,10 @@ fn finish(candidate: Candidate, believed: Option<(f64, f64)>, observations: &[Ob
                 Some(seen) => format!("Evidence: {seen}."),
                 None => "Evidence: none yet; nothing like it has been tried.".to_owned(),
             });
-            said.push(format!("Believed to bring {mean:+.4} ± {deviation:.4}, from {} trials.", observations.len()));
+            said.push(format!(
+                "Believed to bring {mean:+.4} ± {deviation:.4}, from {}.",
+                count(observations.len(), "trial")
+            ));
         }
         None => said.push("Drawn by lot, as the control: nothing is believed about it.".to_owned()),
     }
