@@ -1,5 +1,7 @@
 //! A session: the loop's body, one named step after another.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use prepare::Protocol;
 use tokio::sync::watch;
@@ -8,6 +10,7 @@ use super::desk::Desk;
 use super::notify::Notify;
 use super::open::Options;
 use super::propose::{Candidate, TIME_IS_OVER};
+use super::stock::Stock;
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
@@ -77,6 +80,10 @@ pub struct Session<'s> {
     pub(super) spent_before: Usage,
     pub(super) worker: Option<Worker>,
     pub(super) worker_settings: WorkerSettings,
+    /// What cells of candidates that wait have come to, by the hash of their spec.
+    pub(super) stocks: BTreeMap<String, Stock>,
+    /// Hashes of the specs that train with nobody beside: a request that they took part in failed as a whole.
+    pub(super) apart: BTreeSet<String>,
     pub(super) facts: DataFacts,
     pub(super) device: String,
     /// Threads that train nets side by side; None on a GPU.

@@ -82,7 +82,7 @@ impl Researcher {
     /// Why there is none, and what it cost all the same.
     pub async fn propose(&mut self, briefing: &Briefing<'_>, ask: &Ask<'_>) -> Result<Vec<Proposal>, ResearcherError> {
         match self {
-            Self::Optimizer(optimizer) => optimizer.propose(briefing, ask.rejected).map(|proposal| vec![proposal]),
+            Self::Optimizer(optimizer) => optimizer.propose_several(briefing, ask),
             Self::OpenAi(openai) => dialogue::propose(openai.as_mut(), briefing, ask).await,
             Self::Command(agent) => dialogue::propose(agent.as_mut(), briefing, ask).await,
         }
