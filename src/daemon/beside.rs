@@ -115,10 +115,12 @@ impl Session<'_> {
             let mut stage = self.stage(race, training.members(), &parts[own].cells);
             let doing = self.live.live.doing.clone();
             if !titles.is_empty() {
-                let words = in_words(&titles);
-                stage.words = format!("{}, {words}", stage.words);
+                stage.words = format!("{}, {}", stage.words, in_words(&titles));
                 self.live.live.doing = format!("{doing} {}", counted(titles.len()));
-                self.live.write_soon();
+                self.live.write();
+                let cells: Vec<usize> = parts.iter().map(|part| part.cells.len()).collect();
+                let title = self.live.live.title.clone().unwrap_or_default();
+                tracing::info!(title, beside = titles.join(", "), ?cells, "training together");
             }
             let jobs = parts.iter().map(|part| match part.companion {
                 None => part.job(&training.spec),

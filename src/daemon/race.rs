@@ -192,15 +192,16 @@ impl Session<'_> {
                     }
                 }
                 Step::Train(cells) => {
-                    while cells.iter().any(|cell| training.stock.lacks(*cell)) {
-                        let known = cells.iter().filter(|cell| !training.stock.lacks(**cell)).count();
+                    while let Some((fold, seed)) = cells.iter().find(|cell| training.stock.lacks(**cell)) {
+                        let known = training.stock.known();
                         match self.train_next(training, &race, &mut company).await? {
                             Flow::End(reason) => return Ok(Flow::End(reason)),
                             Flow::On(Err(failure)) => return Ok(Flow::On(Err(failure))),
                             Flow::On(Ok(())) => {}
                         }
-                        if cells.iter().filter(|cell| !training.stock.lacks(**cell)).count() == known {
-                            return Err(left_out(cells[0].0, cells[0].1));
+                        // A failure in a cell that was trained ahead may have left out those that are wanted now.
+                        if training.stock.known() == known {
+                            return Err(left_out(*fold, *seed));
                         }
                     }
                     for (fold, seed) in cells {

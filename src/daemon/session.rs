@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use prepare::Protocol;
 use tokio::sync::watch;
 
-use super::desk::Desk;
+use super::desk::{Desk, GivenUp};
 use super::notify::Notify;
 use super::open::Options;
 use super::propose::{Candidate, TIME_IS_OVER};
@@ -139,7 +139,7 @@ impl Session<'_> {
     /// Ends the session: the worker, the ledger, and whoever watches.
     pub(super) async fn end(&mut self, reason: String) -> Result<()> {
         self.notify.stopping();
-        self.desk.close();
+        let closed = self.close_desk();
         if let Some(mut worker) = self.worker.take() {
             worker.kill().await;
         }
@@ -148,7 +148,18 @@ impl Session<'_> {
         self.live.write();
         tracing::info!(reason, trained = self.trained, "session ended");
         (self.say)(Update::Finished { reason: reason.clone() });
+        closed?;
         self.record(Event::SessionEnded { reason })
+    }
+
+    /// Ends what researchers are at; what that has cost counts.
+    pub(super) fn close_desk(&mut self) -> Result<()> {
+        for GivenUp { kind, purpose, usage, estimated } in self.desk.close() {
+            let words = if estimated { ", the prompt's tokens estimated" } else { "" };
+            let purpose = format!("{purpose}, given up before it was taken in{words}");
+            self.record(Event::TokensSpent { purpose, researcher: Some(kind.name().to_owned()), usage })?;
+        }
+        Ok(())
     }
 
     async fn body(&mut self) -> Result<String> {

@@ -51,6 +51,11 @@ impl Stock {
         self.look(fold, seed).is_none()
     }
 
+    /// How many cells and failures are known.
+    pub(super) fn known(&self) -> usize {
+        self.cells.len() + self.failures.len()
+    }
+
     /// The first failure, of whatever cell.
     pub(super) fn failure(&self) -> Option<&Failure> {
         self.failures.first().map(|(_, failure)| failure)
@@ -94,7 +99,7 @@ mod tests {
         assert!(stock.lacks((2, 42)) && stock.lacks((1, 17)), "nothing is known of these");
         stock.take_in(job(&[(2, 42)], None));
         assert!(!stock.lacks((2, 42)));
-        assert_eq!((stock.rows, stock.params), (14, 9));
+        assert_eq!((stock.rows, stock.params, stock.known()), (14, 9, 3));
         assert!(stock.failure().is_some());
     }
 

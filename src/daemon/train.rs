@@ -155,7 +155,12 @@ impl Session<'_> {
     pub(super) async fn worker(&mut self) -> Result<Worker> {
         match self.worker.take() {
             Some(worker) => Ok(worker),
-            None => self.restarted().await,
+            None => {
+                let worker = self.restarted().await?;
+                // A new configuration may have given it other threads.
+                (self.cpu_threads, self.device) = (worker.greeting().cpu_threads, worker.greeting().device.clone());
+                Ok(worker)
+            }
         }
     }
 

@@ -9,6 +9,7 @@ pub mod categories;
 pub mod command;
 mod dialogue;
 pub mod error;
+pub mod meter;
 pub mod openai;
 pub mod optimizer;
 pub mod prompt;
@@ -20,6 +21,7 @@ pub mod team;
 pub use briefing::{Briefing, Rejection, Synthesis};
 pub use command::Agent;
 pub use error::{ErrorKind, ResearcherError};
+pub use meter::Meter;
 pub use openai::OpenAi;
 pub use optimizer::Optimizer;
 pub use prompt::templates::Templates;
@@ -65,6 +67,17 @@ impl Researcher {
             Kind::Random => Self::Optimizer(Box::new(Optimizer::random(&settings.optimizer))),
             _ => Self::Optimizer(Box::new(Optimizer::new(&settings.optimizer))),
         })
+    }
+
+    /// Whatever its calls cost from now on is on this meter as well.
+    pub fn metered(mut self, meter: &Meter) -> Self {
+        match &mut self {
+            // It costs nothing.
+            Self::Optimizer(_) => {}
+            Self::OpenAi(openai) => openai.meter = meter.clone(),
+            Self::Command(agent) => agent.meter = meter.clone(),
+        }
+        self
     }
 
     /// Its name, as it stands in commits and in the ledger.

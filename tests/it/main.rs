@@ -15,4 +15,5 @@ mod openai;
 mod person;
 mod refusals;
 mod researchers;
+mod rounds;
 mod session;
