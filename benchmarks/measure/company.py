@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -92,6 +93,12 @@ def seconds(lab: Path, trials: int) -> float:
     return ended[-1] - started[-trials]
 
 
+def processor() -> float:
+    """Seconds of processor time of all programs that were run, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", type=Path, required=True)
@@ -131,10 +138,11 @@ def main() -> None:
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
     print(f"# benchmarks/company.sh {asked.pairs} {asked.trials}, commit {commit}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     print(f"# {os.cpu_count()} cores {model}; demo market, the optimizer's proposals in rounds of {ROUND}")
-    print(f"{'pair':>4} {'alone, s a verdict':>19} {'together':>9} {'alone / together':>17} {'verdicts that differ':>21}")
-    ratios = []
+    print("# seconds of the clock a verdict, and of the processors, which other programs disturb less")
+    print(f"{'pair':>4} {'alone':>7} {'together':>9} {'ratio':>6} {'CPU alone':>10} {'together':>9} {'ratio':>6} {'verdicts that differ':>21}")
+    ratios, cpu_ratios = [], []
     for pair in range(asked.pairs):
-        found: dict[str, tuple[float, list[Any]]] = {}
+        found: dict[str, tuple[float, float, list[Any]]] = {}
         arms = [("1", "alone"), ("null", "together")]
         for most, name in arms if pair % 2 == 0 else arms[::-1]:
             lab = work / f"{name}-{pair}"
@@ -143,16 +151,20 @@ def main() -> None:
             # Structured output shows which requests are for proposals.
             Player.rounds = [json.dumps({"candidates": some}) for some in rounds]
             note(f"pair {pair}: {name}")
+            before = processor()
             run(asked.binary, lab, "run", "--trials", str(len(candidates)), "--researcher", "openai")
+            used = processor() - before
             judged = records(lab)[1:]
             facts = [(one["proposal"]["title"], one["verdict"], one["spec_hash"]) for one in judged]
-            found[name] = (seconds(lab, len(judged)) / len(judged), facts)
+            found[name] = (seconds(lab, len(judged)) / len(judged), used / len(judged), facts)
             shutil.rmtree(lab)
-        (alone, one), (together, other) = found["alone"], found["together"]
+        (alone, cpu_alone, one), (together, cpu_together, other) = found["alone"], found["together"]
         ratios.append(alone / together)
+        cpu_ratios.append(cpu_alone / cpu_together)
         differ = sum(a != b for a, b in zip(one, other, strict=False)) + abs(len(one) - len(other))
-        print(f"{pair:>4} {alone:>19.2f} {together:>9.2f} {alone / together:>17.2f} {differ:>21}", flush=True)
-    print(f"median alone / together: {statistics.median(ratios):.2f}")
+        wall = f"{alone:>7.2f} {together:>9.2f} {ratios[-1]:>6.2f}"
+        print(f"{pair:>4} {wall} {cpu_alone:>10.2f} {cpu_together:>9.2f} {cpu_ratios[-1]:>6.2f} {differ:>21}", flush=True)
+    print(f"median ratio, alone / together: {statistics.median(ratios):.2f}; of processor time {statistics.median(cpu_ratios):.2f}")
     server.shutdown()
 
 

@@ -61,6 +61,10 @@ impl Session<'_> {
     /// of any other spec is dropped: a keep has changed what it would have become.
     pub(super) fn company(&mut self, main: &str, origin: Option<&Origin>) -> Result<Vec<Companion>> {
         let mut company: Vec<Companion> = Vec::new();
+        // A GPU has no company.
+        if self.cpu_threads.is_none() {
+            return Ok(company);
+        }
         for waiting in self.history.waiting().to_vec() {
             let own =
                 |origin: &Origin| (origin.round, &origin.spec_hash) == (waiting.round, &waiting.candidate.spec_hash);

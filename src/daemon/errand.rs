@@ -198,7 +198,7 @@ impl Session<'_> {
             proven,
             constrained: proven && self.breaks_a_constraint(&training, row.planted)?,
             plain: self.plainly_better(trial, &training, required, row.planted),
-            seeds: training.cells.len() as f64 / self.folds.len() as f64,
+            seeds: training.stock.trained() as f64 / self.folds.len() as f64,
         };
         tracing::info!(number, of, planted = row.planted, ?found, "a proposal of the audit is through the gate");
         row.add(found).map_err(refused)?;

@@ -75,10 +75,12 @@ impl Session<'_> {
             }
         }
         let settings = worker_settings(&self.lab, &config);
-        if settings != self.worker_settings
-            && let Some(mut worker) = self.worker.take()
-        {
-            worker.kill().await;
+        if settings != self.worker_settings {
+            // What another device has trained is another model's.
+            self.stocks.clear();
+            if let Some(mut worker) = self.worker.take() {
+                worker.kill().await;
+            }
         }
         self.budget = budget(&config, &settings, known(&self.lab, &settings).map(|measured| measured.rates));
         self.limits = limits(&self.options, &config, self.started);

@@ -51,6 +51,11 @@ impl Stock {
         self.look(fold, seed).is_none()
     }
 
+    /// How many cells were trained.
+    pub(super) fn trained(&self) -> usize {
+        self.cells.len()
+    }
+
     /// How many cells and failures are known.
     pub(super) fn known(&self) -> usize {
         self.cells.len() + self.failures.len()
@@ -99,7 +104,7 @@ mod tests {
         assert!(stock.lacks((2, 42)) && stock.lacks((1, 17)), "nothing is known of these");
         stock.take_in(job(&[(2, 42)], None));
         assert!(!stock.lacks((2, 42)));
-        assert_eq!((stock.rows, stock.params, stock.known()), (14, 9, 3));
+        assert_eq!((stock.rows, stock.params, stock.trained(), stock.known()), (14, 9, 2, 3));
         assert!(stock.failure().is_some());
     }
 
