@@ -117,7 +117,7 @@ fn company_changes_nothing_but_the_time_that_trials_take() {
     // What waited when one was kept is an edit of that one now.
     assert_eq!((&other[4]["incumbent"], &other[4]["origin"]["against"]), (&json!(3), &json!(0)));
     assert!(
-        other[4]["proposal"]["spec"].as_str().is_some_and(|spec| spec.contains("pearson") && spec.contains("rank"))
+        other[4]["proposal"]["spec"].as_str().is_some_and(|spec| spec.contains("width: 32") && spec.contains("rank"))
     );
     // Nobody pays for another's training: together the trials took no longer than the session did.
     let seconds =
