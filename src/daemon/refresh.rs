@@ -21,7 +21,7 @@ impl Session<'_> {
     pub(super) async fn refresh_lab(&mut self) -> Result<()> {
         match Config::read(&self.lab) {
             Ok(config) if config == self.config => {}
-            Ok(config) => self.follow(config).await,
+            Ok(config) => self.follow(config).await?,
             // A half-saved or mistaken edit must not end the night: the last good configuration stays in force.
             Err(error) => self.warn(format!("{error}; going on with the configuration as it was")),
         }
@@ -65,21 +65,26 @@ impl Session<'_> {
     }
 
     /// Follows a new configuration: researcher, budgets, limits, device. (The branch's tag waits for the next session.)
-    async fn follow(&mut self, config: Config) {
+    async fn follow(&mut self, config: Config) -> Result<()> {
         if config.researcher != self.config.researcher {
             match team(&self.lab, &config, self.options.researcher) {
-                Ok(team) => self.desk = Desk::new(team),
+                Ok(team) => {
+                    self.close_desk()?;
+                    self.desk = Desk::new(team);
+                }
                 Err(error) => {
                     self.warn(format!("{error}; going on with the configuration as it was"));
-                    return;
+                    return Ok(());
                 }
             }
         }
         let settings = worker_settings(&self.lab, &config);
-        if settings != self.worker_settings
-            && let Some(mut worker) = self.worker.take()
-        {
-            worker.kill().await;
+        if settings != self.worker_settings {
+            // What another device has trained is another model's.
+            self.stocks.clear();
+            if let Some(mut worker) = self.worker.take() {
+                worker.kill().await;
+            }
         }
         self.budget = budget(&config, &settings, known(&self.lab, &settings).map(|measured| measured.rates));
         self.limits = limits(&self.options, &config, self.started);
@@ -88,6 +93,7 @@ impl Session<'_> {
         self.live.live.researcher = self.team_in_words();
         self.worker_settings = settings;
         self.config = config;
+        Ok(())
     }
 
     /// Whether model.yaml has changes that are not committed. They are left alone, and said.

@@ -1,13 +1,16 @@
 //! A session: the loop's body, one named step after another.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use prepare::Protocol;
 use tokio::sync::watch;
 
-use super::desk::Desk;
+use super::desk::{Desk, GivenUp};
 use super::notify::Notify;
 use super::open::Options;
 use super::propose::{Candidate, TIME_IS_OVER};
+use super::stock::Stock;
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
@@ -78,6 +81,10 @@ pub struct Session<'s> {
     pub(super) spent_before: Usage,
     pub(super) worker: Option<Worker>,
     pub(super) worker_settings: WorkerSettings,
+    /// What cells of candidates that wait have come to, by the hash of their spec.
+    pub(super) stocks: BTreeMap<String, Stock>,
+    /// Hashes of the specs that train with nobody beside: a request that they took part in failed as a whole.
+    pub(super) apart: BTreeSet<String>,
     pub(super) facts: DataFacts,
     pub(super) device: String,
     /// Threads that train nets side by side; None on a GPU.
@@ -133,7 +140,7 @@ impl Session<'_> {
     /// Ends the session: the worker, the ledger, and whoever watches.
     pub(super) async fn end(&mut self, reason: String) -> Result<()> {
         self.notify.stopping();
-        self.desk.close();
+        let closed = self.close_desk();
         if let Some(mut worker) = self.worker.take() {
             worker.kill().await;
         }
@@ -142,7 +149,18 @@ impl Session<'_> {
         self.live.write();
         tracing::info!(reason, trained = self.trained, "session ended");
         (self.say)(Update::Finished { reason: reason.clone() });
+        closed?;
         self.record(Event::SessionEnded { reason })
+    }
+
+    /// Ends what researchers are at; what that has cost counts.
+    pub(super) fn close_desk(&mut self) -> Result<()> {
+        for GivenUp { kind, purpose, usage, estimated } in self.desk.close() {
+            let words = if estimated { ", the prompt's tokens estimated" } else { "" };
+            let purpose = format!("{purpose}, given up before it was taken in{words}");
+            self.record(Event::TokensSpent { purpose, researcher: Some(kind.name().to_owned()), usage })?;
+        }
+        Ok(())
     }
 
     async fn body(&mut self) -> Result<String> {

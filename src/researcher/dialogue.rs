@@ -5,7 +5,8 @@ use super::Ask;
 use super::briefing::{Briefing, Rejection, Synthesis};
 use super::categories;
 use super::error::{ErrorKind, ResearcherError};
-use super::openai::completion::Completion;
+use super::meter::Meter;
+use super::openai::completion::{self, Completion};
 use super::prompt::fit::tokens;
 use super::prompt::repair::Mistake;
 use super::prompt::templates::Templates;
@@ -63,6 +64,10 @@ pub(super) struct Manner<'a> {
     /// The setting that says so, for messages.
     pub(super) prompt_setting: &'static str,
     pub(super) max_output_tokens: u32,
+    /// US dollars per million tokens, sent and received.
+    pub(super) prices: (f64, f64),
+    /// Where it stands what the calls have cost so far.
+    pub(super) meter: &'a Meter,
 }
 
 /// Who carries a conversation to a model.
@@ -96,7 +101,7 @@ pub(super) async fn propose(
     let mut left = speaker.manner().repairs.saturating_sub(u32::try_from(ask.rejected.len()).unwrap_or(u32::MAX));
     loop {
         let wanted = Wanted::Proposals(count);
-        let reply = speaker.say(&conversation, wanted, &mut usage).await.map_err(|kind| kind.costing(usage))?;
+        let reply = said(speaker, &conversation, wanted, &mut usage).await.map_err(|kind| kind.costing(usage))?;
         let manner = speaker.manner();
         let why = match read(&reply, count, &manner) {
             Ok(drafts) => return Ok(proposals(drafts, briefing.incumbent, manner.name, usage)),
@@ -118,6 +123,24 @@ pub(super) async fn propose(
     }
 }
 
+/// The model's next words, on the meter.
+async fn said(
+    speaker: &mut impl Speaker,
+    conversation: &[Said],
+    wanted: Wanted,
+    usage: &mut Usage,
+) -> Result<Completion, ErrorKind> {
+    let Manner { meter, prices, .. } = speaker.manner();
+    let meter = meter.clone();
+    let sent = conversation.iter().map(|said| u64::from(tokens(said.text()))).sum();
+    meter.sends(completion::usage((sent, 0), prices, 0.0));
+    let mut cost = Usage::default();
+    let reply = speaker.say(conversation, wanted, &mut cost).await;
+    meter.came(&cost);
+    usage.add(&cost);
+    reply
+}
+
 /// A new learnings.md, people's notes included. The caller checks it with `research::learnings::accept`.
 ///
 /// # Errors
@@ -136,7 +159,7 @@ pub(super) async fn synthesize(
     let request = request.map_err(|kind| in_terms_of_the_setting(kind, spent, &manner))?;
     let mut usage = Usage::default();
     let conversation = [Said::System(system), Said::User(request)];
-    let reply = speaker.say(&conversation, Wanted::Text, &mut usage).await.map_err(|kind| kind.costing(usage))?;
+    let reply = said(speaker, &conversation, Wanted::Text, &mut usage).await.map_err(|kind| kind.costing(usage))?;
     if reply.truncated {
         return Err(truncated(&speaker.manner()).costing(usage));
     }

@@ -33,7 +33,8 @@ use rand_chacha::ChaCha8Rng;
 use self::belief::Observation;
 use self::choose::Known;
 use self::view::View;
-use super::briefing::{Briefing, Rejection};
+use super::Ask;
+use super::briefing::{Briefing, Pending, Rejection};
 use super::error::ResearcherError;
 use super::settings::{Kind, OptimizerSettings};
 use crate::research::history::History;
@@ -98,6 +99,30 @@ impl Optimizer {
             parents: chosen.parents,
             usage: Usage { seconds: started.elapsed().as_secs_f64(), ..Usage::default() },
         })
+    }
+
+    /// As many proposals as are asked for, each as if those before it were pending; fewer where it finds no more.
+    ///
+    /// # Errors
+    /// As [`Optimizer::propose`], for the first.
+    pub fn propose_several(
+        &mut self,
+        briefing: &Briefing<'_>,
+        ask: &Ask<'_>,
+    ) -> Result<Vec<Proposal>, ResearcherError> {
+        let mut pending = briefing.pending.to_vec();
+        let mut found = Vec::new();
+        while found.len() < ask.count {
+            match self.propose(&Briefing { pending: &pending, ..*briefing }, ask.rejected) {
+                Ok(proposal) => {
+                    pending.extend(Pending::of(&proposal, briefing.incumbent));
+                    found.push(proposal);
+                }
+                Err(error) if found.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(found)
     }
 
     /// What it makes of the ledger, for people and for a model that proposes beside it. The same ledger gives the same.

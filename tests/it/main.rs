@@ -16,4 +16,5 @@ mod openai;
 mod person;
 mod refusals;
 mod researchers;
+mod rounds;
 mod session;
