@@ -210,6 +210,8 @@ impl<'a> Night<'a> {
             hints: &[],
             trials_left: None,
             seconds_left: None,
+            tokens_left: None,
+            usd_left: None,
             budget: &self.budget,
         })
     }

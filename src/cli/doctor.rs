@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use prepare::{Harness, Lock, Manifest, Protocol};
+use prepare::{DataSource, Harness, Lock, Manifest, Protocol};
 use serde::Serialize;
 
 use super::{Context, logging, out};
@@ -12,6 +12,7 @@ use crate::lab::config::Config;
 use crate::lab::{Lab, LabError, Ledger, Notebook, lock};
 use crate::report::holdout::HoldoutFacts;
 use crate::research::rules::Rules;
+use crate::research::words::count;
 use crate::researcher::{ErrorKind, Team, Templates};
 use crate::spec::{Spec, text_of};
 use crate::train::facts;
@@ -20,7 +21,8 @@ use crate::worker::supervisor::Worker;
 /// Check everything a night depends on.
 ///
 /// Checks everything a night depends on: lab, configuration, notebook, rules, data, model, disk, device, researcher.
-/// What is wrong is said with what to do. It changes nothing. The exit code is that of the first failure.
+/// What is wrong is said with what to do. It changes nothing. The exit code is that of the first failure; a warning is
+/// none. Data that is not prepared is a warning where `run` makes or packs it itself, and a failure where files are missing.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {}
 
@@ -84,7 +86,8 @@ fn examine(folder: &Path) -> Vec<Check> {
         return checks;
     };
     let config = take(&mut checks, "configuration", Config::read(&lab), |config| {
-        format!("{} phases, trials of at most {} s", config.phases.len(), config.budget.trial_seconds)
+        let phases = count(config.phases.len(), "phase");
+        format!("{phases}, trials of at most {} s", config.budget.trial_seconds)
     });
     notebook(&mut checks, &lab);
     checks.push(match lock::holder(&lab) {
@@ -100,8 +103,11 @@ fn examine(folder: &Path) -> Vec<Check> {
     disk(&mut checks, &lab);
     let protocol = take(&mut checks, "protocol", Protocol::read(&lab.protocol()), |protocol| {
         format!(
-            "{} folds, embargo {}, seeds {:?}, objective {}",
-            protocol.folds.count, protocol.folds.embargo, protocol.seeds, protocol.objective.name
+            "{}, embargo {}, seeds {:?}, objective {}",
+            count(protocol.folds.count, "fold"),
+            protocol.folds.embargo,
+            protocol.seeds,
+            protocol.objective.name
         )
     });
     let (Some(config), Some(protocol)) = (config, protocol) else { return checks };
@@ -109,7 +115,9 @@ fn examine(folder: &Path) -> Vec<Check> {
     let harness = data(&mut checks, &lab, &protocol);
     model(&mut checks, &lab, &config, harness.as_ref());
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return checks };
-    if harness.is_some() {
+    if harness.is_none() {
+        checks.push(weak("device", "not looked at: the worker opens the data".into()));
+    } else {
         let started = runtime.block_on(async {
             let mut worker = Worker::start(worker_settings(&lab, &config)).await?;
             let device = worker.greeting().device.clone();
@@ -118,22 +126,43 @@ fn examine(folder: &Path) -> Vec<Check> {
         });
         take(&mut checks, "device", started, String::clone);
     }
-    let asked = prompt_overrides(&lab).and_then(|overrides| {
-        let fail = |source| Error::Researcher { who: "researcher".into(), source: Box::new(source) };
-        let templates = Templates::with_overrides(&overrides).map_err(|kind| fail(kind.free()))?;
-        let team = Team::new(&config.researcher, &templates).map_err(|(_, source)| fail(source))?;
-        let mut words = Vec::new();
-        for kind in team.kinds() {
-            if let Some(researcher) = team.researcher(kind) {
-                let limit = std::time::Duration::from_secs(60);
-                let said = runtime.block_on(async { tokio::time::timeout(limit, researcher.check()).await });
-                words.push(said.unwrap_or_else(|_| Err(ErrorKind::slow(kind.name(), limit).free())).map_err(fail)?.0);
-            }
-        }
-        Ok::<_, Error>(words.join("; "))
-    });
-    take(&mut checks, "researcher", asked, String::clone);
+    researchers(&mut checks, &lab, &config, &runtime);
     checks
+}
+
+/// A line for each who may be asked, in the order in which they are.
+fn researchers(checks: &mut Vec<Check>, lab: &Lab, config: &Config, runtime: &tokio::runtime::Runtime) {
+    let fail = |who: &str, source| Error::Researcher { who: who.to_owned(), source: Box::new(source) };
+    let team = prompt_overrides(lab).and_then(|overrides| {
+        let names: Vec<String> = overrides.iter().map(|(name, _)| name.clone()).collect();
+        let templates = Templates::with_overrides(&overrides).map_err(|kind| fail("templates", kind.free()))?;
+        let team = Team::new(&config.researcher, &templates).map_err(|(kind, source)| fail(kind.name(), source))?;
+        Ok::<_, Error>((team, names))
+    });
+    let (team, overridden) = match team {
+        Ok(found) => found,
+        Err(error) => {
+            checks.push(bad("researcher", &error));
+            return;
+        }
+    };
+    for kind in team.kinds() {
+        let Some(researcher) = team.researcher(kind) else { continue };
+        let limit = std::time::Duration::from_secs(60);
+        let said = runtime.block_on(async { tokio::time::timeout(limit, researcher.check()).await });
+        let said = said.unwrap_or_else(|_| Err(ErrorKind::slow("it", limit).free()));
+        let role = if team.is_own(kind) { "" } else { "in its place: " };
+        take(checks, "researcher", said.map_err(|error| fail(kind.name(), error)), |(words, _)| {
+            format!("{role}{words}")
+        });
+    }
+    if team.kinds().into_iter().any(|kind| !kind.is_instant()) {
+        let text = match overridden.as_slice() {
+            [] => format!("the program's own; a file in prompts/ takes the place of {}", Templates::names()),
+            some => format!("{} from prompts/, the others the program's own", some.join(", ")),
+        };
+        checks.push(good("templates", text));
+    }
 }
 
 fn take<T, E: Into<Error>>(
@@ -148,11 +177,14 @@ fn take<T, E: Into<Error>>(
             Some(value)
         }
         Err(error) => {
-            let error: Error = error.into();
-            checks.push(Check { name, health: Health::Failed, text: error.to_string(), code: error.exit_code() });
+            checks.push(bad(name, &error.into()));
             None
         }
     }
+}
+
+fn bad(name: &'static str, error: &Error) -> Check {
+    Check { name, health: Health::Failed, text: error.to_string(), code: error.exit_code() }
 }
 
 fn good(name: &'static str, text: String) -> Check {
@@ -178,7 +210,7 @@ fn rules(checks: &mut Vec<Check>, lab: &Lab) {
     let rules = text.and_then(|text| {
         Rules::parse(&text, "do_not_retry.toml").map_err(|error| Error::Configuration(error.to_string()))
     });
-    take(checks, "do-not-retry", rules, |rules| format!("{} rules", rules.all().len()));
+    take(checks, "do-not-retry", rules, |rules| count(rules.all().len(), "rule"));
 }
 
 fn disk(checks: &mut Vec<Check>, lab: &Lab) {
@@ -216,7 +248,14 @@ fn holdout(checks: &mut Vec<Check>, lab: &Lab, config: &Config) {
 }
 
 fn data(checks: &mut Vec<Check>, lab: &Lab, protocol: &Protocol) -> Option<Harness> {
-    let harness = take(checks, "data", Harness::open(protocol, &lab.packed_data()), |harness| {
+    let opened = Harness::open(protocol, &lab.packed_data());
+    if let Err(error) = &opened
+        && error.is_not_prepared()
+    {
+        checks.push(unprepared(lab, protocol));
+        return None;
+    }
+    let harness = take(checks, "data", opened, |harness| {
         format!("{} rows, {} features, data {}", harness.rows(), harness.feature_count(), harness.data_hash())
     })?;
     let locked = Lock::read(&lab.protocol_lock()).and_then(|lock| {
@@ -226,6 +265,40 @@ fn data(checks: &mut Vec<Check>, lab: &Lab, protocol: &Protocol) -> Option<Harne
     take(checks, "data lock", locked, |()| "protocol, data and harness are as locked".into());
     take(checks, "data hash", harness.verify(), |()| "every packed file is as it was packed".into());
     Some(harness)
+}
+
+/// Data that is not there yet: `run` sees to it, if it can.
+fn unprepared(lab: &Lab, protocol: &Protocol) -> Check {
+    let lock = lab.protocol_lock();
+    if lock.exists()
+        && let Err(error) = Lock::read(&lock).and_then(|lock| lock.check_protocol(protocol))
+    {
+        return bad("data", &error.into());
+    }
+    match &protocol.data {
+        DataSource::Synthetic { .. } => {
+            weak("data", "not prepared yet; `run` makes the market and packs it first, as `prepare` does".into())
+        }
+        DataSource::Files { folder, version, parts } => {
+            let folder = lab.root().join(folder).join(version);
+            let files =
+                parts.iter().flat_map(|part| [format!("{part}.parquet"), format!("{part}_benchmark_models.parquet")]);
+            let missing: Vec<String> = std::iter::once("features.json".to_owned())
+                .chain(files)
+                .filter(|file| !folder.join(file).is_file())
+                .collect();
+            if missing.is_empty() {
+                let text = format!("not prepared yet; `run` packs {} first, as `prepare` does", folder.display());
+                return weak("data", text);
+            }
+            let text = format!(
+                "{}: {} missing; the program downloads nothing itself (README.md, Numerai's data, has the lines)",
+                folder.display(),
+                missing.join(", ")
+            );
+            Check { name: "data", health: Health::Failed, text, code: exit::DATA }
+        }
+    }
 }
 
 fn model(checks: &mut Vec<Check>, lab: &Lab, config: &Config, harness: Option<&Harness>) {

@@ -159,7 +159,7 @@ fn ask(lab: &Lab, config: &Config, question: &Question<'_>) -> Result<Option<Eve
     let asked = runtime.block_on(async {
         let mut worker = Worker::start(worker_settings(lab, config)).await?;
         let asked = score(&mut worker, question, |progress| {
-            if let WorkerProgress::Replica { done, total } = progress {
+            if let WorkerProgress::Replica { done, total, .. } = progress {
                 screen.show(&Update::Nets { done, total, stage: "the holdout".into() });
             }
         })

@@ -10,6 +10,7 @@ use super::{Context, logging, out};
 use crate::daemon::Update;
 use crate::error::Result;
 use crate::lab::LabLock;
+use crate::research::words::count;
 
 /// Obtain the protocol's data, check it, pack it, lock it.
 ///
@@ -48,13 +49,13 @@ pub(super) fn run(context: &Context<'_>, _: &Arguments) -> Result<()> {
         }));
     }
     out::line(&format!(
-        "{} rows in {} eras for research, {} rows in {} eras held out; {} features, {} training targets",
+        "{} rows in {} eras for research, {} rows in {} eras held out; {}, {}",
         manifest.open.rows,
         manifest.open.eras.len(),
         manifest.holdout.rows,
         manifest.holdout.eras.len(),
-        manifest.features.len(),
-        manifest.targets.len()
+        count(manifest.features.len(), "feature"),
+        count(manifest.targets.len(), "training target")
     ));
     out::line(&format!("protocol {}  data {}  harness {}", lock.protocol_hash, lock.data_hash, lock.harness_hash));
     Ok(())

@@ -7,6 +7,7 @@ use prepare::{Objective, Protocol, score_files};
 use super::{Context, out};
 use crate::error::Result;
 use crate::lab::Lab;
+use crate::research::words::count;
 
 /// Score any predictions as Numerai does.
 ///
@@ -49,8 +50,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     out::line(&format!("BMC over the last 200 eras: {:.6}; {} eras", found.bmc_last_200, found.eras.len()));
     if found.nan_eras.corr + found.nan_eras.bmc > 0 {
         out::note(&format!(
-            "without a score (and in no mean): {} eras of CORR, {} of BMC",
-            found.nan_eras.corr, found.nan_eras.bmc
+            "without a score (and in no mean): {} of CORR, {} of BMC",
+            count(found.nan_eras.corr, "era"),
+            count(found.nan_eras.bmc, "era")
         ));
     }
     Ok(())

@@ -12,6 +12,7 @@ use crate::report::status::line_of;
 use crate::report::text::{duration, trial_line};
 use crate::research::foreign::one_line;
 use crate::research::trial::TrialRecord;
+use crate::research::words::count;
 
 /// The display.
 pub(super) struct Screen {
@@ -104,7 +105,7 @@ impl Screen {
                 self.bar.set_style(style("{spinner} {msg} {bar:20} {pos}/{len} nets{prefix}"));
             }
             Update::Measuring { trial, seeds, why } => {
-                self.what = format!("{trial:06} under {seeds} more seeds, for {why}");
+                self.what = format!("{trial:06} under {}, for {why}", count(*seeds, "more seed"));
                 let what = self.what.clone();
                 self.wait(&what);
             }

@@ -17,7 +17,7 @@ use crate::report::text::evaluation_text;
 use crate::research::measurement::evaluate;
 use crate::spec::{DataFacts, Spec};
 use crate::worker::supervisor::{Worker, WorkerProgress};
-use crate::worker::wire::Request;
+use crate::worker::wire::Job;
 
 /// Evaluate one spec under the protocol; git and the ledger stay as they are.
 ///
@@ -81,7 +81,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
         .map_err(|error| Error::Internal(format!("the runtime did not start: {error}")))?;
     let started = Instant::now();
     let mut screen = Screen::new();
-    let (spec, trained, greeting) = runtime.block_on(async {
+    let (spec, trained, seconds, greeting) = runtime.block_on(async {
         let worker = Worker::start(settings.clone()).await?;
         let greeting = worker.greeting().clone();
         let (mut worker, rates) =
@@ -89,25 +89,30 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
         let spec = checked(&greeting.facts, rates.map(|measured| measured.rates))?;
         screen.show(&Update::Training { trial: 0, title: origin.clone(), changes: Vec::new() });
         let cells = prepare::all_cells(greeting.facts.folds.len(), &protocol.seeds);
-        let request = Request::Train { spec: spec.to_yaml(), cells, predictions, exposure: true };
+        let job = Job { spec: spec.to_yaml(), cells, predictions };
         let limit = config.budget.trial_seconds as f64;
         let deadline = Instant::now() + Duration::from_secs_f64(limit);
         let trained = worker
-            .train(&request, deadline, limit, |progress| {
-                if let WorkerProgress::Replica { done, total } = progress {
+            .train(vec![job], true, deadline, limit, |progress| {
+                if let WorkerProgress::Replica { done, total, .. } = progress {
                     screen.show(&Update::Nets { done, total, stage: "every seed".into() });
                 }
             })
             .await;
         worker.kill().await;
-        Ok::<_, Error>((spec, trained?, greeting))
+        let trained = trained?;
+        let seconds = trained.seconds;
+        Ok::<_, Error>((spec, trained.only()?, seconds, greeting))
     })?;
     screen.clear();
+    let cells: Vec<_> = trained.cells.iter().map(|cell| cell.score.clone()).collect();
+    let exposures: Vec<_> = trained.cells.iter().filter_map(|cell| cell.exposure).collect();
+    let rows: u64 = trained.cells.iter().map(|cell| cell.rows_trained).sum();
     let facts = Facts {
-        evaluation: evaluate(&trained.cells, &protocol.objective)?,
-        feature_exposure: prepare::Exposure::mean_of(&trained.exposures),
+        evaluation: evaluate(&cells, &protocol.objective)?,
+        feature_exposure: prepare::Exposure::mean_of(&exposures),
         wall_seconds: started.elapsed().as_secs_f64(),
-        rows_per_second: trained.rows_trained as f64 / trained.seconds.max(1e-9),
+        rows_per_second: rows as f64 / seconds.max(1e-9),
         params: trained.params,
         device: greeting.device,
         spec_hash: spec.hash(),

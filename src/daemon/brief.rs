@@ -31,6 +31,7 @@ pub(super) struct Sources<'a> {
     pub(super) pending: &'a [Pending],
     pub(super) trials_left: Option<u32>,
     pub(super) seconds_left: Option<f64>,
+    pub(super) unspent: (Option<u64>, Option<f64>),
 }
 
 /// What is computed for a briefing, and lives as long as it.
@@ -69,7 +70,8 @@ impl<'a> Brief<'a> {
 
     /// The briefing for a phase.
     pub(super) fn briefing<'b>(&'b self, phase: &'b PhaseSettings) -> Briefing<'b> {
-        let Sources { history, config, facts, budget, papers, pending, trials_left, seconds_left } = self.sources;
+        let Sources { history, config, facts, budget, papers, pending, trials_left, seconds_left, unspent } =
+            self.sources;
         Briefing {
             program: &papers.program,
             learnings: &papers.learnings,
@@ -93,6 +95,8 @@ impl<'a> Brief<'a> {
             hints: &self.hints,
             trials_left,
             seconds_left,
+            tokens_left: unspent.0,
+            usd_left: unspent.1,
             budget,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::race::{Finish, refused};
+use super::race::refused;
 use super::session::{Flow, Session};
 use super::train::Training;
 use crate::error::{Error, Result};
@@ -187,18 +187,18 @@ impl Session<'_> {
         design.simplify = None;
         let required = design.required;
         self.auditing(number, of, row.planted);
-        let training = Training::new(spec, self.measures_exposure());
-        let Finish { training, ruling } = match self.race(training, design, row.planted).await? {
+        let mut training = Training::new(spec, self.measures_exposure());
+        let ruling = match self.race(&mut training, design, row.planted, Vec::new()).await? {
             Flow::End(reason) => return Ok(Flow::End(reason)),
             Flow::On(Err((_, why))) => return Ok(Flow::End(format!("proposal {number} could not be trained: {why}"))),
-            Flow::On(Ok(finish)) => finish,
+            Flow::On(Ok(ruling)) => ruling,
         };
         let proven = ruling.kind.keep();
         let found = Audited {
             proven,
             constrained: proven && self.breaks_a_constraint(&training, row.planted)?,
             plain: self.plainly_better(trial, &training, required, row.planted),
-            seeds: training.cells.len() as f64 / self.folds.len() as f64,
+            seeds: training.stock.trained() as f64 / self.folds.len() as f64,
         };
         tracing::info!(number, of, planted = row.planted, ?found, "a proposal of the audit is through the gate");
         row.add(found).map_err(refused)?;

@@ -11,6 +11,7 @@ use super::update::Update;
 use crate::error::{Error, Result};
 use crate::research::event::{Event, SeedPurpose};
 use crate::research::trial::Scores;
+use crate::research::words::count;
 use crate::spec::Spec;
 
 /// Seeds that are trained in one request.
@@ -71,7 +72,7 @@ impl Session<'_> {
         };
         let folder = record.folder();
         let before = self.live.live.doing.clone();
-        self.live.live.doing = format!("measuring trial {folder} under {} more seeds for {why}", seeds.len());
+        self.live.live.doing = format!("measuring trial {folder} under {} for {why}", count(seeds.len(), "more seed"));
         self.live.write();
         (self.say)(Update::Measuring { trial, seeds: seeds.len(), why: why.to_owned() });
         tracing::info!(trial, seeds = seeds.len(), why, "measuring further seeds");
@@ -110,7 +111,7 @@ impl Session<'_> {
         let share = (seeds.len() as f64 / self.protocol.seeds.len().max(1) as f64).max(1.0);
         let limit = self.config.budget.trial_seconds as f64 * share;
         let total = cells.len() * training.members();
-        let stage = Stage { done: 0, total, words: format!("{} seeds", seeds.len()) };
+        let stage = Stage { done: 0, total, words: count(seeds.len(), "seed") };
         self.train_cells(training, cells, limit, &stage).await
     }
 }

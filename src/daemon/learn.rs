@@ -55,7 +55,9 @@ impl Session<'_> {
     /// What becomes of learnings.md. A language model writes beside the next training, so that the device does not wait for
     /// it: its text stands in the commit of a later trial. Only the last trial of a session waits.
     async fn synthesized(&mut self, record: &TrialRecord, papers: &Papers) -> Result<Learned> {
-        if !self.desk.team.has_a_writer() {
+        let every = self.config.researcher.learnings_every;
+        if !self.desk.team.has_a_writer() || every == 0 {
+            // Rendered anew each time, over what a model may have written before.
             return Ok(Learned::Template);
         }
         let mut learned = Learned::AsItIs;
@@ -64,7 +66,8 @@ impl Session<'_> {
             learned = self.written(papers).await?;
         }
         // Before there is an incumbent (a baseline that failed) there is nothing to synthesize.
-        let worth_a_call = record.verdict.was_trained() && self.history.incumbent().is_some();
+        let is_due = last || is_due(every, self.history.trained());
+        let worth_a_call = is_due && record.verdict.was_trained() && self.history.incumbent().is_some();
         let may_call = self.is_over().is_none() && self.spent_out().is_none();
         if worth_a_call && may_call && self.desk.writing().is_none() {
             let now = Instant::now();
@@ -131,6 +134,11 @@ impl Session<'_> {
     }
 }
 
+/// Whether learnings.md is to be written anew by a model after so many trained trials.
+fn is_due(every: u32, trained: u32) -> bool {
+    every > 0 && trained.is_multiple_of(every)
+}
+
 /// What becomes of learnings.md after a trial.
 enum Learned {
     /// A new text.
@@ -163,4 +171,17 @@ pub(super) fn protocol_summary(protocol: &Protocol, facts: &DataFacts) -> String
         facts.features,
         protocol.benchmark.columns.join(", "),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_due;
+
+    #[test]
+    fn learnings_are_written_as_often_as_is_asked_for() {
+        let due = |every| (0..=6).filter(|trained| is_due(every, *trained)).collect::<Vec<u32>>();
+        assert_eq!(due(1), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(due(3), [0, 3, 6]);
+        assert_eq!(due(0), Vec::<u32>::new());
+    }
 }

@@ -6,8 +6,10 @@
 
 mod ask_holdout;
 mod baseline;
+mod beside;
 mod brief;
 mod check;
+mod company;
 mod conclude;
 mod desk;
 mod errand;
@@ -23,8 +25,10 @@ mod refresh;
 mod remeasure;
 mod round;
 mod session;
+mod stock;
 mod train;
 pub mod update;
+mod waiting;
 
 pub use errand::{Errand, Outcome};
 pub use open::{Options, open};

@@ -1,5 +1,6 @@
 //! Opening a session: the lab's lock, its configuration, its data, its notebook, recovery, and a worker that is ready.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -160,6 +161,8 @@ pub async fn open<'s>(
         measured: Measured::default(),
         worker: Some(worker),
         worker_settings,
+        stocks: BTreeMap::new(),
+        apart: BTreeSet::new(),
         facts: greeting.facts,
         device: greeting.device,
         cpu_threads: greeting.cpu_threads,
@@ -211,7 +214,7 @@ pub(super) fn team(lab: &Lab, config: &Config, asked: Option<Kind>) -> Result<Te
         }
     }
     let templates = Templates::with_overrides(&prompt_overrides(lab)?)
-        .map_err(|kind| Error::Researcher { who: "prompts".into(), source: Box::new(kind.free()) })?;
+        .map_err(|kind| Error::Researcher { who: "templates".into(), source: Box::new(kind.free()) })?;
     Team::new(&settings, &templates).map_err(refused)
 }
 

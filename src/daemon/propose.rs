@@ -8,22 +8,20 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::check::{Against, Checked, Refusal, check};
+use super::check::{Checked, Refusal};
+use super::company::most_together;
 use super::round::{Answer, Packet, pending, round};
 use super::session::{Flow, Session};
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::{Lab, LabError};
 use crate::research::event::Event;
-use crate::research::history::Waiting;
 use crate::research::round::{Candidate as Written, Refused, Round};
 use crate::research::rules::Rules;
 use crate::research::settings::PhaseSettings;
 use crate::research::trial::{Origin, Proposal, RECORD_VERSION, TrialRecord, Usage};
 use crate::researcher::briefing::Pending;
 use crate::researcher::settings::Kind;
-use crate::spec::Spec;
-use crate::spec::merge::merged;
 
 /// What came of asking.
 pub(super) enum Candidate {
@@ -33,6 +31,15 @@ pub(super) enum Candidate {
     Refused(Box<TrialRecord>),
     /// Nobody has anything new to propose.
     Nothing(String),
+}
+
+/// What becomes of a candidate of one that answers at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queue {
+    /// It is tried now.
+    Try,
+    /// It waits for its turn, as those of a round do.
+    Wait,
 }
 
 /// How often systemd hears that a slow researcher is still being waited for. Every call has a time limit of its own.
@@ -59,6 +66,9 @@ impl Session<'_> {
         self.live.live.researcher = self.team_in_words();
         self.measured.learn(&self.history, &self.protocol.hash(), &self.data_hash);
         self.desk.team.learn(&self.history, &self.protocol.hash(), &self.data_hash);
+        if let Some(candidate) = self.fill_up(phase).await? {
+            return Ok(candidate);
+        }
         loop {
             if let Some((checked, origin)) = self.next_waiting()? {
                 return Ok(Flow::On(Candidate::Ready(Box::new(checked), Some(origin))));
@@ -75,7 +85,7 @@ impl Session<'_> {
                 }
             };
             if let Some(answer) = answer
-                && let Some(candidate) = self.take(answer?, phase)?
+                && let Some(candidate) = self.take(answer?, phase, Queue::Try)?
             {
                 return Ok(Flow::On(candidate));
             }
@@ -105,7 +115,7 @@ impl Session<'_> {
         self.live.live.doing = format!("asking the {} researcher", kind.name());
         self.live.write();
         if kind.is_instant() {
-            return self.ask_at_once(kind, phase).await;
+            return self.ask_at_once(kind, phase, 1).await;
         }
         let packet = self.packet(phase, None)?;
         // Where somebody is being asked already, it is that answer that is waited for.
@@ -132,20 +142,49 @@ impl Session<'_> {
                     patience.as_secs(),
                     stand_in.name()
                 ));
-                self.ask_at_once(stand_in, phase).await
+                self.ask_at_once(stand_in, phase, 1).await
             }
         }
     }
 
-    /// Asks one that answers at once, and waits for it.
-    async fn ask_at_once(&mut self, kind: Kind, phase: &PhaseSettings) -> Result<Flow<Result<Answer>>> {
+    /// Where it is the turn of one that answers at once, it is asked for as many candidates as are missing for the threads to
+    /// be shared: those that wait and the one that is tried next train together. What is left to do at once, where anything is.
+    async fn fill_up(&mut self, phase: &PhaseSettings) -> Result<Option<Flow<Candidate>>> {
+        let (_, incumbent) = self.incumbent()?;
+        let together = most_together(&self.machine(), incumbent.ensemble.members as usize);
+        let together = together.min(self.candidates(phase, 0));
+        while together > 1 && self.history.waiting().len() < together {
+            let kind = self.desk.team.turn(&self.history, &self.under_way(None), Instant::now());
+            let waiting = self.history.waiting().len();
+            if !kind.is_instant() || self.desk.has_an_answer() || self.limit_reached().is_some() {
+                break;
+            }
+            (self.say)(Update::Proposing { trial: self.history.next_trial() });
+            let answer = match self.ask_at_once(kind, phase, together - waiting).await? {
+                Flow::End(reason) => return Ok(Some(Flow::End(reason))),
+                Flow::On(answer) => answer?,
+            };
+            let nothing = answer.ready.is_empty();
+            match self.take(answer, phase, Queue::Wait)? {
+                // Who has no more ideas beside those that wait may have some after their verdicts.
+                Some(Candidate::Nothing(_)) if waiting > 0 => break,
+                Some(candidate) => return Ok(Some(Flow::On(candidate))),
+                None if nothing => break,
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks one that answers at once for `count` candidates, and waits for it.
+    async fn ask_at_once(&mut self, kind: Kind, phase: &PhaseSettings, count: usize) -> Result<Flow<Result<Answer>>> {
         // It has its own view, and no use for another's.
         let packet = Packet { optimizer: None, ..self.packet(phase, None)? };
         let Some(researcher) = self.desk.team.researcher(kind) else {
             return Err(Error::Internal(format!("no researcher {}", kind.name())));
         };
         let notify = &mut self.notify;
-        let asked = patiently(round(kind, researcher, packet, 1), &mut self.stop, || notify.progress()).await;
+        let asked = patiently(round(kind, researcher, packet, count), &mut self.stop, || notify.progress()).await;
         Ok(asked.map_or_else(|| Flow::End("asked to stop".into()), Flow::On))
     }
 
@@ -217,6 +256,7 @@ impl Session<'_> {
             pending: waiting,
             trials_left: self.limits.trials.map(|limit| limit.saturating_sub(done)),
             seconds_left: self.limits.until.map(|until| until.duration_since(Timestamp::now()).as_secs_f64().max(0.0)),
+            unspent: self.unspent(),
             protocol_hash: self.protocol.hash(),
             data_hash: self.data_hash.clone(),
             measured: self.measured.clone(),
@@ -226,7 +266,7 @@ impl Session<'_> {
 
     /// Takes an answer in: what failed into the ledger, what can be trained to where it waits for its turn. None where
     /// the next is to be looked for.
-    fn take(&mut self, answer: Answer, phase: &PhaseSettings) -> Result<Option<Candidate>> {
+    fn take(&mut self, answer: Answer, phase: &PhaseSettings, queue: Queue) -> Result<Option<Candidate>> {
         let Answer { kind, researcher, against, phase: asked_in, mut ready, mut refused, failure, usage } = answer;
         let name = kind.name().to_owned();
         let now = Instant::now();
@@ -261,7 +301,7 @@ impl Session<'_> {
             let record = self.refused(self.history.next_trial(), phase, proposal, refusal)?;
             return Ok(Some(Candidate::Refused(Box::new(record))));
         }
-        if kind.is_instant() {
+        if kind.is_instant() && queue == Queue::Try {
             return Ok(Some(Candidate::Ready(Box::new(ready.remove(0)), None)));
         }
         let candidates =
@@ -285,67 +325,6 @@ impl Session<'_> {
         let (round, researcher) = (self.history.rounds() + 1, kind.name().to_owned());
         let round = Round { round, researcher, against, phase, candidates, refused, usage };
         self.record(Event::RoundProposed { round })
-    }
-
-    /// The first of the candidates that wait, put onto the present incumbent where another stood when it was proposed.
-    /// What cannot be is dropped, and the ledger says why.
-    fn next_waiting(&mut self) -> Result<Option<(Checked, Origin)>> {
-        while let Some(waiting) = self.history.waiting().first().cloned() {
-            let Waiting { round, against, candidate } = waiting;
-            match self.settled(against, &candidate)? {
-                Ok(checked) => {
-                    return Ok(Some((checked, Origin { round, spec_hash: candidate.spec_hash, against })));
-                }
-                Err(why) => {
-                    let title = candidate.proposal.title;
-                    self.note(format!("dropped a candidate of round {round}, `{title}`: {why}"));
-                    self.record(Event::CandidateDropped { round, spec_hash: candidate.spec_hash, title, why })?;
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// A candidate that waited, as it can be trained now; or why it cannot.
-    fn settled(&mut self, against: u32, candidate: &Written) -> Result<std::result::Result<Checked, String>> {
-        let papers = self.papers()?;
-        let (record, incumbent) = self.incumbent()?;
-        let mut proposal = candidate.proposal.clone();
-        if record.trial != against {
-            match self.rebased(against, &proposal, &incumbent) {
-                Ok(spec) if spec.hash() == incumbent.hash() => {
-                    return Ok(Err(format!("trial {:06} has what it proposes already", record.trial)));
-                }
-                Ok(spec) => proposal.spec = spec.to_yaml(),
-                Err(why) => {
-                    return Ok(Err(format!(
-                        "it was proposed against trial {against:06}, and cannot be put onto trial {:06}: {why}",
-                        record.trial
-                    )));
-                }
-            }
-        }
-        let (protocol_hash, data_hash) = (self.protocol.hash(), self.data_hash.clone());
-        let against = Against {
-            incumbent: &incumbent,
-            history: &self.history,
-            rules: &papers.rules,
-            facts: &self.facts,
-            budget: &self.budget,
-            protocol_hash: &protocol_hash,
-            data_hash: &data_hash,
-            pending: &[],
-            measured: &self.measured,
-        };
-        Ok(check(proposal, &against).map_err(|refused| refused.1.reason))
-    }
-
-    /// What a proposal changed in the incumbent that it was made for, put onto the present one.
-    fn rebased(&self, against: u32, proposal: &Proposal, incumbent: &Spec) -> std::result::Result<Spec, String> {
-        let base = self.history.trial(against).ok_or_else(|| format!("trial {against:06} is not known"))?;
-        let base = Spec::parse(&base.proposal.spec, "incumbent").map_err(|errors| errors.to_string())?;
-        let theirs = Spec::parse(&proposal.spec, "candidate").map_err(|errors| errors.to_string())?;
-        merged(&base, &theirs, incumbent).map_err(|conflict| conflict.to_string())
     }
 
     /// The lab's papers, with the rules that are in force.

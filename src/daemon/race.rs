@@ -1,27 +1,22 @@
 //! A checked proposal's race: cells are trained as the gate asks for them, until it has decided.
 
 use jiff::Timestamp;
-use prepare::evaluate::CellId;
 
+use super::beside::Companion;
 use super::check::Checked;
+use super::company::{Machine, cells_a_step};
 use super::session::{Flow, Session};
-use super::train::{Failure, Stage, Training};
+use super::train::{Failure, Stage, Training, left_out};
 use crate::error::{Error, Result};
 use crate::research::calibration::min_effect;
 use crate::research::event::SeedPurpose;
 use crate::research::gate::{self, Design, GateError, Ground, Race, Ruling, Step, constraints};
 use crate::research::settings::PhaseSettings;
-use crate::research::trial::{JudgementKind, Measurement, Origin, RECORD_VERSION, TrialRecord, Verdict};
+use crate::research::trial::{JudgementKind, Measurement, Origin, RECORD_VERSION, Scores, TrialRecord, Verdict};
 use crate::spec::{Spec, cost};
 
 /// The most seeds of a candidate where nothing is configured: on a GPU, and on a CPU.
 const MOST_SEEDS: (usize, usize) = (24, 12);
-
-/// What a race came to.
-pub(super) struct Finish {
-    pub(super) training: Training,
-    pub(super) ruling: Box<Ruling>,
-}
 
 impl Session<'_> {
     /// Takes a checked proposal to its verdict.
@@ -44,14 +39,16 @@ impl Session<'_> {
         }
         let begun = self.begin(&proposal.title, &hash, changes_in_words)?;
         let design = self.design(&spec, self.candidate_seeds())?;
-        let training = Training::new(spec, self.measures_exposure());
-        let finish = match self.race(training, design, 0.0).await? {
+        let stock = self.stock_of(&hash);
+        let company = self.company(&hash, origin.as_ref())?;
+        let mut training = Training::with(spec, self.measures_exposure(), stock);
+        let ruling = match self.race(&mut training, design, 0.0, company).await? {
             Flow::End(reason) => return Ok(Flow::End(reason)),
-            Flow::On(finish) => finish,
+            Flow::On(ruling) => ruling,
         };
-        let (verdict, reason, measurement, judgement) = match finish {
+        let (verdict, reason, measurement, judgement) = match ruling {
             Err((verdict, reason)) => (verdict, reason, None, None),
-            Ok(Finish { training, ruling }) => {
+            Ok(ruling) => {
                 let measured = self.measurement(&training)?;
                 let mut judgement = ruling.judgement();
                 self.constrain(&mut judgement, &measured, training.exposure());
@@ -75,7 +72,7 @@ impl Session<'_> {
             changes,
             measurement,
             judgement,
-            wall_seconds: begun.clock.elapsed().as_secs_f64(),
+            wall_seconds: training.own_seconds(&begun.clock),
             started: begun.started.to_string(),
             ended: Timestamp::now().to_string(),
         }))
@@ -131,14 +128,12 @@ impl Session<'_> {
             cost::estimate(spec, &self.facts).params as f64 <= share * theirs as f64
         };
         let simplify = settings.simplify.as_ref().filter(|rules| smaller(rules.parameters));
-        let members = spec.ensemble.members.max(1) as usize;
         Ok(Design {
             order: gate::order::of_folds(&self.folds, &scores),
             folds: self.folds.clone(),
             seeds,
             required: self.protocol.seeds.len(),
-            // A GPU is filled by whole seeds; on a CPU each core trains a net.
-            cells_at_once: self.cpu_threads.map_or(self.folds.len(), |threads| threads.div_ceil(members)),
+            cells_at_once: cells_a_step(&self.machine(), spec.ensemble.members as usize),
             incumbent_seeds: settings.incumbent_seeds as usize,
             level,
             min_effect: min_effect(settings, self.history.noise_floor()),
@@ -147,22 +142,39 @@ impl Session<'_> {
         })
     }
 
-    /// Runs a race. `planted` is added to every payout of the candidate: 0 but in an audit.
+    /// What candidates train on.
+    pub(super) fn machine(&self) -> Machine {
+        Machine {
+            threads: self.cpu_threads,
+            bytes: self.budget.replica_bytes.saturating_mul(self.budget.at_once),
+            most: self.config.side_by_side,
+            folds: self.folds.len(),
+        }
+    }
+
+    /// The seconds that a candidate may take up to the next look of its race. The budget of a trial is for the protocol's seeds;
+    /// each further one has its share again.
+    pub(super) fn limit_of(&self, race: &Race) -> f64 {
+        let required = self.protocol.seeds.len().max(1);
+        self.config.budget.trial_seconds as f64 * (race.next_look().max(required) as f64 / required as f64)
+    }
+
+    /// Runs a race. `planted` is added to every payout of the candidate: 0 but in an audit. The inner error is why the
+    /// candidate could not be trained. Its cells are judged in the order in which the race asks for them, whichever were
+    /// trained before and beside whom, so that the ruling does not depend on that.
     pub(super) async fn race(
         &mut self,
-        mut training: Training,
+        training: &mut Training,
         design: Design,
         planted: f64,
-    ) -> Result<Flow<Result<Finish, Failure>>> {
+        mut company: Vec<Companion>,
+    ) -> Result<Flow<Result<Box<Ruling>, Failure>>> {
         let incumbent = self.incumbent()?.0.trial;
-        let (folds, required) = (design.folds.clone(), design.required);
         let mut race = Race::new(design).map_err(refused)?;
         loop {
-            let prior = gate::pool::noise_between_seeds(&self.history).map_err(refused)?;
-            let ground = Ground { folds: &folds, eras: &self.known_eras, prior, claim: self.config.gate.claim };
             let scores = self.history.scores(incumbent).unwrap_or_default();
-            match race.step(&scores, &ground).map_err(refused)? {
-                Step::Done(ruling) => return Ok(Flow::On(Ok(Finish { training, ruling }))),
+            match self.step(&race, &scores)? {
+                Step::Done(ruling) => return Ok(Flow::On(Ok(ruling))),
                 Step::Incumbent(seeds) => {
                     let further = self.further_seeds(incumbent, seeds.saturating_sub(scores.seeds.len()));
                     match self.measure_seeds(incumbent, &further, SeedPurpose::Comparison).await? {
@@ -180,31 +192,46 @@ impl Session<'_> {
                     }
                 }
                 Step::Train(cells) => {
-                    let upto = race.next_look();
-                    // The budget of a trial is for the protocol's seeds; each further one has its share again.
-                    let share = (upto.max(required) as f64) / required as f64;
-                    let limit = self.config.budget.trial_seconds as f64 * share;
-                    let members = training.members();
-                    let stage = Stage {
-                        done: race.cells().count() * members,
-                        total: if race.cells().whole_seeds().is_empty() { folds.len() } else { folds.len() * upto }
-                            * members,
-                        words: words(&cells),
-                    };
-                    let asked = cells.iter().map(|(fold, seed)| CellId { fold: *fold, seed: *seed }).collect();
-                    let known = training.cells.len();
-                    match self.train_cells(&mut training, asked, limit, &stage).await? {
-                        Flow::End(reason) => return Ok(Flow::End(reason)),
-                        Flow::On(Err(failure)) => return Ok(Flow::On(Err(failure))),
-                        Flow::On(Ok(())) => {}
+                    while let Some((fold, seed)) = cells.iter().find(|cell| training.stock.lacks(**cell)) {
+                        let known = training.stock.known();
+                        match self.train_next(training, &race, &mut company).await? {
+                            Flow::End(reason) => return Ok(Flow::End(reason)),
+                            Flow::On(Err(failure)) => return Ok(Flow::On(Err(failure))),
+                            Flow::On(Ok(())) => {}
+                        }
+                        // A failure in a cell that was trained ahead may have left out those that are wanted now.
+                        if training.stock.known() == known {
+                            return Err(left_out(*fold, *seed));
+                        }
                     }
-                    for cell in &training.cells[known..] {
-                        let payout = cell.eras.iter().map(|era| era.payout + planted).collect();
-                        race.add(cell.fold, cell.seed, payout).map_err(refused)?;
+                    for (fold, seed) in cells {
+                        match training.take(fold, seed) {
+                            None => return Err(left_out(fold, seed)),
+                            Some(Err(failure)) => return Ok(Flow::On(Err(failure))),
+                            Some(Ok(())) => {}
+                        }
+                        if let Some(cell) = training.cells.last() {
+                            let payout = cell.eras.iter().map(|era| era.payout + planted).collect();
+                            race.add(cell.fold, cell.seed, payout).map_err(refused)?;
+                        }
                     }
                 }
             }
         }
+    }
+
+    /// What a race against the incumbent, with these scores, wants next.
+    pub(super) fn step(&self, race: &Race, incumbent: &Scores) -> Result<Step> {
+        let prior = gate::pool::noise_between_seeds(&self.history).map_err(refused)?;
+        let ground = Ground { folds: &self.folds, eras: &self.known_eras, prior, claim: self.config.gate.claim };
+        race.step(incumbent, &ground).map_err(refused)
+    }
+
+    /// What is shown while the next cells of a race are trained.
+    pub(super) fn stage(&self, race: &Race, members: usize, cells: &[(usize, u64)]) -> Stage {
+        let folds = self.folds.len();
+        let seeds = if race.cells().whole_seeds().is_empty() { 1 } else { race.next_look() };
+        Stage { done: race.cells().count() * members, total: folds * seeds * members, words: words(cells) }
     }
 }
 

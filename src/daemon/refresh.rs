@@ -21,7 +21,7 @@ impl Session<'_> {
     pub(super) async fn refresh_lab(&mut self) -> Result<()> {
         match Config::read(&self.lab) {
             Ok(config) if config == self.config => {}
-            Ok(config) => self.follow(config).await,
+            Ok(config) => self.follow(config).await?,
             // A half-saved or mistaken edit must not end the night: the last good configuration stays in force.
             Err(error) => self.warn(format!("{error}; going on with the configuration as it was")),
         }
@@ -45,9 +45,13 @@ impl Session<'_> {
             self.record(Event::Hinted { text })
         });
         match unreadable {
-            Ok(0) => Ok(()),
+            // What a person wrote is told before it is gone.
             Ok(lines) => {
-                self.note(format!("{lines} lines of .autoresearch/hints were no hints, and were passed over"));
+                for line in lines {
+                    self.warn(format!(
+                        "a line of .autoresearch/hints is no hint and was not taken in; say it with `autoresearch hint`: {line}"
+                    ));
+                }
                 Ok(())
             }
             // A hint is no reason to end a night; a ledger that cannot be written is.
@@ -61,21 +65,26 @@ impl Session<'_> {
     }
 
     /// Follows a new configuration: researcher, budgets, limits, device. (The branch's tag waits for the next session.)
-    async fn follow(&mut self, config: Config) {
+    async fn follow(&mut self, config: Config) -> Result<()> {
         if config.researcher != self.config.researcher {
             match team(&self.lab, &config, self.options.researcher) {
-                Ok(team) => self.desk = Desk::new(team),
+                Ok(team) => {
+                    self.close_desk()?;
+                    self.desk = Desk::new(team);
+                }
                 Err(error) => {
                     self.warn(format!("{error}; going on with the configuration as it was"));
-                    return;
+                    return Ok(());
                 }
             }
         }
         let settings = worker_settings(&self.lab, &config);
-        if settings != self.worker_settings
-            && let Some(mut worker) = self.worker.take()
-        {
-            worker.kill().await;
+        if settings != self.worker_settings {
+            // What another device has trained is another model's.
+            self.stocks.clear();
+            if let Some(mut worker) = self.worker.take() {
+                worker.kill().await;
+            }
         }
         self.budget = budget(&config, &settings, known(&self.lab, &settings).map(|measured| measured.rates));
         self.limits = limits(&self.options, &config, self.started);
@@ -84,6 +93,7 @@ impl Session<'_> {
         self.live.live.researcher = self.team_in_words();
         self.worker_settings = settings;
         self.config = config;
+        Ok(())
     }
 
     /// Whether model.yaml has changes that are not committed. They are left alone, and said.

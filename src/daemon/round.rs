@@ -33,6 +33,8 @@ pub(super) struct Packet {
     pub(super) pending: Vec<Pending>,
     pub(super) trials_left: Option<u32>,
     pub(super) seconds_left: Option<f64>,
+    /// Tokens and US dollars that researchers may still cost; None: no limit.
+    pub(super) unspent: (Option<u64>, Option<f64>),
     pub(super) protocol_hash: String,
     pub(super) data_hash: String,
     /// The measured specs, up to date.
@@ -75,6 +77,7 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
         pending: &packet.pending,
         trials_left: packet.trials_left,
         seconds_left: packet.seconds_left,
+        unspent: packet.unspent,
     };
     let brief = Brief::new(sources, &packet.phase, packet.optimizer.clone())?;
     let briefing = brief.briefing(&packet.phase);
@@ -178,6 +181,7 @@ pub(super) async fn synthesis(
         pending: &packet.pending,
         trials_left: packet.trials_left,
         seconds_left: packet.seconds_left,
+        unspent: packet.unspent,
     };
     let brief = Brief::new(sources, &packet.phase, None)?;
     let found = researcher.synthesize(&brief.briefing(&packet.phase), &last).await;

@@ -1,13 +1,16 @@
 //! A session: the loop's body, one named step after another.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use prepare::Protocol;
 use tokio::sync::watch;
 
-use super::desk::Desk;
+use super::desk::{Desk, GivenUp};
 use super::notify::Notify;
 use super::open::Options;
 use super::propose::{Candidate, TIME_IS_OVER};
+use super::stock::Stock;
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::config::Config;
@@ -21,6 +24,7 @@ use crate::research::phases::{PhaseMove, next_phase};
 use crate::research::rules::Rules;
 use crate::research::settings::{PhaseSettings, WhenConverged};
 use crate::research::trial::{TrialRecord, Usage, Verdict};
+use crate::research::words::count;
 use crate::spec::cost::Budget;
 use crate::spec::{DataFacts, Spec, text_of};
 use crate::worker::supervisor::{Worker, WorkerSettings};
@@ -77,6 +81,10 @@ pub struct Session<'s> {
     pub(super) spent_before: Usage,
     pub(super) worker: Option<Worker>,
     pub(super) worker_settings: WorkerSettings,
+    /// What cells of candidates that wait have come to, by the hash of their spec.
+    pub(super) stocks: BTreeMap<String, Stock>,
+    /// Hashes of the specs that train with nobody beside: a request that they took part in failed as a whole.
+    pub(super) apart: BTreeSet<String>,
     pub(super) facts: DataFacts,
     pub(super) device: String,
     /// Threads that train nets side by side; None on a GPU.
@@ -132,7 +140,7 @@ impl Session<'_> {
     /// Ends the session: the worker, the ledger, and whoever watches.
     pub(super) async fn end(&mut self, reason: String) -> Result<()> {
         self.notify.stopping();
-        self.desk.close();
+        let closed = self.close_desk();
         if let Some(mut worker) = self.worker.take() {
             worker.kill().await;
         }
@@ -141,7 +149,18 @@ impl Session<'_> {
         self.live.write();
         tracing::info!(reason, trained = self.trained, "session ended");
         (self.say)(Update::Finished { reason: reason.clone() });
+        closed?;
         self.record(Event::SessionEnded { reason })
+    }
+
+    /// Ends what researchers are at; what that has cost counts.
+    pub(super) fn close_desk(&mut self) -> Result<()> {
+        for GivenUp { kind, purpose, usage, estimated } in self.desk.close() {
+            let words = if estimated { ", the prompt's tokens estimated" } else { "" };
+            let purpose = format!("{purpose}, given up before it was taken in{words}");
+            self.record(Event::TokensSpent { purpose, researcher: Some(kind.name().to_owned()), usage })?;
+        }
+        Ok(())
     }
 
     async fn body(&mut self) -> Result<String> {
@@ -243,25 +262,39 @@ impl Session<'_> {
             return Some(why.into());
         }
         if let Some(limit) = self.limits.trials.filter(|limit| self.trained >= *limit) {
-            return Some(format!("{limit} {} done", if limit == 1 { "trial" } else { "trials" }));
+            return Some(format!("{} done", count(limit as usize, "trial")));
         }
         self.spent_out()
     }
 
     /// Why nobody may be asked any more: the tokens or the dollars of the session are spent.
     pub(super) fn spent_out(&self) -> Option<String> {
-        let (now, before) = (self.history.usage(), &self.spent_before);
-        let tokens = (now.input_tokens + now.output_tokens) - (before.input_tokens + before.output_tokens);
+        let (tokens, usd) = self.spent();
         if let Some(limit) = self.limits.tokens.filter(|limit| tokens >= *limit) {
             return Some(format!("the session's tokens are spent: {tokens} of {limit} (budget.session_tokens)"));
         }
-        let usd = now.cost_usd - before.cost_usd;
         if let Some(limit) = self.limits.usd.filter(|limit| usd >= *limit) {
             return Some(format!(
                 "the session's money is spent: {usd:.2} of {limit:.2} US dollars (budget.session_usd)"
             ));
         }
         None
+    }
+
+    /// What researchers have cost in this session: tokens, and US dollars.
+    fn spent(&self) -> (u64, f64) {
+        let (now, before) = (self.history.usage(), &self.spent_before);
+        let tokens = (now.input_tokens + now.output_tokens) - (before.input_tokens + before.output_tokens);
+        (tokens, now.cost_usd - before.cost_usd)
+    }
+
+    /// Tokens and US dollars that researchers may still cost in this session; None where there is no limit.
+    pub(super) fn unspent(&self) -> (Option<u64>, Option<f64>) {
+        let (tokens, usd) = self.spent();
+        (
+            self.limits.tokens.map(|limit| limit.saturating_sub(tokens)),
+            self.limits.usd.map(|limit| (limit - usd).max(0.0)),
+        )
     }
 
     fn choose_phase(&mut self) -> Result<Flow<PhaseSettings>> {

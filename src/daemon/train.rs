@@ -7,14 +7,15 @@ use prepare::evaluate::{CellId, CellScore};
 
 use super::propose::over;
 use super::session::{Flow, Session};
+use super::stock::Stock;
 use super::update::Update;
 use crate::error::{Error, Result};
 use crate::research::event::Event;
 use crate::research::measurement::{evaluate, scores};
 use crate::research::trial::{Measurement, Verdict};
 use crate::spec::Spec;
-use crate::worker::supervisor::{Worker, WorkerError, WorkerProgress};
-use crate::worker::wire::{FailureKind, Request};
+use crate::worker::supervisor::{CellTrained, Trained, Worker, WorkerError, WorkerProgress};
+use crate::worker::wire::{FailureKind, Job};
 
 /// Why a spec could not be trained: the verdict that this is for a trial, and the words.
 pub(super) type Failure = (Verdict, String);
@@ -26,20 +27,21 @@ pub(super) struct Begun {
     pub(super) clock: Instant,
 }
 
-/// The training of one spec: its cells so far, what they cost, and how long more may take.
+/// The training of one spec: its cells so far, what they cost, and what is known of cells to come.
 pub(super) struct Training {
-    spec: Spec,
+    pub(super) spec: Spec,
     /// Whether the worker measures feature exposure.
-    exposure: bool,
-    /// Scored cells.
+    pub(super) exposure: bool,
+    /// Scored cells, in the order in which they were asked for.
     pub(super) cells: Vec<CellScore>,
     /// Largest exposure to a feature, of each cell that it was measured of.
     exposures: Vec<f64>,
-    rows: u64,
-    seconds: f64,
-    params: u64,
-    /// Wall-clock seconds in requests.
-    spent: f64,
+    /// What cells came to that were not asked for yet, and what all of them cost.
+    pub(super) stock: Stock,
+    /// Seconds that it took before it began, beside others.
+    before: f64,
+    /// Seconds since it began that others took beside it.
+    pub(super) others: f64,
     clock: Instant,
 }
 
@@ -55,17 +57,44 @@ pub(super) struct Stage {
 
 impl Training {
     pub(super) fn new(spec: Spec, exposure: bool) -> Self {
+        Self::with(spec, exposure, Stock::default())
+    }
+
+    /// A training of which some cells are known.
+    pub(super) fn with(spec: Spec, exposure: bool, stock: Stock) -> Self {
         Self {
             spec,
             exposure,
             cells: Vec::new(),
             exposures: Vec::new(),
-            rows: 0,
-            seconds: 0.0,
-            params: 0,
-            spent: 0.0,
+            before: stock.wall,
+            stock,
+            others: 0.0,
             clock: Instant::now(),
         }
+    }
+
+    /// Cells of it, as a job of a request.
+    pub(super) fn job(&self, cells: Vec<CellId>) -> Job {
+        Job { spec: self.spec.to_yaml(), cells, predictions: None }
+    }
+
+    /// Takes a cell from what is known. None where nothing is.
+    pub(super) fn take(&mut self, fold: usize, seed: u64) -> Option<Result<(), Failure>> {
+        match self.stock.look(fold, seed)? {
+            Ok(CellTrained { score, exposure, .. }) => {
+                self.cells.push(score.clone());
+                self.exposures.extend(exposure.as_ref().map(|exposure| exposure.max));
+                Some(Ok(()))
+            }
+            Err(failure) => Some(Err(failure.clone())),
+        }
+    }
+
+    /// Its seconds of a clock that began with it or before: without what others took beside it, and with what it took
+    /// beside others.
+    pub(super) fn own_seconds(&self, clock: &Instant) -> f64 {
+        (clock.elapsed().as_secs_f64() - self.others).max(0.0) + self.before
     }
 
     /// Nets of a cell.
@@ -104,9 +133,9 @@ impl Session<'_> {
         Ok(Measurement {
             evaluation: evaluate(&training.cells, &self.protocol.objective)?,
             scores: scores(&training.cells, self.folds.len()),
-            wall_seconds: training.clock.elapsed().as_secs_f64(),
-            rows_per_second: training.rows as f64 / training.seconds.max(1e-9),
-            params: training.params,
+            wall_seconds: training.own_seconds(&training.clock),
+            rows_per_second: training.stock.rows as f64 / training.stock.seconds.max(1e-9),
+            params: training.stock.params,
             device: self.device.clone(),
         })
     }
@@ -126,13 +155,17 @@ impl Session<'_> {
     pub(super) async fn worker(&mut self) -> Result<Worker> {
         match self.worker.take() {
             Some(worker) => Ok(worker),
-            None => self.restarted().await,
+            None => {
+                let worker = self.restarted().await?;
+                // A new configuration may have given it other threads.
+                (self.cpu_threads, self.device) = (worker.greeting().cpu_threads, worker.greeting().device.clone());
+                Ok(worker)
+            }
         }
     }
 
-    /// One request to the worker: trains and scores cells. The training may take `limit` seconds in all, over its
-    /// requests, and ends where the session does. The inner error is the spec's failure; a worker that is not to be trusted any more is dropped, and the
-    /// next request starts a new one.
+    /// Trains and scores cells, all of which are wanted, alone. It may take `limit` seconds in all, over its requests. The
+    /// inner error is the spec's failure.
     pub(super) async fn train_cells(
         &mut self,
         training: &mut Training,
@@ -140,45 +173,79 @@ impl Session<'_> {
         limit: f64,
         stage: &Stage,
     ) -> Result<Flow<Result<(), Failure>>> {
+        let begun = Instant::now();
+        let jobs = vec![training.job(cells.clone())];
+        let time = Time { left: limit - training.stock.spent, limit };
+        let trained = match self.request(jobs, 0, training.exposure, time, stage).await? {
+            Flow::End(reason) => return Ok(Flow::End(reason)),
+            Flow::On(Err(failure)) => return Ok(Flow::On(Err(failure))),
+            Flow::On(Ok(trained)) => trained,
+        };
+        training.stock.seconds += trained.seconds;
+        training.stock.spent += begun.elapsed().as_secs_f64();
+        trained.jobs.into_iter().for_each(|job| training.stock.take_in(job));
+        if let Some(failure) = training.stock.failure() {
+            return Ok(Flow::On(Err(failure.clone())));
+        }
+        for CellId { fold, seed } in cells {
+            match training.take(fold, seed) {
+                Some(Ok(())) => {}
+                Some(Err(failure)) => return Ok(Flow::On(Err(failure))),
+                None => return Err(left_out(fold, seed)),
+            }
+        }
+        Ok(Flow::On(Ok(())))
+    }
+
+    /// One request to the worker: jobs that are trained together, of which the one at `own` is what is shown. It ends where
+    /// the session does. The inner error is a failure of the request as a whole; a worker that is not to be trusted any more
+    /// is dropped, and the next request starts a new one.
+    pub(super) async fn request(
+        &mut self,
+        jobs: Vec<Job>,
+        own: usize,
+        exposure: bool,
+        time: Time,
+        stage: &Stage,
+    ) -> Result<Flow<Result<Trained, Failure>>> {
         // A trial that is promising has many requests; none of them begins after the session's time.
         if let Some(why) = self.is_over() {
             return Ok(Flow::End(given_up(why)));
         }
         let mut worker = self.worker().await?;
-        let request =
-            Request::Train { spec: training.spec.to_yaml(), cells, predictions: None, exposure: training.exposure };
-        let begun = Instant::now();
-        let deadline = begun + Duration::from_secs_f64((limit - training.spent).max(0.0));
+        let deadline = Instant::now() + Duration::from_secs_f64(time.left.max(0.0));
         let (say, live, notify) = (&mut self.say, &mut self.live, &mut self.notify);
         let report = |progress: WorkerProgress| {
             notify.progress();
-            if let WorkerProgress::Replica { done, .. } = progress {
-                live.live.nets_done = stage.done + done;
-                live.live.nets_total = stage.total;
-                live.write_soon();
-                say(Update::Nets { done: stage.done + done, total: stage.total, stage: stage.words.clone() });
+            match progress {
+                WorkerProgress::Replica { job, done, .. } if job == own => {
+                    live.live.nets_done = stage.done + done;
+                    live.live.nets_total = stage.total;
+                    live.write_soon();
+                    say(Update::Nets { done: stage.done + done, total: stage.total, stage: stage.words.clone() });
+                }
+                WorkerProgress::Replica { .. } | WorkerProgress::Epoch => {}
             }
         };
         let trained = tokio::select! {
-            trained = worker.train(&request, deadline, limit, report) => trained,
+            trained = worker.train(jobs, exposure, deadline, time.limit, report) => trained,
             why = over(&mut self.stop, self.limits.until) => {
                 worker.kill().await;
                 return Ok(Flow::End(given_up(why)));
             }
         };
-        training.spent += begun.elapsed().as_secs_f64();
         match trained {
             Ok(trained) => {
                 self.worker = Some(worker);
-                training.cells.extend(trained.cells);
-                training.exposures.extend(trained.exposures.iter().map(|exposure| exposure.max));
-                training.rows += trained.rows_trained;
-                training.seconds += trained.seconds;
-                training.params = trained.params;
-                Ok(Flow::On(Ok(())))
+                // What is wrong with the lab is wrong for every trial.
+                let lab = trained.jobs.iter().filter_map(|job| job.failure.as_ref());
+                match lab.into_iter().find(|failed| failed.kind == FailureKind::Lab).cloned() {
+                    Some(failed) => Err(WorkerError::Failed { kind: failed.kind, message: failed.message }.into()),
+                    None => Ok(Flow::On(Ok(trained))),
+                }
             }
             Err(WorkerError::Failed { kind: FailureKind::Training | FailureKind::Data, message }) => {
-                // The worker of a net that diverged is as good as new; one that panicked is gone, and says so next time.
+                // A worker that panicked is gone, and says so next time.
                 self.worker = worker.is_alive().then_some(worker);
                 Ok(Flow::On(Err((Verdict::Crash, message))))
             }
@@ -189,6 +256,20 @@ impl Session<'_> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The time that a request has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Time {
+    /// Seconds from now.
+    pub(super) left: f64,
+    /// The limit that is named where they are over.
+    pub(super) limit: f64,
+}
+
+/// A worker that says it is done, and has said nothing of a cell.
+pub(super) fn left_out(fold: usize, seed: u64) -> Error {
+    Error::Internal(format!("the worker left out fold {fold} under seed {seed}"))
 }
 
 /// How a session ends that was to end while it trained.

@@ -61,6 +61,9 @@ pub struct Config {
     /// CPU threads of the worker; None: all cores.
     #[serde(default)]
     pub threads: Option<usize>,
+    /// The most candidates that train side by side on the CPU's threads; None: as many as there is room for.
+    #[serde(default)]
+    pub side_by_side: Option<usize>,
     /// How the operands of matrix products are rounded; None: the device's own way, fp32 on the CPU and tf32 on a GPU.
     #[serde(default)]
     pub precision: Option<Precision>,

@@ -22,7 +22,7 @@ pub const MOST_WAITING: usize = 50;
 /// The version of the lines that this program writes.
 const VERSION: u32 = 1;
 
-/// More of the file than this is not read: it holds every hint that may wait, whatever escapes they need.
+/// A file larger than this is none of hints: it is neither read nor emptied.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// A line of the file.
@@ -97,18 +97,19 @@ pub fn waiting(lab: &Lab) -> Result<Vec<String>, LabError> {
 }
 
 /// Hands the hints that wait to `keep`, oldest first, and empties the file once it has kept all of them. Killed in between,
-/// it hands them over again the next time. Returns how many lines were no hints.
+/// it hands them over again the next time. All are handed over, however many somebody has written into the file. Returns the
+/// lines that were no hints, for whoever wrote them to hear of it.
 ///
 /// # Errors
 /// [`LabError::Io`], and what `keep` fails with; the file is then as it was.
-pub fn take<E: From<LabError>>(lab: &Lab, mut keep: impl FnMut(String) -> Result<(), E>) -> Result<usize, E> {
+pub fn take<E: From<LabError>>(lab: &Lab, mut keep: impl FnMut(String) -> Result<(), E>) -> Result<Vec<String>, E> {
     let path = lab.hints();
     let failed = |action, error| LabError::io(action, &path, error);
     // Most of the time there is nothing, and nothing is to be locked.
     match fs::metadata(&path) {
         Ok(found) if found.len() > 0 => {}
-        Ok(_) => return Ok(0),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Ok(_) => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed("read it", error).into()),
     }
     let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(|error| failed("open it", error))?;
@@ -121,21 +122,29 @@ pub fn take<E: From<LabError>>(lab: &Lab, mut keep: impl FnMut(String) -> Result
     Ok(unreadable)
 }
 
-/// The file's text, as far as it is read.
+/// The file's text, whole.
 fn content(file: &mut File) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(std::io::Error::other(format!(
+            "it is larger than {MOST_BYTES} bytes, which no file of hints is; shorten it, one line a hint"
+        )));
+    }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The hints of a text, and how many lines are none.
-fn texts(content: &str) -> (Vec<String>, usize) {
-    let lines = content.lines().filter(|line| !line.trim().is_empty());
-    let read = |line: &str| serde_json::from_str::<Line>(line).ok().and_then(|line| checked(&line.text).ok());
-    let all: Vec<Option<String>> = lines.map(read).collect();
-    let unreadable = all.iter().filter(|hint| hint.is_none()).count();
-    (all.into_iter().flatten().take(MOST_WAITING).collect(), unreadable)
+/// The hints of a text, and the lines that are none.
+fn texts(content: &str) -> (Vec<String>, Vec<String>) {
+    let (mut hints, mut unreadable) = (Vec::new(), Vec::new());
+    for line in content.lines().filter(|line| !line.trim().is_empty()) {
+        match serde_json::from_str::<Line>(line).ok().and_then(|line| checked(&line.text).ok()) {
+            Some(hint) => hints.push(hint),
+            None => unreadable.push(one_line(line, LONGEST)),
+        }
+    }
+    (hints, unreadable)
 }
 
 #[cfg(test)]
@@ -159,7 +168,7 @@ mod tests {
             found.push(text);
             Ok::<(), LabError>(())
         });
-        (found, unreadable.expect("taken"))
+        (found, unreadable.expect("taken").len())
     }
 
     #[test]
@@ -214,6 +223,30 @@ mod tests {
             "{error}"
         );
         assert_eq!(taken(&lab).0.len(), MOST_WAITING);
+    }
+
+    #[test]
+    fn more_than_may_be_given_are_taken_all_the_same() {
+        let (_folder, lab) = lab();
+        let line = |number: usize| format!("{{\"v\":1,\"time\":\"{}\",\"text\":\"hint {number}\"}}\n", now());
+        lab.make_state().expect("a folder");
+        fs::write(lab.hints(), (0..3 * MOST_WAITING).map(line).collect::<String>()).expect("written by hand");
+        let (found, unreadable) = taken(&lab);
+        assert_eq!((found.len(), unreadable), (3 * MOST_WAITING, 0));
+        assert_eq!((found[0].as_str(), found.last().map(String::as_str)), ("hint 0", Some("hint 149")));
+        assert_eq!(taken(&lab).0.len(), 0, "and once");
+    }
+
+    #[test]
+    fn a_file_that_is_none_of_hints_is_left_alone() {
+        let (_folder, lab) = lab();
+        append(&lab, "one", now()).expect("appended");
+        let text = fs::read_to_string(lab.hints()).expect("read") + &"x".repeat(1 << 20);
+        fs::write(lab.hints(), &text).expect("written by hand");
+        let error = take(&lab, |_| Ok::<(), LabError>(())).expect_err("too large");
+        assert!(error.to_string().contains("hints") && error.to_string().contains("shorten it"), "{error}");
+        assert_eq!(fs::read_to_string(lab.hints()).expect("read"), text, "nothing is lost");
+        assert!(waiting(&lab).is_err() && append(&lab, "two", now()).is_err());
     }
 
     /// Four write and one takes, all at once: each hint is taken once.

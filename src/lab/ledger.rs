@@ -91,9 +91,12 @@ impl Ledger {
             file.set_len(scanned.intact).map_err(|error| failed("cut off its torn end", error))?;
             file.sync_all().map_err(|error| failed("sync it", error))?;
             repairs.push(format!(
-                "{}: the last line was torn (the program died while writing it); its {} bytes were cut off",
+                "{}: the last line was torn (the program died while writing it); its {} cut off",
                 super::layout::LEDGER,
-                found - scanned.intact
+                match found - scanned.intact {
+                    1 => "one byte was".to_owned(),
+                    bytes => format!("{bytes} bytes were"),
+                }
             ));
         }
         let mut ledger = Self {

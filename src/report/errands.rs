@@ -9,6 +9,7 @@ use crate::research::foreign::one_line;
 use crate::research::gate::level::promise;
 use crate::research::gate::settings::{Control, GateSettings, MinEffect};
 use crate::research::remeasure::Remeasurement;
+use crate::research::words::{count, signed};
 
 /// Names stand in this many columns.
 const NAMES: usize = 14;
@@ -33,7 +34,10 @@ impl Rows {
 pub fn noise_floor_text(floor: &NoiseFloor, title: &str, settings: &GateSettings) -> String {
     let mut out = Rows::default();
     out.title(&format!("noise floor of trial {:06}: {}", floor.trial, one_line(title, 80)));
-    out.row("payout", &format!("{:.5} ± {:.5} over {} seeds", floor.payout, floor.standard_error, floor.seeds));
+    out.row(
+        "payout",
+        &format!("{:.5} ± {:.5} over {}", floor.payout, floor.standard_error, count(floor.seeds, "seed")),
+    );
     out.row(
         "between seeds",
         &format!("{:.5} standard deviation of a seed's payout: luck of a training", floor.between_seeds),
@@ -92,16 +96,19 @@ pub fn remeasurement_text(found: &Remeasurement, title: &str) -> String {
     out.title(&format!("trial {:06} {stands}: {}", found.trial, one_line(title, 80)));
     let kept_by = if found.predecessor.is_some() { "that it was kept by" } else { "of the baseline's own seeds" };
     out.row("selected", &format!("{:.5}, the payout {kept_by}", found.selected));
-    let seeds = found.seeds.len();
+    let seeds = count(found.seeds.len(), "seed");
     out.row(
         "fresh",
-        &format!("{:.5} ± {:.5} on {seeds} seeds that nothing was selected by", found.fresh, found.standard_error),
+        &format!("{:.5} ± {:.5} on {seeds} that nothing was selected by", found.fresh, found.standard_error),
     );
     if let (Some(gain), Some(error), Some(p), Some(predecessor)) =
         (found.gain, found.gain_error, found.p_value, found.predecessor)
     {
         let p = p_value(p);
-        out.row("gain", &format!("{gain:+.5} ± {error:.5} over trial {predecessor:06} on the same seeds, p {p}"));
+        out.row(
+            "gain",
+            &format!("{} ± {error:.5} over trial {predecessor:06} on the same seeds, p {p}", signed(gain, 5)),
+        );
     } else {
         out.row("gain", &one_line(&found.reason, 400));
     }

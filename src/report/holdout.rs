@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::lab::holdout::{Answer, Estimate, Estimates, queries};
 use crate::research::event::Event;
+use crate::research::words::count;
 
 /// The holdout in `status`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -51,8 +52,8 @@ impl HoldoutFacts {
 pub fn scores_text((held, held_eras): (&Estimates, usize), (open, open_eras): (&Estimates, usize)) -> String {
     let mut out = format!(
         "        {:<24}{}\n",
-        format!("holdout ({held_eras} eras)"),
-        format_args!("cross-validation ({open_eras} eras)")
+        format!("holdout ({})", count(held_eras, "era")),
+        format_args!("cross-validation ({})", count(open_eras, "era"))
     );
     for (name, held, open) in
         [("payout", held.payout, open.payout), ("CORR", held.corr, open.corr), ("BMC", held.bmc, open.bmc)]

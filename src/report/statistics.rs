@@ -9,6 +9,7 @@ use crate::research::session_statistics::{
     CategoryEffect, ErrorControl, FEWEST_TRIALS, KeptGain, Overfitting, SessionStatistics,
 };
 use crate::research::trial::JudgementKind;
+use crate::research::words::{count, signed};
 
 /// Kept gains that are listed.
 const KEEPS: usize = 4;
@@ -37,9 +38,8 @@ fn of_statistics(found: &SessionStatistics, has_incumbent: bool) -> Vec<(&'stati
         rows.push((
             "luck",
             format!(
-                "the best of {} {} is {:.1} standard errors ahead ({:06}); the best of as many without any effect: {:.1} on average, {:.1} with a chance of {}",
-                best.trials,
-                plural(best.trials as usize, "trial"),
+                "the best of {} is {:.1} standard errors ahead ({:06}); the best of as many without any effect: {:.1} on average, {:.1} with a chance of {}",
+                count(best.trials as usize, "trial"),
                 best.observed,
                 best.best,
                 best.expected,
@@ -57,10 +57,9 @@ fn score(found: &SessionStatistics) -> Option<String> {
     let mut text = fresh.map_or_else(String::new, |fresh| {
         let error = fresh.standard_error.map_or_else(String::new, |error| format!(" ± {error:.5}"));
         format!(
-            "the incumbent's payout is {:.5}{error} on {} {} measured since it was kept, {:.5} on the {} it was kept by",
+            "the incumbent's payout is {:.5}{error} on {} measured since it was kept, {:.5} on the {} it was kept by",
             fresh.payout,
-            fresh.seeds,
-            plural(fresh.seeds, "seed"),
+            count(fresh.seeds, "seed"),
             fresh.selected,
             fresh.selected_seeds
         )
@@ -106,7 +105,7 @@ fn tables_of(found: &SessionStatistics) -> String {
     let mut out = String::new();
     if !found.keeps.is_empty() {
         out.push_str(&format!(
-            "\n{bold}kept gain        measured              likely true (95 %)             on fresh seeds{bold:#}\n"
+            "\n{bold}kept gain        measured              likely true (95 %)             fresh seeds{bold:#}\n"
         ));
         for kept in found.keeps.iter().rev().take(KEEPS).rev() {
             out.push_str(&format!("  {}\n", kept_line(kept)));
@@ -125,14 +124,16 @@ fn tables_of(found: &SessionStatistics) -> String {
 }
 
 fn kept_line(kept: &KeptGain) -> String {
-    let measured = format!("{:+.5} ± {:.5}", kept.delta, kept.standard_error);
+    let measured = format!("{} ± {:.5}", signed(kept.delta, 5), kept.standard_error);
     let likely = match (kept.shrunk, kept.interval) {
-        (Some(shrunk), Some((low, high))) => format!("{shrunk:+.5} ({low:+.4} to {high:+.4})"),
+        (Some(shrunk), Some((low, high))) => {
+            format!("{} ({} to {})", signed(shrunk, 5), signed(low, 4), signed(high, 4))
+        }
         _ if kept.kind == JudgementKind::Simpler => "kept as simpler".into(),
         _ => "-".into(),
     };
     let fresh = match (kept.fresh_gain, kept.fresh_gain_error) {
-        (Some(gain), Some(error)) => format!("{gain:+.5} ± {error:.5}"),
+        (Some(gain), Some(error)) => format!("{} ± {error:.5}", signed(gain, 5)),
         _ => "-".into(),
     };
     let demoted = if kept.demoted { "  demoted" } else { "" };
@@ -142,16 +143,14 @@ fn kept_line(kept: &KeptGain) -> String {
 fn effect_line(effect: &CategoryEffect) -> String {
     let (low, high) = effect.interval;
     format!(
-        "{:<14} {:>6} {:>5}  {:+.5} ({low:+.4} to {high:+.4})",
+        "{:<14} {:>6} {:>5}  {} ({} to {})",
         one_line(&effect.category, 14),
         effect.trials,
         effect.keeps,
-        effect.effect
+        signed(effect.effect, 5),
+        signed(low, 4),
+        signed(high, 4)
     )
-}
-
-fn plural(count: usize, word: &str) -> String {
-    if count == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
 #[cfg(test)]

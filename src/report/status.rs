@@ -18,6 +18,7 @@ use crate::research::near_miss::{NearMiss, near_misses};
 use crate::research::proposers::{Proposer, proposers};
 use crate::research::session_statistics::{SessionStatistics, session_statistics};
 use crate::research::trial::{TrialRecord, Verdict};
+use crate::research::words::count;
 
 /// Whether a session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -174,6 +175,8 @@ pub struct Status {
     pub best_near_misses: Vec<Near>,
     /// The hints that researchers are told, and those that wait to be taken in.
     pub hints: Vec<HintFacts>,
+    /// How many older ones are in the ledger and no longer passed on.
+    pub past_hints: usize,
     /// What was asked of the holdout.
     pub holdout: HoldoutFacts,
     /// What the trials amount to, for people who ask whether the keeps are luck.
@@ -285,6 +288,7 @@ pub fn status(found: Found<'_>) -> Status {
         researchers: proposers(history),
         best_near_misses: near_misses(history, 3).into_iter().map(|miss| near(miss, history)).collect(),
         hints: hints(history, waiting_hints),
+        past_hints: history.hints().len() - history.hints_in_force().count(),
         holdout,
         statistics: session_statistics(history, gate.as_ref(), &eras, required_seeds),
         last_trials: history.trials().iter().rev().take(LAST).rev().map(|record| line(record, history)).collect(),
@@ -383,10 +387,10 @@ fn outage(entries: &[Entry]) -> Option<String> {
         Event::ResearcherFailed { researcher, error, .. } if researcher != "optimizer" => Some((researcher, error)),
         _ => None,
     });
-    let (count, (researcher, error)) = (failures.clone().count(), failures.next_back()?);
+    let (failed, (researcher, error)) = (failures.clone().count(), failures.next_back()?);
     Some(format!(
-        "{researcher} failed {count} {} in the last session, and the optimizer stood in for it; the last time: {}",
-        if count == 1 { "time" } else { "times" },
+        "{researcher} failed {} in the last session, and the optimizer stood in for it; the last time: {}",
+        count(failed, "time"),
         one_line(error, 300)
     ))
 }

@@ -11,7 +11,7 @@ use crate::research::foreign::one_line;
 use crate::research::history::History;
 use crate::research::remeasure::Remeasurement;
 use crate::research::trial::{Judgement, JudgementKind, TrialRecord, Verdict};
-use crate::research::words::{self, count, noise, over};
+use crate::research::words::{self, count, noise, over, signed};
 
 /// The colour of a verdict.
 pub fn verdict_style(verdict: Verdict) -> Style {
@@ -39,14 +39,14 @@ pub fn duration(seconds: f64) -> String {
 pub fn trial_line(line: &Line) -> String {
     let style = verdict_style(line.verdict);
     let payout = line.payout.map_or_else(|| format!("{:>9}", "-"), |payout| format!("{payout:>9.5}"));
-    let delta = line.delta.map_or_else(|| format!("{:>9}", ""), |delta| format!("{delta:>+9.5}"));
+    let delta = line.delta.map_or_else(|| format!("{:>9}", ""), |delta| format!("{:>9}", signed(delta, 5)));
     let seeds = match (line.cells, line.seeds) {
         (Some(cells), _) => format!("{cells}/{}", line.folds.map_or_else(|| "?".into(), |folds| folds.to_string())),
         (None, 0) => String::new(),
         (None, seeds) => seeds.to_string(),
     };
     let demoted = match (line.demoted, line.fresh_delta) {
-        (true, Some(fresh)) => format!(" (demoted: {fresh:+.5} when measured again)"),
+        (true, Some(fresh)) => format!(" (demoted: {} when measured again)", signed(fresh, 5)),
         (true, None) => " (demoted)".into(),
         (false, _) => String::new(),
     };
@@ -66,7 +66,7 @@ pub fn remeasured_line(found: &Remeasurement) -> String {
         (None, Some(_)) => ("stands", AnsiColor::Green.on_default()),
         (None, None) => ("measured", Style::new()),
     };
-    let gain = found.gain.map_or_else(|| format!("{:>9}", ""), |gain| format!("{gain:>+9.5}"));
+    let gain = found.gain.map_or_else(|| format!("{:>9}", ""), |gain| format!("{:>9}", signed(gain, 5)));
     let reason = one_line(&found.reason, 160);
     let seeds = found.seeds.len();
     format!("{:06} {style}{word:<9}{style:#} {:>9.5} {gain} {seeds:>5} {:>9}  {reason}", found.trial, found.fresh, "")
@@ -106,8 +106,8 @@ pub fn status_text(status: &Status) -> String {
             );
             if let Some(base) = baseline {
                 let (theirs, over) = (base.payout_over_all_seeds, count(base.seeds, "seed"));
-                let gain = best.payout_over_all_seeds - theirs;
-                row("baseline", format!("payout {theirs:.5} over all its {over}; the incumbent is {gain:+.5} above"));
+                let gain = signed(best.payout_over_all_seeds - theirs, 5);
+                row("baseline", format!("payout {theirs:.5} over all its {over}; the incumbent is {gain} above"));
             }
         }
         (None, _) => row("incumbent", "none yet; `autoresearch run` measures the baseline first".into()),
@@ -174,6 +174,9 @@ pub fn status_text(status: &Status) -> String {
                 (false, None) => "from the start".to_owned(),
             };
             out.push_str(&format!("  {} ({since})\n", one_line(&hint.text, 600)));
+        }
+        if status.past_hints > 0 {
+            out.push_str(&format!("  … and {}, no longer passed on\n", count(status.past_hints, "older hint")));
         }
     }
     out
@@ -291,7 +294,7 @@ fn judgement_text(judged: &Judgement, over: &str) -> String {
     };
     let mut out = format!("\n{bold}gate{bold:#}         {kind}\n");
     let mut row = |name: &str, text: String| out.push_str(&format!("  {name:<10} {text}\n"));
-    row("gain", format!("{:+.5} ± {:.5} over {over}", judged.delta, judged.standard_error));
+    row("gain", format!("{} ± {:.5} over {over}", signed(judged.delta, 5), judged.standard_error));
     if let (Some(seeds), Some(eras)) = (judged.between_seeds, judged.between_eras) {
         row("noise", format!("of seeds {}, of eras {}", noise(seeds, 5), noise(eras, 5)));
     }

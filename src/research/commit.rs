@@ -10,7 +10,7 @@ use std::fmt;
 use super::foreign::{one_line, wrap};
 use super::remeasure::Remeasurement;
 use super::trial::{JudgementKind, TrialRecord, Usage, Verdict};
-use super::words::{over, phase, round};
+use super::words::{self, over, phase, round, unsigned_zero};
 
 /// Titles are cut to this many characters in subjects.
 pub const TITLE: usize = 60;
@@ -184,7 +184,7 @@ fn plain(value: f64) -> String {
 }
 
 fn signed(value: f64) -> String {
-    if value.is_finite() { format!("{:+.4}", unsigned_zero(value, 4)) } else { "-".into() }
+    if value.is_finite() { words::signed(value, 4) } else { "-".into() }
 }
 
 fn p_value(value: f64) -> String {
@@ -193,11 +193,6 @@ fn p_value(value: f64) -> String {
         value if value != 0.0 && value < 1e-4 => format!("{value:.1e}"),
         value => format!("{value:.4}"),
     }
-}
-
-/// What would be shown as -0.0000 is 0.
-fn unsigned_zero(value: f64, decimals: i32) -> f64 {
-    if value.abs() < 0.5 * 10f64.powi(-decimals) { 0.0 } else { value }
 }
 
 fn or(text: String, otherwise: &str) -> String {

@@ -7,6 +7,7 @@ use super::history::History;
 use super::near_miss::came_close;
 use super::odds::Outlook;
 use super::settings::{Breadth, PhaseSettings, WhenConverged};
+use super::words::count;
 
 /// After so many failures in a row a phase's breadth is one step wider, after twice as many two.
 const FAILURES_A_STEP: usize = 3;
@@ -111,10 +112,11 @@ pub fn breadth_now(history: &History, phase: &PhaseSettings) -> (Breadth, Option
 fn end_of_phase(history: &History, phase: &PhaseSettings, plateau: u32) -> Option<String> {
     let limit = phase.plateau.unwrap_or(plateau).max(1);
     if history.discards_in_a_row() >= limit {
-        return Some(format!("plateau: {} discards in a row", history.discards_in_a_row()));
+        return Some(format!("plateau: {} in a row", count(history.discards_in_a_row() as usize, "discard")));
     }
     let most = phase.trials?.max(1);
-    (history.trained_in_phase() >= most).then(|| format!("{} trials in `{}`", history.trained_in_phase(), phase.name))
+    let trained = history.trained_in_phase();
+    (trained >= most).then(|| format!("{} in `{}`", count(trained as usize, "trial"), phase.name))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@
 //! has proposed little and kept nothing is not said to be certain to gain nothing.
 //!
 //! Only trials under the protocol and on the data of the present incumbent count. What a proposer cost is counted over the
-//! whole ledger: replies that came to no trial and calls that failed were paid for, too. What was spent on learnings.md is
-//! nobody's.
+//! whole ledger: replies that came to no trial and calls that failed were paid for, too, and so was learnings.md, by who wrote it
+//! (nobody in old ledgers).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,8 @@ pub struct Proposer {
     pub keeps: u32,
     /// Mean gain of a trained trial, in payout; None without a trained trial.
     pub gain_per_trial: Option<f64>,
-    /// 95 % interval of it; None where nothing was kept by anybody.
+    /// 95 % interval of it; None where nothing was kept by anybody. It is 0 at the least, by what a gain is, and begins
+    /// there for who kept nothing: only its upper end then says anything.
     pub interval: Option<(f64, f64)>,
     /// How far it is ahead of the control; None for the control itself, and where nothing was kept by anybody.
     pub ahead: Option<Ahead>,
@@ -90,7 +91,8 @@ pub fn proposers(history: &History) -> Vec<Proposer> {
         .into_iter()
         .map(|name| {
             let (trials, own) = of(name);
-            let total: f64 = own.iter().map(|gained| gained.gain).sum();
+            // The sum of no numbers at all is -0.0, which nobody wants to read.
+            let total = own.iter().fold(0.0, |total, gained| total + gained.gain);
             let mean = (trials > 0).then(|| total / trials as f64);
             let own_draws = drawn(name);
             let interval = own_draws.as_deref().zip(mean).map(|(draws, mean)| interval(draws, mean, own.is_empty()));
@@ -152,7 +154,7 @@ fn ahead<'a>(
     let control = control.filter(|control| *control != name)?;
     let (own_draws, mean) = own?;
     let (trials, gained) = of(control);
-    let theirs = gained.iter().map(|gained| gained.gain).sum::<f64>() / trials.max(1) as f64;
+    let theirs = gained.iter().fold(0.0, |total, gained| total + gained.gain) / trials.max(1) as f64;
     let differences: Vec<f64> = own_draws.iter().zip(control_draws?).map(|(own, other)| own - other).collect();
     let difference = mean - theirs;
     Some(Ahead {
@@ -162,7 +164,8 @@ fn ahead<'a>(
     })
 }
 
-/// The interval of draws, which holds the mean itself; it begins at 0 where nothing was gained.
+/// The interval of draws, which holds the mean itself. It begins at 0 where nothing was gained: a trial gains nothing at the
+/// least, and what is not known is how much went unseen.
 fn interval(draws: &[f64], mean: f64, nothing: bool) -> (f64, f64) {
     let low = if nothing { 0.0 } else { quantile(draws, 0.025) };
     (low.min(mean), quantile(draws, 0.975).max(mean))
@@ -220,6 +223,7 @@ mod tests {
         assert!(0.0 < low && low < 0.0006 && 0.0006 < high && high < 0.004, "{low} {high}");
         let random = of(&found, "random");
         assert_eq!((random.keeps, random.gain_per_trial), (0, Some(0.0)));
+        assert!(random.gain_per_trial.is_some_and(f64::is_sign_positive), "-0 is no gain that anybody has seen");
         let (low, high) = random.interval.expect("others kept something");
         assert!(low == 0.0 && high > 0.0002, "ten trials without a keep prove little: {high}");
         assert!(random.ahead.is_none(), "it is the control");

@@ -23,12 +23,26 @@ pub fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
-/// What a trial's numbers are of: `3 seeds`, or `2 of 4 folds of seed 42` where it fell in its first seed. None where nothing
+/// A number with its sign and so many decimals: `+0.0013`. What rounds to nothing is `+0.0000` whichever side it is on.
+pub fn signed(value: f64, decimals: usize) -> String {
+    format!("{:+.decimals$}", unsigned_zero(value, decimals))
+}
+
+/// What would be shown as -0.0000 with so many decimals is 0.
+pub fn unsigned_zero(value: f64, decimals: usize) -> f64 {
+    let least = 10f64.powi(-i32::try_from(decimals).unwrap_or(i32::MAX));
+    if value.abs() <= 0.5 * least { 0.0 } else { value }
+}
+
+/// What a trial's numbers are of: `3 seeds`, `1 seed and part of seed 17`, or `2 of 4 folds of seed 42` where it fell in its first seed. None where nothing
 /// was measured.
 pub fn over(record: &TrialRecord) -> Option<String> {
     let measured = record.measurement.as_ref()?;
     let Some(folds) = record.folds_of_no_whole_seed() else {
-        return Some(count(measured.scores.seeds.len(), "seed"));
+        let whole = |seed: u64| measured.scores.seeds.iter().any(|own| own.seed == seed);
+        let begun = measured.evaluation.seeds.iter().find(|own| !whole(own.seed));
+        let begun = begun.map_or_else(String::new, |own| format!(" and part of seed {}", own.seed));
+        return Some(format!("{}{begun}", count(measured.scores.seeds.len(), "seed")));
     };
     let all = record.judgement.as_ref().and_then(|judged| judged.folds);
     let first =
@@ -105,8 +119,29 @@ mod tests {
     }
 
     #[test]
+    fn no_zero_has_a_sign_of_its_own() {
+        let table = [
+            (-0.0, 5, "+0.00000"),
+            (-0.000_004, 5, "+0.00000"),
+            (-0.000_006, 5, "-0.00001"),
+            (-0.5, 0, "+0"),
+            (0.00126, 4, "+0.0013"),
+            (-2.0, 1, "-2.0"),
+        ];
+        for (value, decimals, wanted) in table {
+            assert_eq!(signed(value, decimals), wanted, "{value}");
+        }
+    }
+
+    #[test]
     fn what_was_measured_is_said_in_seeds_or_folds() {
         assert_eq!(over(&judged(1, "loss", &[], (false, 0.0, 0.5))).as_deref(), Some("3 seeds"));
+        let mut begun = judged(1, "loss", &[], (false, 0.0, 0.5));
+        if let Some(measured) = &mut begun.measurement {
+            measured.scores.seeds.truncate(1);
+            measured.evaluation.seeds.truncate(2);
+        }
+        assert_eq!(over(&begun).as_deref(), Some("1 seed and part of seed 17"));
         assert_eq!(over(&trial(1, Verdict::Crash)), None);
         let mut early = fallen(1, 0.008, -0.001);
         assert_eq!(over(&early).as_deref(), Some("1 of 2 folds of seed 42"));

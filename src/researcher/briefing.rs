@@ -8,7 +8,7 @@ use crate::research::rules::Rules;
 use crate::research::settings::{Breadth, PhaseSettings};
 use crate::research::trial::{KnobChange, Proposal, TrialRecord, Usage};
 use crate::spec::cost::Budget;
-use crate::spec::{DataFacts, Spec};
+use crate::spec::{DataFacts, Spec, diff};
 
 /// Everything that a proposal may depend on. A researcher's answer is a function of this, of its settings, and (for an
 /// LLM) of the server's whim.
@@ -58,6 +58,10 @@ pub struct Briefing<'a> {
     pub trials_left: Option<u32>,
     /// Seconds left in this session; None: no limit.
     pub seconds_left: Option<f64>,
+    /// Tokens of researchers left in this session; None: no limit.
+    pub tokens_left: Option<u64>,
+    /// US dollars of researchers left in this session; None: no limit.
+    pub usd_left: Option<f64>,
     /// What one trial may cost.
     pub budget: &'a Budget,
 }
@@ -73,6 +77,20 @@ pub struct Pending {
     pub spec_hash: String,
     /// What it changes in the incumbent's spec.
     pub changes: Vec<KnobChange>,
+}
+
+impl Pending {
+    /// A proposal against an incumbent; None where its spec cannot be read.
+    pub fn of(proposal: &Proposal, incumbent: &Spec) -> Option<Self> {
+        let spec = Spec::parse(&proposal.spec, "candidate").ok()?;
+        let changes = diff::changes(incumbent, &spec).into_iter();
+        Some(Self {
+            title: proposal.title.clone(),
+            category: proposal.category.clone(),
+            spec_hash: spec.hash(),
+            changes: changes.map(|change| KnobChange { path: change.path, from: change.from, to: change.to }).collect(),
+        })
+    }
 }
 
 /// A proposal that could not be taken, and why: it goes back to its researcher.

@@ -1,5 +1,8 @@
 //! The kinds of change that proposals are sorted into, so that evidence about like things adds up.
 
+use crate::spec::Spec;
+use crate::spec::diff::changes;
+
 /// Every category, with the parts of a spec that belong to it.
 pub const ALL: [(&str, &str); 11] = [
     ("features", "which feature sets, and noise or masks on them"),
@@ -66,9 +69,37 @@ pub fn of_path(path: &str) -> &'static str {
     }
 }
 
+/// The category of an edit: that of most of what it changes, the first in the language's order where several have as much.
+/// [`OTHER`] where nothing is changed, and of a text that is no spec.
+pub fn of_edit(from: &Spec, to: &str) -> String {
+    let Ok(to) = Spec::parse(to, "proposal") else { return OTHER.to_owned() };
+    let found: Vec<&str> = changes(from, &to).iter().map(|change| of_path(&change.path)).collect();
+    let times = |name: &str| found.iter().filter(|other| **other == name).count();
+    let most = found.iter().map(|name| times(name)).max();
+    found.iter().find(|name| Some(times(name)) == most).map_or(OTHER, |name| *name).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn edits_are_sorted_by_what_they_change_most() {
+        let base = "network: [ { dense: { width: 32 } } ]\nloss: [ mse ]\n";
+        let from = Spec::parse(base, "base").expect("a spec");
+        let table = [
+            (base.replace("mse", "pearson"), "loss"),
+            (base.replace("32", "64"), "architecture"),
+            (base.replace("width: 32", "width: 32, dropout: 0.1"), "regularization"),
+            (format!("{base}ensemble: {{ members: 3 }}\n"), "ensemble"),
+            (base.replace("width: 32", "width: 64, activation: mish").replace("mse", "pearson"), "loss"),
+            (base.to_owned(), OTHER),
+            ("network: 7".to_owned(), OTHER),
+        ];
+        for (to, expected) in table {
+            assert_eq!(of_edit(&from, &to), expected, "{to}");
+        }
+    }
 
     #[test]
     fn words_are_sorted_into_categories() {

@@ -21,6 +21,7 @@ use self::environment::Environment;
 use self::process::{Failure, Limits};
 use super::dialogue::{Manner, Said, Speaker, Wanted};
 use super::error::{ErrorKind, ResearcherError};
+use super::meter::Meter;
 use super::openai::completion::{self, Completion};
 use super::prompt::fit::tokens;
 use super::prompt::templates::Templates;
@@ -47,6 +48,8 @@ pub struct Agent {
     repairs: u32,
     /// US dollars per million tokens; None where the configuration does not say.
     price: Option<Price>,
+    /// What its calls have cost so far.
+    pub(super) meter: Meter,
 }
 
 impl Agent {
@@ -65,6 +68,7 @@ impl Agent {
             folders: std::env::temp_dir(),
             repairs: settings.repairs,
             price: command.model.as_ref().and_then(|model| settings.prices.get(model)).copied(),
+            meter: Meter::default(),
             settings: command.clone(),
             templates,
         })
@@ -174,6 +178,8 @@ impl Speaker for Agent {
             max_prompt_tokens: self.settings.max_prompt_tokens,
             prompt_setting: "researcher.command.max_prompt_tokens",
             max_output_tokens: u32::MAX,
+            prices: self.price.map_or((0.0, 0.0), |price| (price.input, price.output)),
+            meter: &self.meter,
         }
     }
 

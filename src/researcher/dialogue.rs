@@ -3,8 +3,10 @@
 
 use super::Ask;
 use super::briefing::{Briefing, Rejection, Synthesis};
+use super::categories;
 use super::error::{ErrorKind, ResearcherError};
-use super::openai::completion::Completion;
+use super::meter::Meter;
+use super::openai::completion::{self, Completion};
 use super::prompt::fit::tokens;
 use super::prompt::repair::Mistake;
 use super::prompt::templates::Templates;
@@ -12,6 +14,7 @@ use super::prompt::{self, fence};
 use super::reply::{self, Draft};
 use crate::research::learnings;
 use crate::research::trial::{Proposal, TrialRecord, Usage};
+use crate::spec::Spec;
 
 /// Of rejected proposals, the latest are shown again; older ones only cost tokens.
 const MOST_REJECTIONS: usize = 6;
@@ -61,6 +64,10 @@ pub(super) struct Manner<'a> {
     /// The setting that says so, for messages.
     pub(super) prompt_setting: &'static str,
     pub(super) max_output_tokens: u32,
+    /// US dollars per million tokens, sent and received.
+    pub(super) prices: (f64, f64),
+    /// Where it stands what the calls have cost so far.
+    pub(super) meter: &'a Meter,
 }
 
 /// Who carries a conversation to a model.
@@ -94,10 +101,10 @@ pub(super) async fn propose(
     let mut left = speaker.manner().repairs.saturating_sub(u32::try_from(ask.rejected.len()).unwrap_or(u32::MAX));
     loop {
         let wanted = Wanted::Proposals(count);
-        let reply = speaker.say(&conversation, wanted, &mut usage).await.map_err(|kind| kind.costing(usage))?;
+        let reply = said(speaker, &conversation, wanted, &mut usage).await.map_err(|kind| kind.costing(usage))?;
         let manner = speaker.manner();
         let why = match read(&reply, count, &manner) {
-            Ok(drafts) => return Ok(proposals(drafts, manner.name, usage)),
+            Ok(drafts) => return Ok(proposals(drafts, briefing.incumbent, manner.name, usage)),
             Err(kind) if !kind.is_the_models() || left == 0 => return Err(kind.costing(usage)),
             Err(kind) => kind.to_string(),
         };
@@ -114,6 +121,24 @@ pub(super) async fn propose(
         conversation.push(Said::Assistant(if echo.trim().is_empty() { "(nothing)".into() } else { echo }));
         conversation.push(Said::User(again));
     }
+}
+
+/// The model's next words, on the meter.
+async fn said(
+    speaker: &mut impl Speaker,
+    conversation: &[Said],
+    wanted: Wanted,
+    usage: &mut Usage,
+) -> Result<Completion, ErrorKind> {
+    let Manner { meter, prices, .. } = speaker.manner();
+    let meter = meter.clone();
+    let sent = conversation.iter().map(|said| u64::from(tokens(said.text()))).sum();
+    meter.sends(completion::usage((sent, 0), prices, 0.0));
+    let mut cost = Usage::default();
+    let reply = speaker.say(conversation, wanted, &mut cost).await;
+    meter.came(&cost);
+    usage.add(&cost);
+    reply
 }
 
 /// A new learnings.md, people's notes included. The caller checks it with `research::learnings::accept`.
@@ -134,7 +159,7 @@ pub(super) async fn synthesize(
     let request = request.map_err(|kind| in_terms_of_the_setting(kind, spent, &manner))?;
     let mut usage = Usage::default();
     let conversation = [Said::System(system), Said::User(request)];
-    let reply = speaker.say(&conversation, Wanted::Text, &mut usage).await.map_err(|kind| kind.costing(usage))?;
+    let reply = said(speaker, &conversation, Wanted::Text, &mut usage).await.map_err(|kind| kind.costing(usage))?;
     if reply.truncated {
         return Err(truncated(&speaker.manner()).costing(usage));
     }
@@ -229,16 +254,19 @@ fn truncated(manner: &Manner<'_>) -> ErrorKind {
     ErrorKind::Truncated { limit: manner.max_output_tokens }
 }
 
-fn proposals(drafts: Vec<Draft>, researcher: &str, usage: Usage) -> Vec<Proposal> {
+fn proposals(drafts: Vec<Draft>, incumbent: &Spec, researcher: &str, usage: Usage) -> Vec<Proposal> {
     let shares = shares(usage, drafts.len());
-    drafts.into_iter().zip(shares).map(|(draft, usage)| proposal(draft, researcher, usage)).collect()
+    drafts.into_iter().zip(shares).map(|(draft, usage)| proposal(draft, incumbent, researcher, usage)).collect()
 }
 
-fn proposal(draft: Draft, researcher: &str, usage: Usage) -> Proposal {
+fn proposal(draft: Draft, incumbent: &Spec, researcher: &str, usage: Usage) -> Proposal {
+    // What a reply does not say is in its spec, and worth no further call.
+    let category =
+        if draft.category == categories::OTHER { categories::of_edit(incumbent, &draft.spec) } else { draft.category };
     Proposal {
         title: draft.title,
         hypothesis: draft.hypothesis,
-        category: draft.category,
+        category,
         expected_effect: draft.expected_effect,
         spec: draft.spec,
         researcher: researcher.into(),

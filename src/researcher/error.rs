@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::research::trial::Usage;
+use crate::research::words::count;
 
 /// A call of a researcher that gave nothing usable, and what it cost all the same.
 #[derive(Debug, thiserror::Error)]
@@ -79,10 +80,7 @@ pub enum ErrorKind {
         place: String,
     },
     /// 404, or an error that names the model.
-    #[error(
-        "{endpoint} does not know the model `{model}`, or has no chat completions there ({status}): {message}; check \
-         researcher.openai.model and base_url (up to and including the version, such as /v1)"
-    )]
+    #[error("{endpoint} does not know the model `{model}`, or has no chat completions there ({status}): {message}")]
     ModelNotFound {
         /// The endpoint.
         endpoint: String,
@@ -90,7 +88,7 @@ pub enum ErrorKind {
         model: String,
         /// HTTP status.
         status: u16,
-        /// What the server said.
+        /// What the server said, and what to look at first.
         message: String,
     },
     /// The account has no credit left.
@@ -104,7 +102,7 @@ pub enum ErrorKind {
         retry_after: Option<Duration>,
     },
     /// 429, and the retries did not outlast it.
-    #[error("{endpoint} limits the rate of calls, and {attempts} attempts did not outlast it: {message}")]
+    #[error("{endpoint} limits the rate of calls, and {} did not outlast it: {message}", tries(*attempts))]
     RateLimited {
         /// The endpoint.
         endpoint: String,
@@ -116,7 +114,7 @@ pub enum ErrorKind {
         retry_after: Option<Duration>,
     },
     /// 5xx, and the retries did not outlast it.
-    #[error("{endpoint} failed {attempts} times, last with {status}: {message}; it is the server's trouble, try later")]
+    #[error("{endpoint} failed {}, last with {status}: {message}; it is the server's trouble, try later", times(*attempts))]
     Server {
         /// The endpoint.
         endpoint: String,
@@ -140,7 +138,7 @@ pub enum ErrorKind {
         message: String,
     },
     /// A success, said the server, and sent something else than a whole chat completion.
-    #[error("{endpoint} sent no chat completion ({attempts} attempts): {message}")]
+    #[error("{endpoint} sent no chat completion ({}): {message}", tries(*attempts))]
     Garbled {
         /// The endpoint.
         endpoint: String,
@@ -151,8 +149,9 @@ pub enum ErrorKind {
     },
     /// No whole reply within the time limit.
     #[error(
-        "{endpoint} gave no whole reply within {seconds} s ({attempts} attempts); raise \
-         researcher.openai.timeout_seconds if the model is slow"
+        "{endpoint} gave no whole reply within {seconds} s ({}); raise researcher.openai.timeout_seconds if the model \
+         is slow",
+        tries(*attempts)
     )]
     Timeout {
         /// The endpoint.
@@ -163,7 +162,7 @@ pub enum ErrorKind {
         attempts: u32,
     },
     /// The connection could not be made, or was cut.
-    #[error("{endpoint} could not be reached ({attempts} attempts): {message}; check the network and base_url")]
+    #[error("{endpoint} could not be reached ({}): {message}; check the network and base_url", tries(*attempts))]
     Network {
         /// The endpoint.
         endpoint: String,
@@ -356,6 +355,16 @@ impl ErrorKind {
     pub fn costing(self, usage: Usage) -> ResearcherError {
         ResearcherError { kind: self, usage }
     }
+}
+
+/// `1 attempt`, `3 attempts`
+fn tries(attempts: u32) -> String {
+    count(attempts as usize, "attempt")
+}
+
+/// `1 time`, `3 times`
+fn times(attempts: u32) -> String {
+    count(attempts as usize, "time")
 }
 
 impl From<ErrorKind> for ResearcherError {

@@ -9,6 +9,7 @@ pub mod categories;
 pub mod command;
 mod dialogue;
 pub mod error;
+pub mod meter;
 pub mod openai;
 pub mod optimizer;
 pub mod prompt;
@@ -20,6 +21,7 @@ pub mod team;
 pub use briefing::{Briefing, Rejection, Synthesis};
 pub use command::Agent;
 pub use error::{ErrorKind, ResearcherError};
+pub use meter::Meter;
 pub use openai::OpenAi;
 pub use optimizer::Optimizer;
 pub use prompt::templates::Templates;
@@ -67,6 +69,17 @@ impl Researcher {
         })
     }
 
+    /// Whatever its calls cost from now on is on this meter as well.
+    pub fn metered(mut self, meter: &Meter) -> Self {
+        match &mut self {
+            // It costs nothing.
+            Self::Optimizer(_) => {}
+            Self::OpenAi(openai) => openai.meter = meter.clone(),
+            Self::Command(agent) => agent.meter = meter.clone(),
+        }
+        self
+    }
+
     /// Its name, as it stands in commits and in the ledger.
     pub fn name(&self) -> &str {
         match self {
@@ -82,7 +95,7 @@ impl Researcher {
     /// Why there is none, and what it cost all the same.
     pub async fn propose(&mut self, briefing: &Briefing<'_>, ask: &Ask<'_>) -> Result<Vec<Proposal>, ResearcherError> {
         match self {
-            Self::Optimizer(optimizer) => optimizer.propose(briefing, ask.rejected).map(|proposal| vec![proposal]),
+            Self::Optimizer(optimizer) => optimizer.propose_several(briefing, ask),
             Self::OpenAi(openai) => dialogue::propose(openai.as_mut(), briefing, ask).await,
             Self::Command(agent) => dialogue::propose(agent.as_mut(), briefing, ask).await,
         }

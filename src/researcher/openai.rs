@@ -35,6 +35,7 @@ use self::said::one_line;
 use self::transport::Transport;
 use super::dialogue::{Manner, Said, Speaker, Wanted};
 use super::error::{ErrorKind, ResearcherError};
+use super::meter::Meter;
 use super::prompt::fit::tokens;
 use super::prompt::templates::Templates;
 use super::settings::{OpenAiSettings, Price, ResearcherSettings};
@@ -58,6 +59,8 @@ pub struct OpenAi {
     repairs: u32,
     /// US dollars per million tokens; None where the configuration does not say.
     price: Option<Price>,
+    /// What its calls have cost so far.
+    pub(super) meter: Meter,
 }
 
 impl OpenAi {
@@ -101,6 +104,7 @@ impl OpenAi {
             templates,
             repairs,
             price: None,
+            meter: Meter::default(),
         })
     }
 
@@ -240,6 +244,8 @@ impl Speaker for OpenAi {
             max_prompt_tokens: self.settings.max_prompt_tokens,
             prompt_setting: "researcher.openai.max_prompt_tokens",
             max_output_tokens: self.settings.max_output_tokens,
+            prices: self.price.map_or((0.0, 0.0), |price| (price.input, price.output)),
+            meter: &self.meter,
         }
     }
 

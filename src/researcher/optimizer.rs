@@ -2,10 +2,11 @@
 //! which an LLM's worth is measured.
 //!
 //! It draws a pool of edits of the incumbent (`draw`: knobs, blocks, terms of the loss, recipes, other families of nets,
-//! earlier trials put together), forms a belief about each from everything that the ledger has measured (`belief`), and
-//! proposes the one that looks best in one draw from that belief (Thompson sampling), less a price for what it costs to
-//! train. How far the edits go is the breadth of the briefing. Its control arm, [`Optimizer::random`], takes any of the
-//! same pool. It keeps no state of its own: what it proposes is a function of the briefing and of its seed.
+//! earlier trials put together), adds the moves of knobs that have been turned before (`pool`), forms a belief about each
+//! from everything that the ledger has measured (`belief`, `scales`), and proposes the one that looks best in one draw from
+//! that belief (Thompson sampling), less a price for what it costs to train, together with the next best ones where the phase
+//! wants more than one. How far the edits go is the breadth of the briefing. Its control arm, [`Optimizer::random`], takes
+//! any proposal made of the very same kinds of edits. It keeps no state of its own: what it proposes is a function of the briefing and of its seed.
 
 mod belief;
 mod choose;
@@ -35,7 +36,8 @@ use rand_chacha::ChaCha8Rng;
 use self::belief::Observation;
 use self::pool::Known;
 use self::view::View;
-use super::briefing::{Briefing, Rejection};
+use super::Ask;
+use super::briefing::{Briefing, Pending, Rejection};
 use super::error::ResearcherError;
 use super::settings::{Kind, OptimizerSettings};
 use crate::research::history::History;
@@ -65,7 +67,7 @@ impl Optimizer {
         }
     }
 
-    /// The control arm: edits from the very same pool, as broad, each as likely as any other.
+    /// The control arm: the very same kinds of edits, as broad, each as likely as any other.
     pub fn random(settings: &OptimizerSettings) -> Self {
         Self { believes: false, ..Self::new(settings) }
     }
@@ -100,6 +102,30 @@ impl Optimizer {
             parents: chosen.parents,
             usage: Usage { seconds: started.elapsed().as_secs_f64(), ..Usage::default() },
         })
+    }
+
+    /// As many proposals as are asked for, each as if those before it were pending; fewer where it finds no more.
+    ///
+    /// # Errors
+    /// As [`Optimizer::propose`], for the first.
+    pub fn propose_several(
+        &mut self,
+        briefing: &Briefing<'_>,
+        ask: &Ask<'_>,
+    ) -> Result<Vec<Proposal>, ResearcherError> {
+        let mut pending = briefing.pending.to_vec();
+        let mut found = Vec::new();
+        while found.len() < ask.count {
+            match self.propose(&Briefing { pending: &pending, ..*briefing }, ask.rejected) {
+                Ok(proposal) => {
+                    pending.extend(Pending::of(&proposal, briefing.incumbent));
+                    found.push(proposal);
+                }
+                Err(error) if found.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(found)
     }
 
     /// What it makes of the ledger, for people and for a model that proposes beside it. The same ledger gives the same.

@@ -61,6 +61,7 @@ pub fn propose(templates: &Templates, briefing: &Briefing<'_>, count: usize, lim
         Section { name: "knobs", text: data(&tables::knobs(briefing.evidence)), floor: 800 },
         Section { name: "trials", text: data(&tables::trials(briefing.history)), floor: 1_600 },
         Section { name: "rules", text: rules(briefing), floor: 1_000 },
+        Section { name: "due", text: data(&tables::due(briefing.rules)), floor: 400 },
         Section { name: "categories", text: data(&tables::categories(briefing.evidence)), floor: 800 },
         Section { name: "view", text: data(&briefing.view.map(tables::view).unwrap_or_default()), floor: 1_200 },
         Section { name: "near_misses", text: data(&tables::near_misses(briefing.near_misses)), floor: 1_000 },
@@ -199,15 +200,20 @@ fn hints(hints: &[String]) -> String {
 }
 
 fn left(briefing: &Briefing<'_>) -> String {
-    let trials = briefing.trials_left.map_or_else(|| "no limit of trials".into(), |left| format!("{left} trials"));
+    let number = |left: u32, word| words::count(usize::try_from(left).unwrap_or(usize::MAX), word);
+    let trials = briefing.trials_left.map_or_else(|| "no limit of trials".into(), |left| number(left, "trial"));
     let time = match briefing.seconds_left {
-        Some(seconds) => format!("{:.0} minutes", seconds / 60.0),
+        Some(seconds) => words::count((seconds / 60.0).round().max(0.0) as usize, "minute"),
         None => "no limit of time".into(),
     };
+    // Nothing is said of a budget that nobody set.
+    let tokens =
+        briefing.tokens_left.map_or_else(String::new, |left| format!(", {left} tokens of proposals and their replies"));
+    let usd = briefing.usd_left.map_or_else(String::new, |left| format!(", {left:.2} US dollars for proposals"));
     let cost = crate::spec::cost::estimate(briefing.incumbent, briefing.facts);
     let budget = briefing.budget;
     format!(
-        "{trials}, {time}. A keep needs a gain of at least {} in payout, proven at a level of {:.1e} by as many seeds as that \
+        "{trials}, {time}{tokens}{usd}. A keep needs a gain of at least {} in payout, proven at a level of {:.1e} by as many seeds as that \
          takes. One net of the incumbent has {} \
          parameters, and a trial of it takes about {:.1e} operations; the most that a trial may have is {} parameters a \
          net and {:.1e} operations. A trial that costs twice as much leaves room for half as many.",

@@ -55,6 +55,8 @@ pub struct ResearcherSettings {
     pub patience_seconds: u64,
     /// Seconds that a researcher is left alone after a failure, doubled with each further one in a row, an hour at most.
     pub rest_seconds: u64,
+    /// A language model writes learnings.md anew after so many trained trials; 0: never, it is rendered from the evidence.
+    pub learnings_every: u32,
     /// Who proposes how much, for the kind `mix`.
     pub mix: MixSettings,
     /// The optimizer's own settings.
@@ -75,6 +77,7 @@ impl Default for ResearcherSettings {
             ladder: vec![Kind::Optimizer],
             patience_seconds: 120,
             rest_seconds: 30,
+            learnings_every: 1,
             mix: MixSettings::default(),
             command: CommandSettings::default(),
             prices: BTreeMap::new(),

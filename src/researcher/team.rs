@@ -107,9 +107,21 @@ impl Team {
         }
     }
 
-    /// Everybody who may be asked.
+    /// Everybody who may be asked: the session's own, then the rungs of the ladder, the optimizer the last of them.
     pub fn kinds(&self) -> Vec<Kind> {
-        self.seats.keys().copied().collect()
+        let own = self.shares.iter().map(|(kind, _)| *kind);
+        let mut found = Vec::new();
+        for kind in own.chain(self.ladder.iter().copied()).chain([Kind::Optimizer]) {
+            if !found.contains(&kind) {
+                found.push(kind);
+            }
+        }
+        found
+    }
+
+    /// Whether it proposes while all is well, and not only in another's place.
+    pub fn is_own(&self, kind: Kind) -> bool {
+        self.shares.iter().any(|(own, _)| *own == kind)
     }
 
     /// A researcher to ask. Its clone keeps what it has learned of its endpoint when it is [put back](Team::put_back).

@@ -36,9 +36,15 @@ pub fn seconds(cost: &Cost, rates: &DeviceRates) -> f64 {
     rounds * (a_net * nets as f64 / groups as f64 + begun) + cost.host / rates.host
 }
 
+/// Seconds of one net of that cost while all lanes are busy, with its part of what the host does beside.
+pub fn seconds_a_net(cost: &Cost, rates: &DeviceRates) -> f64 {
+    let work = cost.flops / rates.flops + cost.numbers / rates.numbers + cost.operations * rates.seconds_an_operation;
+    (work + cost.host / rates.host) / cost.nets.max(1) as f64
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{DeviceRates, seconds};
+    use super::{DeviceRates, seconds, seconds_a_net};
     use crate::spec::cost::Cost;
 
     #[test]
@@ -66,6 +72,8 @@ mod tests {
         };
         // A net: 1 s of products, 1 s of other numbers, 1 s of beginnings; five nets in two lanes are three rounds.
         assert!((seconds(&cost, &lanes) - 9.0).abs() < 1e-9);
+        assert!((seconds_a_net(&cost, &lanes) - 3.0).abs() < 1e-9);
+        assert!((seconds_a_net(&Cost { host: 5e9, ..cost }, &lanes) - 4.0).abs() < 1e-9, "and a fifth of the host's");
         let grouped = DeviceRates { lanes: 1, group_bytes: Some(500), ..lanes };
         assert!((seconds(&cost, &grouped) - 11.0).abs() < 1e-9, "five nets at once begin together");
         let halves = DeviceRates { group_bytes: Some(300), ..grouped };

@@ -29,12 +29,13 @@ mod schedule;
 mod split;
 mod start;
 mod streams;
+mod together;
 mod trial;
 
 pub(crate) use backend::device_words;
 pub use backend::{Choice, DeviceError, DeviceSettings, Precision};
 pub use facts::facts;
-pub use trial::{CellResult, Progress, Trainer};
+pub use trial::{CellResult, Failed, Job, Progress, Trainer};
 
 /// Why a training ended without a result.
 #[derive(Debug, thiserror::Error)]

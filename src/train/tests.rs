@@ -18,6 +18,7 @@ mod promises;
 mod schedules;
 mod slopes;
 mod terms;
+mod together;
 mod torch;
 
 use std::ops::ControlFlow;

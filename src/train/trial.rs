@@ -1,28 +1,21 @@
-//! A trial: the cells that are asked for, one after another.
+//! Trials: the cells that are asked for of one spec, or of several together.
 
-use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 use burn::backend::Flex;
 use prepare::data::Harness;
 use prepare::evaluate::{CellId, CellScore};
 use prepare::exposure::Exposure;
 use prepare::holdout::Holdout;
-use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::TrainError;
-use super::aggregate::{combine_members, combine_targets};
 use super::backend::{Device, DeviceError, DeviceSettings, Precision};
 use super::batches::Columns;
 use super::cells::check_cells;
-use super::feed::Feed;
-use super::group::{Context, Prediction, layout_error, train_group};
-use super::kernels::Kernels;
+use super::group::{Context, layout_error};
 use super::post::PostProcessing;
 use super::rates;
-use super::streams::Replica;
+use super::together::{Crew, Wanted, run};
 use crate::spec::Spec;
 use crate::spec::members::member;
 use crate::spec::net::Net;
@@ -41,6 +34,36 @@ pub struct CellResult {
     pub rows_trained: u64,
     /// Seconds since the call began.
     pub seconds: f64,
+}
+
+/// Cells of one spec.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The spec.
+    pub spec: &'a Spec,
+    /// Its cells: at least one, none twice.
+    pub cells: &'a [CellId],
+}
+
+/// Why a job failed.
+#[derive(Debug)]
+pub struct Failed {
+    /// The cell that it failed in; None where no cell of the spec can be trained.
+    pub cell: Option<CellId>,
+    /// Why.
+    pub error: TrainError,
+}
+
+impl From<TrainError> for Failed {
+    fn from(error: TrainError) -> Self {
+        let cell = match &error {
+            TrainError::Diverged { fold, seed, .. } | TrainError::Constant { fold, seed, .. } => {
+                Some(CellId { fold: *fold, seed: *seed })
+            }
+            _ => None,
+        };
+        Self { cell, error }
+    }
 }
 
 /// What is reported while a trial trains.
@@ -132,7 +155,20 @@ impl Trainer {
         stop: &AtomicBool,
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
-        self.train_on(&self.harness, spec, (cells, exposure), stop, report)
+        self.train_one(&self.harness, (spec, cells, exposure), stop, report)
+    }
+
+    /// Trains the cells of several specs together, those of the first first, and says for each what it came to: one that
+    /// fails leaves the others alone. What is reported is of the job with that number. A cell's numbers depend neither on the
+    /// other cells nor on the other specs.
+    pub fn train_together(
+        &self,
+        jobs: &[Job<'_>],
+        exposure: bool,
+        stop: &AtomicBool,
+        report: &(dyn Fn(usize, Progress<'_>) + Sync),
+    ) -> Vec<Result<Vec<CellResult>, Failed>> {
+        self.train_on(&self.harness, jobs, exposure, stop, report)
     }
 
     /// Trains on every era of cross-validation, under each of `seeds`, and scores the holdout. The same training as that of a
@@ -148,72 +184,96 @@ impl Trainer {
         stop: &AtomicBool,
         report: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<CellResult>, TrainError> {
-        self.train_on(holdout.harness(), spec, (&Holdout::cells(seeds), false), stop, report)
+        self.train_one(holdout.harness(), (spec, &Holdout::cells(seeds), false), stop, report)
+    }
+
+    fn train_one(
+        &self,
+        harness: &Harness,
+        (spec, cells, exposure): (&Spec, &[CellId], bool),
+        stop: &AtomicBool,
+        report: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Vec<CellResult>, TrainError> {
+        let of_any = |_, progress: Progress<'_>| report(progress);
+        let mut found = self.train_on(harness, &[Job { spec, cells }], exposure, stop, &of_any);
+        found.pop().unwrap_or_else(|| Ok(Vec::new())).map_err(|failed| failed.error)
     }
 
     fn train_on(
         &self,
         harness: &Harness,
-        spec: &Spec,
-        (cells, exposure): (&[CellId], bool),
+        jobs: &[Job<'_>],
+        exposure: bool,
         stop: &AtomicBool,
-        report: &(dyn Fn(Progress<'_>) + Sync),
-    ) -> Result<Vec<CellResult>, TrainError> {
-        check_cells(cells, harness.plan().folds.len())?;
-        let kinds = Kinds::of(spec)?;
-        let trial =
-            |precision| Trial::of(spec, &kinds, harness, precision, stop).map(|trial| Trial { exposure, ..trial });
-        match self.device {
-            Device::Cpu { threads } => {
-                // Matrix products of a replica must not spread over the cores that other replicas use.
-                let crew = Crew { threads, helpers: 1, most: 1 };
-                run::<Flex>(&trial(Precision::Fp32)?, cells, &Default::default(), crew, report)
-            }
+        report: &(dyn Fn(usize, Progress<'_>) + Sync),
+    ) -> Vec<Result<Vec<CellResult>, Failed>> {
+        let precision = match self.device {
+            Device::Cpu { .. } => Precision::Fp32,
             #[cfg(feature = "cuda")]
-            Device::Cuda { precision, memory } => {
-                let bytes = crate::spec::cost::estimate(spec, &super::facts(harness)).replica_bytes;
-                let most = usize::try_from(memory / bytes.max(1)).unwrap_or(usize::MAX);
-                // One thread feeds the GPU; the host's share of the work (orders, scores) is spread over all cores.
-                let crew = Crew { threads: 1, helpers: 0, most };
-                run::<burn::backend::Cuda<f32, i32>>(&trial(precision)?, cells, &Default::default(), crew, report)
+            Device::Cuda { precision, .. } => precision,
+        };
+        let mut found: Vec<Option<Result<Vec<CellResult>, Failed>>> = jobs.iter().map(|_| None).collect();
+        let mut kinds: Vec<(usize, Kinds)> = Vec::new();
+        for (number, job) in jobs.iter().enumerate() {
+            match check_cells(job.cells, harness.plan().folds.len()).and_then(|()| Kinds::of(job.spec)) {
+                Ok(own) => kinds.push((number, own)),
+                Err(error) => found[number] = Some(Err(error.into())),
             }
         }
-    }
-}
-
-/// Who trains the replicas of a trial.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Crew {
-    /// Threads that train groups of replicas side by side.
-    pub(super) threads: usize,
-    /// Threads that help each of them; 0 for one a core.
-    pub(super) helpers: usize,
-    /// The most replicas a group may have.
-    pub(super) most: usize,
-}
-
-impl Crew {
-    /// The size of a group: as few groups as can be, all of about one size.
-    fn group(self, replicas: usize) -> usize {
-        let groups = replicas.div_ceil(self.most.max(1)).max(1);
-        replicas.div_ceil(groups).max(1)
+        let mut trials: Vec<(usize, Trial<'_>)> = Vec::new();
+        for (number, kinds) in &kinds {
+            let other = trials.last().map(|(_, trial)| trial);
+            match Trial::of(jobs[*number].spec, kinds, harness, precision, stop, other) {
+                Ok(trial) => trials.push((*number, Trial { exposure, ..trial })),
+                Err(error) => found[*number] = Some(Err(error.into())),
+            }
+        }
+        let most = |spec: &Spec| match (self.device, spec) {
+            (Device::Cpu { .. }, _) => 1,
+            #[cfg(feature = "cuda")]
+            (Device::Cuda { memory, .. }, spec) => {
+                let bytes = crate::spec::cost::estimate(spec, &super::facts(harness)).replica_bytes;
+                usize::try_from(memory / bytes.max(1)).unwrap_or(usize::MAX)
+            }
+        };
+        let wanted: Vec<Wanted<'_, '_>> = trials
+            .iter()
+            .map(|(number, trial)| Wanted { trial, cells: jobs[*number].cells, most: most(trial.spec) })
+            .collect();
+        let report = |place: usize, progress: Progress<'_>| report(trials[place].0, progress);
+        let trained = match self.device {
+            Device::Cpu { threads } => {
+                // Matrix products of a replica must not spread over the cores that other replicas use.
+                run::<Flex>(&wanted, &Default::default(), Crew { threads, helpers: 1 }, &report)
+            }
+            #[cfg(feature = "cuda")]
+            Device::Cuda { .. } => {
+                // One thread feeds the GPU; the host's share of the work (orders, scores) is spread over all cores.
+                let crew = Crew { threads: 1, helpers: 0 };
+                run::<burn::backend::Cuda<f32, i32>>(&wanted, &Default::default(), crew, &report)
+            }
+        };
+        for ((number, _), trained) in trials.iter().zip(trained) {
+            found[*number] = Some(trained);
+        }
+        found.into_iter().map(|found| found.unwrap_or_else(|| Ok(Vec::new()))).collect()
     }
 }
 
 /// A trial, laid out.
 pub(super) struct Trial<'h> {
-    spec: &'h Spec,
+    pub(super) spec: &'h Spec,
     /// One for each kind of member.
     pub(super) contexts: Vec<Context<'h>>,
     /// Which of them each member is.
-    kind_of: Vec<usize>,
-    post: PostProcessing<'h>,
+    pub(super) kind_of: Vec<usize>,
+    pub(super) post: PostProcessing<'h>,
     /// Whether cells come with their feature exposure.
-    exposure: bool,
+    pub(super) exposure: bool,
 }
 
 impl<'h> Trial<'h> {
-    /// Lays a trial out.
+    /// Lays a trial out. What its nets learn is shared with those of the `other` one as far as it is the same.
     ///
     /// # Errors
     /// What the data does not have; too few eras for early stopping.
@@ -223,10 +283,13 @@ impl<'h> Trial<'h> {
         harness: &'h Harness,
         precision: Precision,
         stop: &'h AtomicBool,
+        other: Option<&Self>,
     ) -> Result<Self, TrainError> {
         let mut contexts: Vec<Context<'h>> = Vec::new();
+        let beside = other.and_then(|other| other.contexts.first());
         for (member, spec) in &kinds.firsts {
-            contexts.push(Context::of_member(spec, harness, precision, stop, *member, contexts.first())?);
+            let other = contexts.first().or(beside);
+            contexts.push(Context::of_member(spec, harness, precision, stop, *member, other)?);
         }
         Ok(Self {
             spec,
@@ -264,229 +327,5 @@ impl Kinds {
             }
         }
         Ok(kinds)
-    }
-}
-
-/// Cuts replicas into groups of one kind, in the order of their first replicas, so that the first cells are whole
-/// first. Each group is its kind and its replicas' places.
-fn groups(replicas: &[Replica], kind_of: &[usize], crew: Crew) -> Vec<(usize, Vec<usize>)> {
-    let kinds = kind_of.iter().max().map_or(0, |most| most + 1);
-    let mut groups: Vec<(usize, Vec<usize>)> = (0..kinds)
-        .flat_map(|kind| {
-            let of_kind = |place: &usize| kind_of[replicas[*place].member as usize] == kind;
-            let places: Vec<usize> = (0..replicas.len()).filter(of_kind).collect();
-            let size = crew.group(places.len());
-            places.chunks(size).map(|chunk| (kind, chunk.to_vec())).collect::<Vec<_>>()
-        })
-        .collect();
-    groups.sort_by_key(|(_, places)| places[0]);
-    groups
-}
-
-/// Trains a trial's replicas in groups.
-pub(super) fn run<B: Kernels>(
-    trial: &Trial<'_>,
-    cells: &[CellId],
-    device: &B::Device,
-    crew: Crew,
-    report: &(dyn Fn(Progress<'_>) + Sync),
-) -> Result<Vec<CellResult>, TrainError>
-where
-    B::Device: Sync,
-{
-    let members = trial.spec.ensemble.members;
-    // Cell by cell, so that the first cells are whole first.
-    let replicas: Vec<Replica> = cells
-        .iter()
-        .flat_map(|CellId { fold, seed }| (0..members).map(|member| Replica { fold: *fold, seed: *seed, member }))
-        .collect();
-    let groups = groups(&replicas, &trial.kind_of, crew);
-    let shared = Shared {
-        trial,
-        started: Instant::now(),
-        next: AtomicUsize::new(0),
-        abandoned: AtomicBool::new(false),
-        state: Mutex::new(State { nets: Vec::new(), cells: Vec::new(), done: 0, failure: None }),
-        replicas: &replicas,
-        groups: &groups,
-        report,
-    };
-    lock(&shared.state).nets.resize_with(replicas.len(), || None);
-    std::thread::scope(|scope| {
-        for _ in 0..crew.threads.min(groups.len()).max(1) {
-            scope.spawn(|| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(crew.helpers).build();
-                // What a device holds is made by the thread that uses it.
-                let work = || shared.work::<B>(device);
-                match pool {
-                    Ok(pool) => pool.install(work),
-                    Err(_) => work(),
-                }
-            });
-        }
-    });
-    let state = shared.state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match state.failure {
-        Some(failure) => Err(failure),
-        None => Ok(state.cells),
-    }
-}
-
-struct Shared<'a, 'h> {
-    trial: &'a Trial<'h>,
-    started: Instant,
-    next: AtomicUsize,
-    abandoned: AtomicBool,
-    state: Mutex<State>,
-    replicas: &'a [Replica],
-    groups: &'a [(usize, Vec<usize>)],
-    report: &'a (dyn Fn(Progress<'_>) + Sync),
-}
-
-struct State {
-    /// Predictions of trained nets whose cell is not whole yet, by replica.
-    nets: Vec<Option<Net1>>,
-    cells: Vec<CellResult>,
-    done: usize,
-    failure: Option<TrainError>,
-}
-
-/// A trained net's prediction, `[row]`, and the rows it was trained on.
-struct Net1 {
-    prediction: Vec<f32>,
-    rows_trained: u64,
-}
-
-fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
-    // A thread that panicked takes the process down with it (the worker's hook), so poison carries no news.
-    state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-impl Shared<'_, '_> {
-    fn work<B: Kernels>(&self, device: &B::Device) {
-        let mut feed: Option<(usize, Feed<'_, B>)> = None;
-        while !self.abandoned.load(Ordering::Relaxed) {
-            let Some((kind, places)) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return };
-            // A device holds the data of one kind at a time.
-            if feed.as_ref().is_none_or(|(held, _)| held != kind) {
-                drop(feed.take());
-            }
-            let (_, feed) =
-                feed.get_or_insert_with(|| (*kind, Feed::<B>::of(&self.trial.contexts[*kind], device.clone())));
-            let replicas: Vec<Replica> = places.iter().map(|place| self.replicas[*place]).collect();
-            let trained = train_group(feed, &replicas, &|| (self.report)(Progress::Epoch));
-            let handed_in = trained.and_then(|predictions| {
-                places.par_iter().zip(predictions).try_for_each(|(place, net)| self.hand_in(*place, &net))
-            });
-            if let Err(failure) = handed_in {
-                lock(&self.state).failure.get_or_insert(failure);
-                self.abandoned.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-
-    fn hand_in(&self, index: usize, net: &Prediction) -> Result<(), TrainError> {
-        let replica = self.replicas[index];
-        let eras = era_ranges(self.trial.contexts[0].harness, replica.fold);
-        let prediction = combine_targets(&net.outputs, &net.weights, &eras);
-        let cell = {
-            let mut state = lock(&self.state);
-            state.nets[index] = Some(Net1 { prediction, rows_trained: net.rows_trained });
-            state.done += 1;
-            (self.report)(Progress::Replica { done: state.done, total: self.replicas.len() });
-            self.whole_cell(&mut state, index)
-        };
-        if let Some(nets) = cell {
-            let cell = self.score(replica, &nets, &eras)?;
-            let mut state = lock(&self.state);
-            (self.report)(Progress::Cell(&cell));
-            state.cells.push(cell);
-        }
-        Ok(())
-    }
-
-    /// The members of this replica's cell, once all are trained.
-    fn whole_cell(&self, state: &mut State, index: usize) -> Option<Vec<Net1>> {
-        let members = self.trial.spec.ensemble.members as usize;
-        let first = index - index % members;
-        let nets = &mut state.nets[first..first + members];
-        if nets.iter().all(Option::is_some) { nets.iter_mut().map(Option::take).collect() } else { None }
-    }
-
-    fn score(&self, replica: Replica, nets: &[Net1], eras: &[Range<usize>]) -> Result<CellResult, TrainError> {
-        let members: Vec<Vec<f32>> = nets.iter().map(|net| net.prediction.clone()).collect();
-        let mut predictions = combine_members(&members, &self.trial.spec.ensemble.aggregate, eras);
-        let what = if nets.len() == 1 { "the net predicts a constant" } else { "the nets predict constants" };
-        self.refuse_constants(replica, &predictions, eras, what)?;
-        self.trial.post.process(replica.fold, &mut predictions);
-        self.refuse_constants(replica, &predictions, eras, "post-processing leaves a constant")?;
-        let harness = self.trial.contexts[0].harness;
-        let score = harness.score_cell(replica.fold, replica.seed, &predictions)?;
-        let exposure = self.trial.exposure.then(|| harness.exposure(replica.fold, &predictions)).transpose()?;
-        Ok(CellResult {
-            score,
-            predictions,
-            exposure,
-            rows_trained: nets.iter().map(|net| net.rows_trained).sum(),
-            seconds: self.started.elapsed().as_secs_f64(),
-        })
-    }
-}
-
-impl Shared<'_, '_> {
-    /// A correlation with a constant is no number, which the harness would take for a fault of the data.
-    fn refuse_constants(
-        &self,
-        replica: Replica,
-        predictions: &[f32],
-        eras: &[Range<usize>],
-        what: &'static str,
-    ) -> Result<(), TrainError> {
-        let constant =
-            |era: &Range<usize>| era.len() > 1 && predictions[era.clone()].windows(2).all(|pair| pair[0] == pair[1]);
-        let Replica { fold, seed, .. } = replica;
-        let of_fold = &self.trial.contexts[0].harness.plan().folds[fold].test;
-        match eras.iter().zip(of_fold).find(|(rows, _)| constant(rows)) {
-            Some((_, era)) => Err(TrainError::Constant { fold, seed, era: *era, what }),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Row ranges of a fold's test eras within its predictions.
-fn era_ranges(harness: &Harness, fold: usize) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let test = harness.test_rows(fold);
-    test.iter()
-        .map(|rows| {
-            let range = start..start + rows.len();
-            start = range.end;
-            range
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Crew, groups};
-    use crate::train::streams::Replica;
-
-    #[test]
-    fn groups_are_as_few_as_memory_allows_and_of_one_size() {
-        for (most, replicas, group) in
-            [(1, 12, 1), (48, 12, 12), (48, 60, 30), (48, 97, 33), (usize::MAX, 240, 240), (0, 5, 1), (7, 0, 1)]
-        {
-            assert_eq!(Crew { threads: 1, helpers: 0, most }.group(replicas), group, "{replicas}, at most {most}");
-        }
-    }
-
-    #[test]
-    fn groups_are_of_one_kind_and_in_the_order_of_their_first_replicas() {
-        let replicas: Vec<Replica> =
-            (0..2).flat_map(|fold| (0..3).map(move |member| Replica { fold, seed: 42, member })).collect();
-        let crew = |most| Crew { threads: 1, helpers: 0, most };
-        assert_eq!(groups(&replicas, &[0, 0, 0], crew(4)), [(0, vec![0, 1, 2]), (0, vec![3, 4, 5])]);
-        assert_eq!(groups(&replicas, &[0, 1, 0], crew(9)), [(0, vec![0, 2, 3, 5]), (1, vec![1, 4])]);
-        assert_eq!(groups(&replicas, &[0, 1, 0], crew(2)), [(0, vec![0, 2]), (1, vec![1, 4]), (0, vec![3, 5])]);
     }
 }

@@ -7,13 +7,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use prepare::data::Harness;
-use prepare::evaluate::CellId;
 use prepare::holdout::Holdout;
 use prepare::protocol::Protocol;
 
-use super::wire::{FailureKind, Reply, Request, VERSION};
+use super::wire::{FailureKind, Job, Reply, Request, VERSION};
 use crate::spec::Spec;
-use crate::train::{CellResult, DeviceSettings, Progress, TrainError, Trainer};
+use crate::train::{self, CellResult, DeviceSettings, Progress, TrainError, Trainer};
 
 /// Signs of life between two nets come at most this often.
 const SIGNS_OF_LIFE: Duration = Duration::from_secs(1);
@@ -46,9 +45,7 @@ pub fn serve(protocol: &Path, packed: &Path, device: &DeviceSettings) -> std::io
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let reply = match serde_json::from_str::<Request>(&line) {
-            Ok(Request::Train { spec, cells, predictions, exposure }) => {
-                train(&trainer, &spec, (&cells, exposure), predictions.as_deref(), &out)
-            }
+            Ok(Request::Train { jobs, exposure }) => train(&trainer, &jobs, exposure, &out)?,
             Ok(Request::Holdout { spec, seeds }) => holdout(&trainer, packed, &spec, &seeds, &out),
             Ok(Request::Rates) => Reply::Rates { rates: trainer.rates() },
             Err(error) => Reply::Failed { kind: FailureKind::Lab, message: format!("a request that is none: {error}") },
@@ -64,35 +61,38 @@ fn open(protocol: &Path, packed: &Path, device: &DeviceSettings) -> Result<Train
     Trainer::new(harness, device).map_err(|error| (FailureKind::Lab, error.to_string()))
 }
 
-fn train(
-    trainer: &Trainer,
-    spec: &str,
-    (cells, exposure): (&[CellId], bool),
-    predictions: Option<&Path>,
-    out: &Mutex<std::io::Stdout>,
-) -> Reply {
+/// Trains jobs together, and tells of each what it came to; the last reply is given back.
+fn train(trainer: &Trainer, jobs: &[Job], exposure: bool, out: &Mutex<std::io::Stdout>) -> std::io::Result<Reply> {
     let started = Instant::now();
-    let spec = match Spec::parse(spec, "spec") {
-        Ok(spec) => spec,
-        Err(error) => return Reply::Failed { kind: FailureKind::Lab, message: error.to_string() },
+    let specs: Result<Vec<Spec>, _> = jobs.iter().map(|job| Spec::parse(&job.spec, "spec")).collect();
+    let specs = match specs {
+        Ok(specs) => specs,
+        Err(error) => return Ok(Reply::Failed { kind: FailureKind::Lab, message: error.to_string() }),
     };
+    let wanted: Vec<train::Job<'_>> =
+        specs.iter().zip(jobs).map(|(spec, job)| train::Job { spec, cells: &job.cells }).collect();
     let told = Mutex::new(Instant::now());
-    let report = |progress: Progress<'_>| tell(out, &told, &progress);
-    let stop = AtomicBool::new(false);
-    let trained = trainer.params(&spec).and_then(|params| {
-        let cells = trainer.train(&spec, cells, exposure, &stop, &report)?;
-        if let Some(path) = predictions {
-            let mut all: Vec<(usize, u64, Vec<f32>)> =
-                cells.into_iter().map(|cell| (cell.score.fold, cell.score.seed, cell.predictions)).collect();
-            all.sort_by_key(|(fold, seed, _)| (*seed, *fold));
-            trainer.harness().write_predictions(path, &all)?;
-        }
-        Ok(params)
-    });
-    match trained {
-        Ok(params) => Reply::Done { params, seconds: started.elapsed().as_secs_f64() },
-        Err(error) => failed(&error),
+    let report = |job: usize, progress: Progress<'_>| tell(out, &told, job, &progress);
+    let trained = trainer.train_together(&wanted, exposure, &AtomicBool::new(false), &report);
+    for (number, ((spec, job), trained)) in specs.iter().zip(jobs).zip(trained).enumerate() {
+        let done = trained.and_then(|cells| {
+            if let Some(path) = &job.predictions {
+                let mut all: Vec<(usize, u64, Vec<f32>)> =
+                    cells.into_iter().map(|cell| (cell.score.fold, cell.score.seed, cell.predictions)).collect();
+                all.sort_by_key(|(fold, seed, _)| (*seed, *fold));
+                trainer.harness().write_predictions(path, &all).map_err(TrainError::from)?;
+            }
+            Ok(trainer.params(spec)?)
+        });
+        let reply = match done {
+            Ok(params) => Reply::JobDone { job: number, params },
+            Err(train::Failed { cell, error }) => {
+                Reply::JobFailed { job: number, cell, kind: kind(&error), message: error.to_string() }
+            }
+        };
+        say(out, &reply)?;
     }
+    Ok(Reply::Done { seconds: started.elapsed().as_secs_f64() })
 }
 
 /// Scores the holdout. Nothing but the last reply holds a score.
@@ -111,7 +111,7 @@ fn holdout(trainer: &Trainer, packed: &Path, spec: &str, seeds: &[u64], out: &Mu
     let told = Mutex::new(Instant::now());
     let report = |progress: Progress<'_>| {
         if !matches!(progress, Progress::Cell(_)) {
-            tell(out, &told, &progress);
+            tell(out, &told, 0, &progress);
         }
     };
     match trainer.holdout(&holdout, &spec, seeds, &AtomicBool::new(false), &report) {
@@ -124,7 +124,7 @@ fn holdout(trainer: &Trainer, packed: &Path, spec: &str, seeds: &[u64], out: &Mu
 }
 
 /// Passes progress on; a sign of life only if the last thing told is a while ago.
-fn tell(out: &Mutex<std::io::Stdout>, told: &Mutex<Instant>, progress: &Progress<'_>) {
+fn tell(out: &Mutex<std::io::Stdout>, told: &Mutex<Instant>, job: usize, progress: &Progress<'_>) {
     // A parent that is gone ends this process, so a line that cannot be written needs no care of its own.
     let _ = match progress {
         Progress::Epoch => {
@@ -135,22 +135,26 @@ fn tell(out: &Mutex<std::io::Stdout>, told: &Mutex<Instant>, progress: &Progress
             *told = Instant::now();
             say(out, &Reply::Epoch)
         }
-        Progress::Replica { done, total } => say(out, &Reply::Replica { done: *done, total: *total }),
-        Progress::Cell(cell) => say(out, &cell_reply(cell)),
+        Progress::Replica { done, total } => say(out, &Reply::Replica { job, done: *done, total: *total }),
+        Progress::Cell(cell) => say(out, &cell_reply(job, cell)),
     };
 }
 
 fn failed(error: &TrainError) -> Reply {
-    let kind = match error {
+    Reply::Failed { kind: kind(error), message: error.to_string() }
+}
+
+fn kind(error: &TrainError) -> FailureKind {
+    match error {
         TrainError::Data(_) => FailureKind::Data,
         TrainError::Cells(_) => FailureKind::Lab,
         _ => FailureKind::Training,
-    };
-    Reply::Failed { kind, message: error.to_string() }
+    }
 }
 
-fn cell_reply(cell: &CellResult) -> Reply {
+fn cell_reply(job: usize, cell: &CellResult) -> Reply {
     Reply::Cell {
+        job,
         score: cell.score.clone(),
         exposure: cell.exposure,
         rows_trained: cell.rows_trained,

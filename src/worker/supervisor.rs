@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use prepare::evaluate::CellScore;
+use prepare::evaluate::{CellId, CellScore};
 use prepare::exposure::Exposure;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::limits::private_memory;
-use super::wire::{FailureKind, Reply, Request, VERSION};
+use super::wire::{FailureKind, Job, Reply, Request, VERSION};
 use crate::spec::DataFacts;
 use crate::spec::rates::DeviceRates;
 use crate::train::DeviceSettings;
@@ -53,16 +53,59 @@ pub struct Greeting {
 /// A request carried out.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// Every cell.
-    pub cells: Vec<CellScore>,
-    /// Each cell's feature exposure, in the order of `cells`; empty where it was not asked for.
-    pub exposures: Vec<Exposure>,
-    /// Rows that gradients were taken of.
-    pub rows_trained: u64,
-    /// Trainable parameters of one net.
-    pub params: u64,
+    /// What each job came to, in their order.
+    pub jobs: Vec<JobTrained>,
     /// Seconds of training and scoring.
     pub seconds: f64,
+}
+
+/// What a job came to.
+#[derive(Clone, Debug, Default)]
+pub struct JobTrained {
+    /// Cells that were trained, in no particular order: all of them, or those that were whole before it failed.
+    pub cells: Vec<CellTrained>,
+    /// Trainable parameters of one net; 0 where the job failed.
+    pub params: u64,
+    /// How it failed, if it did.
+    pub failure: Option<JobFailure>,
+}
+
+/// A trained cell.
+#[derive(Clone, Debug)]
+pub struct CellTrained {
+    /// Its scores.
+    pub score: CellScore,
+    /// Its feature exposure, where that was asked for.
+    pub exposure: Option<Exposure>,
+    /// Rows that gradients were taken of.
+    pub rows_trained: u64,
+}
+
+/// How a job failed.
+#[derive(Clone, Debug)]
+pub struct JobFailure {
+    /// The cell that it failed in; None where no cell of the spec can be trained.
+    pub cell: Option<CellId>,
+    /// What kind.
+    pub kind: FailureKind,
+    /// In words.
+    pub message: String,
+}
+
+impl Trained {
+    /// The one job of a request that had one.
+    ///
+    /// # Errors
+    /// How it failed.
+    pub fn only(mut self) -> Result<JobTrained, WorkerError> {
+        match self.jobs.pop() {
+            Some(JobTrained { failure: Some(JobFailure { kind, message, .. }), .. }) => {
+                Err(WorkerError::Failed { kind, message })
+            }
+            Some(job) => Ok(job),
+            None => Err(WorkerError::Start("it trained nothing".into())),
+        }
+    }
 }
 
 /// How a request can fail.
@@ -110,22 +153,15 @@ pub enum WorkerError {
 pub enum WorkerProgress {
     /// One net is trained.
     Replica {
-        /// Nets done of this request.
+        /// The job that it is of.
+        job: usize,
+        /// Nets done of this job.
         done: usize,
-        /// Nets of this request.
+        /// Nets of this job.
         total: usize,
     },
     /// An epoch of some nets is done.
     Epoch,
-    /// A cell is scored.
-    Cell {
-        /// Its fold.
-        fold: usize,
-        /// Its seed.
-        seed: u64,
-        /// Its mean payout over eras.
-        payout: f64,
-    },
 }
 
 /// A running worker. Dropping it kills it, its whole process group.
@@ -192,35 +228,40 @@ impl Worker {
         &self.greeting
     }
 
-    /// Trains some cells of a spec. After an error other than [`WorkerError::Failed`] the worker is dead.
+    /// Trains jobs together: one that fails does not fail the request. After an error other than [`WorkerError::Failed`] the
+    /// worker is dead.
     ///
     /// # Errors
     /// See [`WorkerError`]. `limit_seconds` is what the message of a time-out names; `deadline` is what counts.
     pub async fn train(
         &mut self,
-        request: &Request,
+        jobs: Vec<Job>,
+        exposure: bool,
         deadline: Instant,
         limit_seconds: f64,
         mut report: impl FnMut(WorkerProgress),
     ) -> Result<Trained, WorkerError> {
-        self.ask(request).await?;
-        let (mut cells, mut exposures, mut rows_trained) = (Vec::new(), Vec::new(), 0);
+        let mut found = vec![JobTrained::default(); jobs.len()];
+        self.ask(&Request::Train { jobs, exposure }).await?;
         loop {
             match self.next(deadline, limit_seconds).await? {
-                Reply::Replica { done, total } => report(WorkerProgress::Replica { done, total }),
+                Reply::Replica { job, done, total } => report(WorkerProgress::Replica { job, done, total }),
                 Reply::Epoch => report(WorkerProgress::Epoch),
-                Reply::Cell { score, exposure, rows_trained: rows, .. } => {
-                    let payout = score.eras.iter().map(|era| era.payout).sum::<f64>() / score.eras.len().max(1) as f64;
-                    report(WorkerProgress::Cell { fold: score.fold, seed: score.seed, payout });
-                    rows_trained += rows;
-                    cells.push(score);
-                    exposures.extend(exposure);
+                Reply::Cell { job, score, exposure, rows_trained, .. } if job < found.len() => {
+                    found[job].cells.push(CellTrained { score, exposure, rows_trained });
                 }
-                Reply::Done { params, seconds } => {
-                    return Ok(Trained { cells, exposures, rows_trained, params, seconds });
+                Reply::JobDone { job, params } if job < found.len() => found[job].params = params,
+                Reply::JobFailed { job, cell, kind, message } if job < found.len() => {
+                    found[job].failure = Some(JobFailure { cell, kind, message });
                 }
+                Reply::Done { seconds } => return Ok(Trained { jobs: found, seconds }),
                 Reply::Failed { kind, message } => return Err(WorkerError::Failed { kind, message }),
-                Reply::Ready { .. } | Reply::Rates { .. } | Reply::Holdout { .. } => return Err(self.died().await),
+                Reply::Ready { .. }
+                | Reply::Rates { .. }
+                | Reply::Holdout { .. }
+                | Reply::Cell { .. }
+                | Reply::JobDone { .. }
+                | Reply::JobFailed { .. } => return Err(self.died().await),
             }
         }
     }
@@ -241,13 +282,16 @@ impl Worker {
         self.ask(&Request::Holdout { spec, seeds }).await?;
         loop {
             match self.next(deadline, limit_seconds).await? {
-                Reply::Replica { done, total } => report(WorkerProgress::Replica { done, total }),
+                Reply::Replica { job, done, total } => report(WorkerProgress::Replica { job, done, total }),
                 Reply::Epoch => report(WorkerProgress::Epoch),
                 Reply::Holdout { scores } => return Ok(scores),
                 Reply::Failed { kind, message } => return Err(WorkerError::Failed { kind, message }),
-                Reply::Ready { .. } | Reply::Rates { .. } | Reply::Cell { .. } | Reply::Done { .. } => {
-                    return Err(self.died().await);
-                }
+                Reply::Ready { .. }
+                | Reply::Rates { .. }
+                | Reply::Cell { .. }
+                | Reply::JobDone { .. }
+                | Reply::JobFailed { .. }
+                | Reply::Done { .. } => return Err(self.died().await),
             }
         }
     }

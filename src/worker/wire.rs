@@ -10,20 +10,17 @@ use crate::spec::DataFacts;
 use crate::spec::rates::DeviceRates;
 
 /// The version of these messages; both sides are the same program, and a mismatch is refused.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// To the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
-    /// Train exactly these cells of a spec, in this order. Each comes out as it does among any others.
+    /// Train these jobs together, the first first as far as they do not train side by side. Each cell comes out as it does
+    /// among any others, and a job that fails leaves the others alone.
     Train {
-        /// The spec, as YAML.
-        spec: String,
-        /// The cells: at least one, none twice.
-        cells: Vec<CellId>,
-        /// Where to write the out-of-fold predictions, if anywhere.
-        predictions: Option<PathBuf>,
+        /// At least one.
+        jobs: Vec<Job>,
         /// Whether each cell comes with its feature exposure.
         exposure: bool,
     },
@@ -37,6 +34,17 @@ pub enum Request {
     },
     /// Measure how fast the device trains.
     Rates,
+}
+
+/// Exactly these cells of a spec.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The spec, as YAML.
+    pub spec: String,
+    /// The cells: at least one, none twice.
+    pub cells: Vec<CellId>,
+    /// Where to write the out-of-fold predictions, if anywhere.
+    pub predictions: Option<PathBuf>,
 }
 
 /// From the worker.
@@ -62,15 +70,19 @@ pub enum Reply {
     },
     /// One net is trained.
     Replica {
-        /// Nets done of this request.
+        /// The job that it is of, by its place in the request.
+        job: usize,
+        /// Nets done of this job.
         done: usize,
-        /// Nets of this request.
+        /// Nets of this job.
         total: usize,
     },
     /// An epoch of some nets is done: a sign of life, at most one a second.
     Epoch,
     /// A cell is trained and scored.
     Cell {
+        /// The job that it is of, by its place in the request.
+        job: usize,
         /// Its scores.
         score: CellScore,
         /// How much it leans on single features, where that was asked for.
@@ -85,10 +97,26 @@ pub enum Reply {
         /// Its scores, one a seed, in the order of the seeds.
         scores: Vec<CellScore>,
     },
-    /// The request is done.
-    Done {
+    /// A job is done: every cell of it was told.
+    JobDone {
+        /// Which, by its place in the request.
+        job: usize,
         /// Trainable parameters of one net.
         params: u64,
+    },
+    /// A job has failed; cells that were told stand, and nothing is said of the others by this.
+    JobFailed {
+        /// Which, by its place in the request.
+        job: usize,
+        /// The cell that it failed in; None where no cell of the spec can be trained.
+        cell: Option<CellId>,
+        /// What kind of failure.
+        kind: FailureKind,
+        /// In words.
+        message: String,
+    },
+    /// The request is done: every job is done, or has failed.
+    Done {
         /// Seconds since the request.
         seconds: f64,
     },

@@ -268,8 +268,14 @@ impl TestLab {
 
     /// Starts the program on this lab; what it prints goes into files beside the lab.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.start_with(arguments, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
         let file = |name: &str| fs::File::create(self.home().join(name)).expect("a file");
         let mut command = self.command(arguments);
+        command.envs(variables.iter().copied());
         let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().expect("the program starts");
         Running { child, home: self.home() }
     }

@@ -1,5 +1,6 @@
 //! The program from outside: real sessions in temporary labs, the git command line as the independent check.
 
+mod agent;
 mod architecture;
 mod contract;
 mod determinism;
@@ -15,4 +16,5 @@ mod openai;
 mod person;
 mod refusals;
 mod researchers;
+mod rounds;
 mod session;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use autoresearch::spec::knobs::knobs;
 use autoresearch::spec::rates::DeviceRates;
 use autoresearch::spec::{Spec, Value, cost};
-use autoresearch::worker::wire::{FailureKind, Reply, Request, VERSION};
+use autoresearch::worker::wire::{FailureKind, Job, Reply, Request, VERSION};
 use prepare::data::Harness;
 use prepare::evaluate::{CellScore, EraScore};
 use prepare::protocol::Protocol;
@@ -36,18 +36,23 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { return ExitCode::FAILURE };
         match serde_json::from_str::<Request>(&line).expect("a request") {
-            Request::Train { spec, cells, .. } => {
-                let spec = Spec::parse(&spec, "spec").expect("the daemon has checked it");
-                // Some models always diverge, as some always do.
-                if rate(&spec) > 0.05 {
-                    say(&Reply::Failed { kind: FailureKind::Training, message: "the loss is not a number".into() });
-                    continue;
+            Request::Train { jobs, .. } => {
+                for (number, Job { spec, cells, .. }) in jobs.into_iter().enumerate() {
+                    let spec = Spec::parse(&spec, "spec").expect("the daemon has checked it");
+                    // Some models always diverge, as some always do.
+                    if rate(&spec) > 0.05 {
+                        let (cell, kind) = (cells.first().copied(), FailureKind::Training);
+                        let message = "the loss is not a number".into();
+                        say(&Reply::JobFailed { job: number, cell, kind, message });
+                        continue;
+                    }
+                    for cell in cells {
+                        let score = score(&spec, cell.fold, cell.seed, &folds[cell.fold], protocol.objective.corr);
+                        say(&Reply::Cell { job: number, score, exposure: None, rows_trained: 1, seconds: 0.001 });
+                    }
+                    say(&Reply::JobDone { job: number, params: cost::estimate(&spec, &facts).params });
                 }
-                for cell in cells {
-                    let score = score(&spec, cell.fold, cell.seed, &folds[cell.fold], protocol.objective.corr);
-                    say(&Reply::Cell { score, exposure: None, rows_trained: 1, seconds: 0.001 });
-                }
-                say(&Reply::Done { params: cost::estimate(&spec, &facts).params, seconds: 0.001 });
+                say(&Reply::Done { seconds: 0.001 });
             }
             Request::Rates => say(&Reply::Rates { rates: rates() }),
             Request::Holdout { .. } => {

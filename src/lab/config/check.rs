@@ -30,6 +30,9 @@ pub(super) fn first_mistake(config: &Config) -> Option<Mistake> {
     if let Some(threads) = config.threads {
         check.range("threads", threads as u64, 1, 4_096);
     }
+    if let Some(most) = config.side_by_side {
+        check.range("side_by_side", most as u64, 1, 4_096);
+    }
     let coarser = config.precision.is_some_and(|asked| asked != Precision::Fp32);
     check.that(config.device != Device::Cpu || !coarser, "precision", || {
         "with device: cpu only fp32 (or null) is there; tf32 and bf16 are for a GPU".into()
@@ -58,6 +61,7 @@ fn researcher(config: &Config, check: &mut Check) {
     let settings = &config.researcher;
     let openai = &settings.openai;
     check.range("researcher.repairs", u64::from(settings.repairs), 0, 20);
+    check.range("researcher.learnings_every", u64::from(settings.learnings_every), 0, 10_000);
     check.that(is_endpoint(&openai.base_url), "researcher.openai.base_url", || {
         "must be `http://HOST…` or `https://HOST…`, without spaces, user name or password".into()
     });

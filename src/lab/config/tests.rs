@@ -235,6 +235,7 @@ fn a_value_of_the_wrong_type_is_told_what_may_stand_there() {
             "phases[0].trials: found `all`; must be a whole number, 1 to 1000000, or null",
         ),
         ("tag: [a]", "2:6: tag: found a list; must be a text, or null"),
+        ("side_by_side: 0", "2:15: side_by_side: found 0; must be 1 to 4096"),
         ("threads: all", "2:10: threads: found `all`; must be a whole number, 1 to 4096, or null"),
         ("budget: { session_hours: 8h }", "found `8h`; must be a number, above 0 and at most 8784, or null"),
     ];

@@ -215,29 +215,51 @@ fn a_candidate_that_fell_in_its_first_seed_is_compared_over_its_folds() {
         found.body
     );
     // The gate compared with all seeds of the incumbent, which have 0.0195 there.
-    assert_eq!(row("payout"), "  payout              0.0180     0.0195     -0.0015");
-    assert_eq!(row("CORR"), "  CORR                0.0060     0.0080");
-    assert_eq!(row("seed 42"), "  seed 42             0.0180     0.0200     -0.0020");
+    assert_eq!(row("candidate"), "                   candidate  incumbent  difference  over seeds");
+    assert_eq!(row("payout"), "  payout              0.0180     0.0195     -0.0015  1 against all");
+    assert_eq!(row("CORR"), "  CORR                0.0060     0.0080              1 against 3");
+    assert_eq!(row("fold 0"), "  fold 0              0.0180     0.0100              1 against 3");
+    assert_eq!(row("seed 42"), "  seed 42             0.0180     0.0200     -0.0020  the same");
     assert_eq!(row("with benchmark"), "  with benchmark      0.4000");
     assert_eq!(row("gain"), "  gain -0.0015 ± 0.0006, one-sided p 0.9000, over 1 of 2 folds of seed 42");
     assert_eq!(row("noise"), "  noise of seeds 0.0005, of eras too small to tell");
     assert!(found.trailers.contains(&("Payout", "-".into())), "{:?}", found.trailers);
 }
 
-/// One seed against three: means of what both lack are not compared, the seed that both have is, and the payout is what the
-/// gate compared.
+/// One seed against three: what is known by seed is compared under the seed that both have, the payout is what the gate
+/// compared, and each row says over how many seeds it is.
 #[test]
 fn a_candidate_that_fell_after_one_seed_is_compared_by_that_seed() {
     let mut record = judged(43, "loss", &[], (false, -0.0004, 0.7));
     if let Some(measured) = &mut record.measurement {
         measured.evaluation.seeds.truncate(1);
     }
+    let mut incumbent = baseline(0.010);
+    if let Some(measured) = &mut incumbent.measurement {
+        measured.evaluation.seeds[0].corr = 0.0030;
+    }
+    let body = message(&record, Some(&incumbent)).body;
+    let row = |name: &str| body.lines().find(|line| line.trim_start().starts_with(name)).expect(name).to_owned();
+    assert_eq!(row("payout"), "  payout              0.0096     0.0100     -0.0004  1 against all");
+    assert_eq!(row("CORR"), "  CORR                0.0032     0.0030     +0.0002  the same 1");
+    assert_eq!(row("BMC Sharpe"), "  BMC Sharpe          0.1600     0.1667              1 against 3");
+    assert_eq!(row("seed 42"), "  seed 42             0.0096     0.0100     -0.0004  the same");
+    assert!(!body.contains("seed 17"), "{body}");
+}
+
+/// A second seed that was begun and not finished: its payout is of some folds, and stands beside nothing.
+#[test]
+fn a_seed_that_was_begun_is_said_to_be_a_part() {
+    let mut record = judged(43, "loss", &[], (false, -0.0004, 0.7));
+    if let Some(measured) = &mut record.measurement {
+        measured.evaluation.seeds.truncate(2);
+        measured.scores.seeds.truncate(1);
+    }
     let body = message(&record, Some(&baseline(0.010))).body;
     let row = |name: &str| body.lines().find(|line| line.trim_start().starts_with(name)).expect(name).to_owned();
-    assert_eq!(row("payout"), "  payout              0.0096     0.0100     -0.0004");
-    assert_eq!(row("CORR"), "  CORR                0.0032     0.0033");
-    assert_eq!(row("seed 42"), "  seed 42             0.0096     0.0100     -0.0004");
-    assert!(!body.contains("seed 17"), "{body}");
+    assert_eq!(row("CORR"), "  CORR                0.0032     0.0033              1 and part against 3");
+    assert_eq!(row("seed 42"), "  seed 42             0.0096     0.0100     -0.0004  the same");
+    assert_eq!(row("seed 17"), "  seed 17, part       0.0096");
 }
 
 #[test]

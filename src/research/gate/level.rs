@@ -14,6 +14,7 @@
 use super::settings::{Control, GateSettings};
 use crate::research::history::History;
 use crate::research::trial::{JudgementKind, TrialRecord, Verdict};
+use crate::research::words::count;
 use crate::stats::StatsError;
 use crate::stats::online::{familywise, lord_plus_plus};
 
@@ -75,8 +76,8 @@ fn of_better(settings: &GateSettings) -> String {
     let percent = (settings.alpha * 1e5).round() / 1e3;
     match settings.control {
         Control::Familywise => format!(
-            "in any {} trials, the chance that even one keep is false is at most {percent} % (each is tested at {:.1e})",
-            settings.trials,
+            "in any {}, the chance that even one keep is false is at most {percent} % (each is tested at {:.1e})",
+            count(settings.trials as usize, "trial"),
             settings.alpha / f64::from(settings.trials.max(1))
         ),
         Control::DiscoveryRate => {

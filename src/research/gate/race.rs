@@ -34,7 +34,7 @@ pub struct Design {
     pub seeds: Vec<u64>,
     /// How many of them it takes for any keep.
     pub required: usize,
-    /// Cells that are trained in one go.
+    /// Cells after which it is asked again what is wanted.
     pub cells_at_once: usize,
     /// Seeds of the incumbent before anything is compared with it.
     pub incumbent_seeds: usize,
@@ -215,18 +215,23 @@ impl Race {
         Ok(Step::Train(self.batch()))
     }
 
-    /// The next cells: of the first seed alone until it is whole, then up to the next look, seed by seed.
+    /// The next cells up to the next step.
     fn batch(&self) -> Vec<(usize, u64)> {
+        self.ahead().take(self.design.cells_at_once.max(1)).collect()
+    }
+
+    /// The cells that it will want next unless it comes to its end before: of the first seed alone until it is whole, then up to
+    /// the next look, seed by seed.
+    pub fn ahead(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         let whole = self.cells.whole_seeds().len();
         let upto = if whole == 0 { 1 } else { self.next_look() };
-        let missing = self.design.seeds[..upto].iter().flat_map(|seed| {
+        self.design.seeds[..upto].iter().flat_map(|seed| {
             self.design
                 .order
                 .iter()
                 .map(move |fold| (*fold, *seed))
                 .filter(|(fold, seed)| !self.cells.has(*fold, *seed))
-        });
-        missing.take(self.design.cells_at_once.max(1)).collect()
+        })
     }
 
     /// Whether the cells are enough to estimate noise from.

@@ -17,6 +17,9 @@ struct Scripted {
     heard: Vec<(Vec<Said>, Wanted)>,
     max_prompt_tokens: u32,
     repairs: u32,
+    meter: Meter,
+    /// What the meter said while each call was under way.
+    on_the_way: Vec<(Usage, bool)>,
 }
 
 impl Scripted {
@@ -28,6 +31,8 @@ impl Scripted {
             heard: Vec::new(),
             max_prompt_tokens: 24_000,
             repairs: 2,
+            meter: Meter::default(),
+            on_the_way: Vec::new(),
         }
     }
 }
@@ -41,11 +46,14 @@ impl Speaker for Scripted {
             max_prompt_tokens: self.max_prompt_tokens,
             prompt_setting: "researcher.scripted.max_prompt_tokens",
             max_output_tokens: 8_000,
+            prices: (1.0, 2.0),
+            meter: &self.meter,
         }
     }
 
     async fn say(&mut self, conversation: &[Said], wanted: Wanted, usage: &mut Usage) -> Result<Completion, ErrorKind> {
         self.heard.push((conversation.to_vec(), wanted));
+        self.on_the_way.push(self.meter.read());
         usage.add(&Usage { input_tokens: 1_001, output_tokens: 103, cost_usd: 0.01, seconds: 1.0 });
         Ok(self.replies.pop_front().expect("the script has another reply"))
     }
@@ -63,7 +71,8 @@ fn rejection(title: &str, error: &str) -> Rejection {
         expected_effect: None,
         spec: BASE.into(),
     };
-    Rejection { proposal: proposal(draft, "scripted", Usage::default()), error: error.into() }
+    let base = Spec::parse(BASE, "base").expect("a spec");
+    Rejection { proposal: proposal(draft, &base, "scripted", Usage::default()), error: error.into() }
 }
 
 async fn ask(speaker: &mut Scripted, count: usize, rejected: &[Rejection]) -> Result<Vec<Proposal>, ResearcherError> {
@@ -83,6 +92,19 @@ async fn several_candidates_share_what_they_cost() {
     let [(conversation, wanted)] = speaker.heard.as_slice() else { panic!("one call") };
     assert_eq!(*wanted, Wanted::Proposals(4));
     assert!(conversation[1].text().contains("Propose 4 candidates"), "{}", conversation[1].text());
+}
+
+#[tokio::test]
+async fn what_a_conversation_costs_is_on_the_meter_while_it_lasts() {
+    let mut speaker = Scripted::new(vec!["no proposal".into(), candidate("A").to_string()]);
+    ask(&mut speaker, 1, &[]).await.expect("the second reply can be read");
+    let sent = |call: usize| -> u64 { speaker.heard[call].0.iter().map(|said| u64::from(tokens(said.text()))).sum() };
+    let [(first, true), (second, true)] = speaker.on_the_way.as_slice() else { panic!("{:?}", speaker.on_the_way) };
+    assert_eq!((first.input_tokens, first.output_tokens), (sent(0), 0), "of the first, what was sent is estimated");
+    assert!((first.cost_usd - sent(0) as f64 / 1e6).abs() < 1e-12, "at its price");
+    assert_eq!((second.input_tokens, second.output_tokens), (1_001 + sent(1), 103), "then what it cost is known");
+    let (all, estimated) = speaker.meter.read();
+    assert_eq!((all.input_tokens, all.output_tokens, estimated), (2_002, 206, false));
 }
 
 #[tokio::test]

@@ -38,6 +38,30 @@ impl Endpoint {
         self.url.as_str().trim_end_matches('/')
     }
 
+    /// What is wrong with the address where nothing was found there, if that can be told from its path; in words that go
+    /// on with what to write.
+    pub fn likely_mistake(&self) -> Option<String> {
+        let base = self.base();
+        for call in ["/chat/completions", "/completions", "/responses", "/models"] {
+            if let Some(rest) = base.strip_suffix(call) {
+                return Some(format!(
+                    "most likely researcher.openai.base_url is too long, since `{call}` is added to it: try {rest}"
+                ));
+            }
+        }
+        let is_version = |part: &str| {
+            let digits = part.strip_prefix('v').unwrap_or_default();
+            digits.starts_with(|first: char| first.is_ascii_digit())
+        };
+        let names_a_version = self.url.path_segments().is_some_and(|mut parts| parts.any(is_version));
+        (!names_a_version).then(|| {
+            format!(
+                "most likely researcher.openai.base_url lacks the version at its end, since /chat/completions is added to \
+                 it: try {base}/v1"
+            )
+        })
+    }
+
     /// Whether it is on this machine: it then needs no key, no TLS and no proxy.
     pub fn is_local(&self) -> bool {
         let Some(host) = self.url.host_str() else { return false };
@@ -61,6 +85,27 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_likely_wrong_with_an_address() {
+        let table = [
+            ("http://localhost:11434", Some("try http://localhost:11434/v1")),
+            ("http://localhost:11434/api", Some("try http://localhost:11434/api/v1")),
+            ("https://example.com/v1/chat/completions", Some("try https://example.com/v1")),
+            ("https://api.openai.com/v1", None),
+            ("https://example.com/v1beta/openai", None),
+            ("https://example.com/vllm", Some("try https://example.com/vllm/v1")),
+        ];
+        for (base, words) in table {
+            let found = Endpoint::parse(base).expect(base).likely_mistake();
+            match words {
+                Some(words) => {
+                    assert!(found.as_deref().is_some_and(|found| found.ends_with(words)), "{base}: {found:?}");
+                }
+                None => assert_eq!(found, None, "{base}"),
+            }
+        }
+    }
 
     #[test]
     fn base_urls() {

@@ -245,6 +245,21 @@ impl Transport {
         }
     }
 
+    /// A server that names the model has the address right.
+    fn not_found(&self, status: u16, message: &str, code: &str) -> ErrorKind {
+        let knows_the_address = code.contains("model") || message.contains(self.model.as_str());
+        let advice = match self.endpoint.likely_mistake().filter(|_| !knows_the_address) {
+            Some(mistake) => mistake,
+            None => "check researcher.openai.model and base_url (up to and including the version, such as /v1)".into(),
+        };
+        ErrorKind::ModelNotFound {
+            endpoint: self.endpoint.base().into(),
+            model: self.model.clone(),
+            status,
+            message: format!("{message}; {advice}"),
+        }
+    }
+
     fn refused(&self, status: StatusCode, said: Said, wait: Option<Duration>, attempt: u32) -> Failure {
         let endpoint = self.endpoint.base().to_owned();
         let Said { message, code } = said;
@@ -266,12 +281,9 @@ impl Transport {
                     ErrorKind::Server { endpoint, attempts: attempt, status: number, message, retry_after: wait };
                 (kind, Again::Yes { wait })
             }
-            404 => {
-                (ErrorKind::ModelNotFound { endpoint, model: self.model.clone(), status: number, message }, Again::No)
-            }
-            _ if code.contains("model_not_found") => {
-                (ErrorKind::ModelNotFound { endpoint, model: self.model.clone(), status: number, message }, Again::No)
-            }
+            // One that has something else at this address says that it does not take a POST.
+            404 | 405 => (self.not_found(number, &message, &code), Again::No),
+            _ if code.contains("model_not_found") => (self.not_found(number, &message, &code), Again::No),
             _ => (ErrorKind::Request { endpoint, status: number, message }, Again::No),
         };
         Failure { kind, again }

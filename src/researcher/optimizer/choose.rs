@@ -13,6 +13,7 @@ use super::pool::{Candidate, Drawing, Known, Pool, turned};
 use super::prior::relevance;
 use super::words;
 use crate::research::settings::Breadth;
+use crate::research::words::count;
 use crate::researcher::briefing::Briefing;
 use crate::researcher::categories;
 use crate::researcher::error::ErrorKind;
@@ -159,7 +160,10 @@ fn finish(candidate: Candidate, believed: Option<(f64, f64)>, observations: &[Ob
                 Some(seen) => format!("Evidence: {seen}."),
                 None => "Evidence: none yet; nothing like it has been tried.".to_owned(),
             });
-            said.push(format!("Believed to bring {mean:+.4} ± {deviation:.4}, from {} trials.", observations.len()));
+            said.push(format!(
+                "Believed to bring {mean:+.4} ± {deviation:.4}, from {}.",
+                count(observations.len(), "trial")
+            ));
         }
         None => said.push("Drawn by lot, as the control: nothing is believed about it.".to_owned()),
     }

@@ -136,6 +136,8 @@ impl Lab {
             hints: &[],
             trials_left: Some(12),
             seconds_left: self.seconds_left,
+            tokens_left: None,
+            usd_left: None,
             budget: &self.budget,
         }
     }

@@ -57,7 +57,11 @@ pub fn fitted(
             let least = if pass == 0 { sections[index].floor.min(lengths[index]) } else { 0 };
             // The note that says how much is left out takes room as well.
             let wanted = lengths[index].saturating_sub(length - room + 60);
-            lengths[index] = if wanted < 80 { least } else { wanted.max(least) };
+            let shorter = if wanted < 80 { least } else { wanted.max(least) };
+            if shorter == lengths[index] {
+                continue;
+            }
+            lengths[index] = shorter;
             (text, length) = render(&lengths)?;
         }
     }

@@ -9,6 +9,7 @@ use crate::research::evidence::{CategoryEvidence, Evidence, KnobEvidence, Standi
 use crate::research::history::History;
 use crate::research::learnings::{demoted, demotion};
 use crate::research::near_miss::NearMiss;
+use crate::research::rules::Rules;
 use crate::research::trial::{KnobChange, TrialRecord, Verdict};
 use crate::research::words;
 use crate::researcher::briefing::Pending;
@@ -22,6 +23,7 @@ const MOST_KNOBS: usize = 30;
 const MOST_CATEGORIES: usize = 30;
 const MOST_MISSES: usize = 8;
 const MOST_PENDING: usize = 24;
+const MOST_DUE: usize = 8;
 /// Of the optimizer's view: knobs, leads, and names of what was never tried.
 const MOST_VIEWED: usize = 16;
 const MOST_LEADS: usize = 8;
@@ -64,7 +66,11 @@ pub fn trials(history: &History) -> String {
     }
     let untold = older.len() - keeps.len();
     if untold > 0 {
-        let _ = writeln!(out, "\n{untold} older trials that were not kept are counted in the evidence below.");
+        let _ = writeln!(
+            out,
+            "\nBeside these, {} that were not kept are counted in the evidence below.",
+            words::count(untold, "older trial")
+        );
     }
     out
 }
@@ -150,8 +156,9 @@ pub fn near_misses(misses: &[NearMiss]) -> String {
     for miss in misses.iter().take(MOST_MISSES) {
         let _ = writeln!(
             out,
-            "- trial {} ({:+.4} ± {:.4}, {}, {}{}): {}{}",
+            "- trial {} ({}; {:+.4} ± {:.4}, {}, {}{}): {}{}",
             miss.trial,
+            words::odds(miss.odds),
             miss.delta,
             miss.standard_error,
             words::p_value(miss.p_value),
@@ -160,6 +167,28 @@ pub fn near_misses(misses: &[NearMiss]) -> String {
             inline(&miss.title, 90),
             changes(&miss.changes, "\n  - "),
         );
+    }
+    out
+}
+
+/// The rules that let one retry through now.
+pub fn due(rules: &Rules) -> String {
+    let mut out = String::new();
+    for rule in rules.due().take(MOST_DUE) {
+        let trials: Vec<String> = rule.evidence.iter().rev().take(MOST_CHANGES).rev().map(u32::to_string).collect();
+        let revisit =
+            rule.revisit.as_deref().map_or_else(String::new, |when| format!("; revisit {}", inline(when, 200)));
+        let _ = writeln!(
+            out,
+            "- {}: {} (trials {}){revisit}",
+            inline(&rule.name, 60),
+            inline(&rule.reason, 200),
+            trials.join(", ")
+        );
+    }
+    let more = rules.due().count().saturating_sub(MOST_DUE);
+    if more > 0 {
+        let _ = writeln!(out, "- … and {more} more");
     }
     out
 }
@@ -194,9 +223,9 @@ pub fn view(view: &View) -> String {
     if !knobs.is_empty() {
         let _ = writeln!(
             out,
-            "Over {} trials. Importance: by how much of the payout a knob seems to move it, as a standard deviation.\n\n\
+            "Over {}. Importance: by how much of the payout a knob seems to move it, as a standard deviation.\n\n\
              | knob | tries | importance | 95 % interval | looks best |\n|---|---|---|---|---|\n{}",
-            view.trials,
+            words::count(view.trials, "trial"),
             knobs.concat()
         );
     }

@@ -59,8 +59,7 @@ impl Templates {
         }
         for (name, text) in overrides {
             if !EMBEDDED.iter().any(|(known, _)| known == name) {
-                let known = EMBEDDED.map(|(known, _)| known).join(", ");
-                let why = format!("no such template; those that can be overridden are {known}");
+                let why = format!("no such template; those that can be overridden are {}", Self::names());
                 return Err(ErrorKind::Template { name: name.clone(), line: None, why });
             }
             if text.len() > MAX_TEMPLATE_BYTES {
@@ -70,6 +69,11 @@ impl Templates {
             environment.add_template_owned(name.clone(), text.clone()).map_err(|error| located(name, &error))?;
         }
         Ok(Self { environment })
+    }
+
+    /// The names of those that can be overridden.
+    pub fn names() -> String {
+        EMBEDDED.map(|(known, _)| known).join(", ")
     }
 
     /// Renders a template.

@@ -73,7 +73,7 @@ fn a_demoted_keep_is_seen_as_such_in_every_table() {
         "| 4 | keep, demoted | 0.0104 | +0.0004 ± 0.0008 | 0.300 | 2 fresh seeds | architecture | change 4 |",
         "- Kept at +0.0040, and demoted when measured again: +0.0004 ± 0.0008, p 0.300 on 2 fresh seeds: trial 4: change 4",
         "| architecture | 8 | 0, 1 demoted |",
-        "- trial 4 (+0.0004 ± 0.0008, p 0.300, 2 fresh seeds; kept once, and demoted when measured again): change 4",
+        "- trial 4 (odds 2.7; +0.0004 ± 0.0008, p 0.300, 2 fresh seeds; kept once, and demoted when measured again): change 4",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }
@@ -95,6 +95,40 @@ fn the_synthesis_prompt() {
     let last = lab.history.trials().last().expect("there are ten").clone();
     let text = lab.brief(|briefing| synthesize(&templates(), briefing, &last, 24_000)).expect("it renders");
     insta::assert_snapshot!("synthesize_after_10_trials", text);
+}
+
+#[test]
+fn budgets_that_are_set_are_told_and_others_are_not() {
+    let lab = lab_after_ten_trials();
+    let told = |tokens_left, usd_left| {
+        lab.brief(|briefing| propose(&templates(), &Briefing { tokens_left, usd_left, ..*briefing }, 1, 24_000))
+            .expect("it renders")
+    };
+    let with = told(Some(120_000), Some(0.456));
+    assert!(
+        with.contains("12 trials, no limit of time, 120000 tokens of proposals and their replies, 0.46 US dollars")
+    );
+    let without = told(None, None);
+    assert!(without.contains("12 trials, no limit of time. A keep needs"), "{without}");
+}
+
+#[test]
+fn rules_that_are_due_stand_on_their_own() {
+    let lab = lab_after_ten_trials();
+    let text = "[[rule]]\nname = \"no-mish\"\nstatus = \"confidently-bad\"\nreason = \"worse in every trial\"\n\
+                paths = [\"network[*].dense.activation\"]\nvalues = [\"mish\"]\nevidence = [7]\nrevisit_after = 1\n\
+                revisit = \"when the net is deeper\"\n";
+    let rules = Rules::parse(text, "do_not_retry.toml").expect("a rule");
+    let told = |rules: &Rules| {
+        let briefing = |briefing: &Briefing<'_>| {
+            propose(&templates(), &Briefing { rules, rules_text: text, ..*briefing }, 1, 24_000)
+        };
+        lab.brief(briefing).expect("it renders")
+    };
+    let due = told(&rules.at(&lab.history));
+    assert!(due.contains("- no-mish: worse in every trial (trials 7); revisit when the net is deeper"), "{due}");
+    assert!(due.contains("# Due for another look"));
+    assert!(!told(&rules).contains("# Due for another look"), "one that is in force is not");
 }
 
 fn width(from: &str, to: &str) -> KnobChange {

@@ -12,7 +12,8 @@ use crate::train::backend::Precision;
 use crate::train::feed::Feed;
 use crate::train::group::train_group;
 use crate::train::streams::Replica;
-use crate::train::trial::{Crew, Kinds, Trial, run};
+use crate::train::together::{Crew, Wanted, run};
+use crate::train::trial::{Failed, Kinds, Trial};
 use crate::train::{TrainError, facts};
 
 /// Random specs that are trained.
@@ -29,7 +30,7 @@ fn two_steps(spec: &Spec, market: &Market) -> Result<bool, String> {
     let stop = AtomicBool::new(false);
     let said = |error: TrainError| error.to_string();
     let kinds = Kinds::of(spec).map_err(said)?;
-    let mut trial = Trial::of(spec, &kinds, &harness, Precision::Fp32, &stop).map_err(said)?;
+    let mut trial = Trial::of(spec, &kinds, &harness, Precision::Fp32, &stop, None).map_err(said)?;
     for context in &mut trial.contexts {
         context.plan.steps = context.plan.steps.min(if spec.training.epochs == 1 { 2 } else { 1 });
     }
@@ -50,13 +51,14 @@ fn two_steps(spec: &Spec, market: &Market) -> Result<bool, String> {
     // The plan is that of all folds; one of them is a cell.
     drop(feed);
     trial.contexts.iter_mut().for_each(|context| context.folds.truncate(1));
-    let crew = Crew { threads: 1, helpers: 1, most: usize::MAX };
-    match run::<Flex>(&trial, &all_cells(1, &[42]), &Default::default(), crew, &|_| {}).as_deref() {
+    let wanted = Wanted { trial: &trial, cells: &all_cells(1, &[42]), most: usize::MAX };
+    let trained = run::<Flex>(&[wanted], &Default::default(), Crew { threads: 1, helpers: 1 }, &|_, _| {}).remove(0);
+    match trained.as_deref() {
         Ok([cell]) if cell.predictions.iter().all(|value| value.is_finite()) => Ok(true),
         Ok([_]) => Err("a prediction is not a number".into()),
         Ok(cells) => Err(format!("{} cells", cells.len())),
-        Err(TrainError::Constant { .. }) => Ok(false),
-        Err(error) => Err(error.to_string()),
+        Err(Failed { error: TrainError::Constant { .. }, .. }) => Ok(false),
+        Err(failed) => Err(failed.error.to_string()),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::spec::members::member;
 use crate::train::backend::Precision;
 use crate::train::batches::Columns;
 use crate::train::group::Context;
-use crate::train::trial::{Crew, Kinds, Trial, run};
+use crate::train::together::{Crew, Wanted, run};
+use crate::train::trial::{Kinds, Trial};
 
 fn with(text: &str) -> Spec {
     spec(&format!(
@@ -45,11 +46,11 @@ fn members_that_differ_train_in_groups_of_their_kind_as_alone() {
         let mut spec = with(text);
         spec.training.epochs = 1;
         let kinds = Kinds::of(&spec).expect("valid members");
-        let trial = Trial::of(&spec, &kinds, &harness, Precision::Fp32, &stop).expect("it can be laid out");
+        let trial = Trial::of(&spec, &kinds, &harness, Precision::Fp32, &stop, None).expect("it can be laid out");
         let in_groups_of = |most| {
-            let crew = Crew { threads: 1, helpers: 1, most };
-            let mut cells =
-                run::<Flex>(&trial, &all_cells(3, &[42]), &Default::default(), crew, &|_| {}).expect("it trains");
+            let wanted = Wanted { trial: &trial, cells: &all_cells(3, &[42]), most };
+            let crew = Crew { threads: 1, helpers: 1 };
+            let mut cells = run::<Flex>(&[wanted], &Default::default(), crew, &|_, _| {}).remove(0).expect("it trains");
             cells.sort_by_key(|cell| cell.score.fold);
             cells
         };

@@ -1,0 +1,78 @@
+//! The candidates that wait for their turn: put onto the present incumbent, checked again, or dropped.
+
+use super::check::{Against, Checked, check};
+use super::session::Session;
+use crate::error::Result;
+use crate::research::event::Event;
+use crate::research::history::Waiting;
+use crate::research::round::Candidate;
+use crate::research::trial::{Origin, Proposal};
+use crate::spec::Spec;
+use crate::spec::merge::merged;
+
+impl Session<'_> {
+    /// The first of the candidates that wait, put onto the present incumbent where another stood when it was proposed.
+    /// What cannot be is dropped, and the ledger says why.
+    pub(super) fn next_waiting(&mut self) -> Result<Option<(Checked, Origin)>> {
+        while let Some(waiting) = self.history.waiting().first().cloned() {
+            let Waiting { round, against, candidate } = waiting;
+            match self.settled(against, &candidate)? {
+                Ok(checked) => {
+                    return Ok(Some((checked, Origin { round, spec_hash: candidate.spec_hash, against })));
+                }
+                Err(why) => {
+                    let title = candidate.proposal.title;
+                    self.note(format!("dropped a candidate of round {round}, `{title}`: {why}"));
+                    self.record(Event::CandidateDropped { round, spec_hash: candidate.spec_hash, title, why })?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A candidate that waited, as it can be trained now; or why it cannot.
+    pub(super) fn settled(
+        &mut self,
+        against: u32,
+        candidate: &Candidate,
+    ) -> Result<std::result::Result<Checked, String>> {
+        let papers = self.papers()?;
+        let (record, incumbent) = self.incumbent()?;
+        let mut proposal = candidate.proposal.clone();
+        if record.trial != against {
+            match self.rebased(against, &proposal, &incumbent) {
+                Ok(spec) if spec.hash() == incumbent.hash() => {
+                    return Ok(Err(format!("trial {:06} has what it proposes already", record.trial)));
+                }
+                Ok(spec) => proposal.spec = spec.to_yaml(),
+                Err(why) => {
+                    return Ok(Err(format!(
+                        "it was proposed against trial {against:06}, and cannot be put onto trial {:06}: {why}",
+                        record.trial
+                    )));
+                }
+            }
+        }
+        let (protocol_hash, data_hash) = (self.protocol.hash(), self.data_hash.clone());
+        let against = Against {
+            incumbent: &incumbent,
+            history: &self.history,
+            rules: &papers.rules,
+            facts: &self.facts,
+            budget: &self.budget,
+            protocol_hash: &protocol_hash,
+            data_hash: &data_hash,
+            pending: &[],
+            measured: &self.measured,
+        };
+        Ok(check(proposal, &against).map_err(|refused| refused.1.reason))
+    }
+
+    /// What a proposal changed in the incumbent that it was made for, put onto the present one.
+    fn rebased(&self, against: u32, proposal: &Proposal, incumbent: &Spec) -> std::result::Result<Spec, String> {
+        let base = self.history.trial(against).ok_or_else(|| format!("trial {against:06} is not known"))?;
+        let base = Spec::parse(&base.proposal.spec, "incumbent").map_err(|errors| errors.to_string())?;
+        let theirs = Spec::parse(&proposal.spec, "candidate").map_err(|errors| errors.to_string())?;
+        merged(&base, &theirs, incumbent).map_err(|conflict| conflict.to_string())
+    }
+}
