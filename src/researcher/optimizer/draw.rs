@@ -112,9 +112,14 @@ impl<'a> Source<'a> {
     /// One candidate of so many edits; None where the dice fell on something that is not there to change.
     pub(super) fn draw(&self, wanted: usize, rng: &mut impl Rng) -> Option<Drawn> {
         let mut drawn = self.unchanged();
-        if rng.random::<f64>() < self.combinations && self.cross(&mut drawn, rng).is_none() && self.combinations >= 1.0
-        {
-            return None;
+        let mut wanted = wanted;
+        if rng.random::<f64>() < self.combinations {
+            match self.cross(&mut drawn, rng) {
+                // An earlier trial by itself is news only beside another incumbent than its own.
+                Some(()) => wanted = wanted.max(drawn.edits.len() + usize::from(rng.random::<bool>())),
+                None if self.combinations >= 1.0 => return None,
+                None => {}
+            }
         }
         // Some throws hit nothing; a few more are allowed than are wanted.
         for _ in 0..wanted * 3 {
@@ -209,10 +214,8 @@ impl<'a> Source<'a> {
         Some(())
     }
 
-    /// The knobs that have been turned, each by itself and in all blocks that have it, to a few places up and down: where the
-    /// ledger says something, the choice must not hang on what the dice happen to bring.
-    pub(super) fn around(&self, turned: &BTreeSet<&str>) -> Vec<Drawn> {
-        let paths: BTreeSet<&str> = turned.iter().filter_map(|dimension| dimension.split('=').next()).collect();
+    /// The knobs at these paths, each by itself and in all blocks that have it, moved to a few places up and down.
+    pub(super) fn around(&self, paths: &BTreeSet<&str>) -> Vec<Drawn> {
         let known = self.groups.iter().filter(|(general, _)| paths.contains(general.as_str()));
         let moves = known.flat_map(|(general, group)| {
             let chosen: Vec<&Knob> = group.iter().collect();

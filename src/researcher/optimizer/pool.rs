@@ -22,6 +22,8 @@ const POOL: usize = 90;
 const MOST_DRAWS: usize = 6_000;
 /// Moves of knobs that have been turned that come to the pool beside those: the ones expected to gain most.
 const AROUND: usize = 12;
+/// Knobs that are looked at for them: those of the trials that moved the score most clearly, up or down.
+const CLEAREST: usize = 12;
 /// Candidates that are looked at for what may go together with another.
 const MOST_PARTNERS: usize = 40;
 
@@ -64,6 +66,22 @@ pub(super) fn is_apart(candidate: &Candidate, known: Known<'_>) -> bool {
 pub(super) fn turned(observations: &[Observation]) -> BTreeSet<&str> {
     let dimensions = observations.iter().flat_map(|seen| &seen.change.shifts).filter(|shift| shift.sign() != 0);
     dimensions.map(|shift| shift.dimension.as_str()).collect()
+}
+
+/// The knobs of the trials that moved the score most clearly, in standard errors.
+fn clearest(observations: &[Observation]) -> BTreeSet<&str> {
+    let clarity = |seen: &Observation| (seen.delta / seen.standard_error.max(1e-9)).abs();
+    let mut order: Vec<&Observation> = observations.iter().collect();
+    order.sort_by(|a, b| clarity(b).total_cmp(&clarity(a)));
+    let mut found = BTreeSet::new();
+    for shift in order.iter().flat_map(|seen| &seen.change.shifts).filter(|shift| shift.sign() != 0) {
+        if found.len() == CLEAREST {
+            break;
+        }
+        // The words of a choice are one knob.
+        found.insert(shift.dimension.split('=').next().unwrap_or(&shift.dimension));
+    }
+    found
 }
 
 /// How many edits each candidate is drawn with.
@@ -119,7 +137,7 @@ impl<'a> Pool<'a> {
         let briefing = self.filter.briefing;
         let source = Source::new(briefing.incumbent, briefing.facts, Vec::new(), briefing.breadth);
         let mut seen: BTreeSet<String> = self.candidates.iter().map(|candidate| candidate.spec.hash()).collect();
-        let moves = source.around(&turned(self.known.observations)).into_iter();
+        let moves = source.around(&clearest(self.known.observations)).into_iter();
         let found: Vec<Candidate> =
             moves.filter_map(|drawn| self.filter.admit(drawn, &mut seen, &mut Waste::default())).collect();
         let changes: Vec<Change> = found.iter().map(|candidate| candidate.change.clone()).collect();

@@ -12,7 +12,7 @@ pub(super) const KINDS: usize = ALL.len() + 1;
 /// Factors on the standard deviation of a category's functions that are weighed.
 const FACTORS: [f64; 5] = [0.25, 0.5, 1.0, 1.5, 2.2];
 /// Factors on the scale of effects: what was measured is effect and noise, so it is rather smaller than it looks.
-const SMALLER: [f64; 4] = [1.0, 0.7, 0.5, 1.4];
+const UNITS: [f64; 4] = [1.4, 1.0, 0.7, 0.5];
 /// Standard deviation of the logarithm of a category's factor, beforehand.
 const SPREAD: f64 = 0.5;
 /// The same of the scale of effects.
@@ -20,8 +20,8 @@ const UNIT_SPREAD: f64 = 0.7;
 /// Fewer observations say nothing of that.
 const LEAST: usize = 4;
 /// The latest observations that are looked at: time grows with their cube.
-const LATEST: usize = 120;
-/// Times that each category is looked at anew, given the others.
+const LATEST: usize = 80;
+/// Times that each is looked at anew, at most.
 const SWEEPS: usize = 2;
 
 /// The number of a category.
@@ -52,22 +52,32 @@ impl Scales {
         let likely = |scales: &Self| scales.log_posterior(latest, &parts, unit);
         let seen: Vec<usize> =
             (0..KINDS).filter(|kind| parts.iter().enumerate().any(|(i, row)| row[i].smooth[*kind] > 0.0)).collect();
-        let climbed = SMALLER.iter().map(|factor| {
-            let start = Self { unit: (unit * factor).max(floor), ..first.clone() };
-            let mut best = (likely(&start), start);
-            for kind in seen.iter().cycle().take(SWEEPS * seen.len()) {
+        let mut best = (likely(&first), first);
+        let climb = |best: &mut (f64, Self), other: Self| {
+            let height = likely(&other);
+            if height > best.0 {
+                *best = (height, other);
+            }
+        };
+        // One after another, given the others, until nothing gets likelier.
+        for _ in 0..SWEEPS {
+            let before = best.0;
+            for factor in UNITS {
+                let other = Self { unit: (unit * factor).max(floor), ..best.1.clone() };
+                climb(&mut best, other);
+            }
+            for kind in &seen {
                 for factor in FACTORS {
                     let mut other = best.1.clone();
                     other.variance[*kind] = factor * factor;
-                    let height = likely(&other);
-                    if height > best.0 {
-                        best = (height, other);
-                    }
+                    climb(&mut best, other);
                 }
             }
-            best
-        });
-        climbed.max_by(|a, b| a.0.total_cmp(&b.0)).map_or(first, |(_, scales)| scales)
+            if best.0 <= before {
+                break;
+            }
+        }
+        best.1
     }
 
     /// Log of the marginal likelihood of what was measured, in payout, times the prior; without constants.
