@@ -159,8 +159,8 @@ impl<'a> Pool<'a> {
     }
 
     /// The candidate `best` together with those of `order`, the better ones first, that turn other knobs and are not in its way,
-    /// until there are `wanted` edits. Each must be worth its place: `gain` says what a candidate that is not drawn from the
-    /// pool but made of these of it is worth. None where nothing was added.
+    /// until there are `wanted` edits. Each must be worth its place: `worth` is that of a candidate which is made of these of
+    /// the pool. None where nothing was added.
     pub(super) fn together(
         &self,
         best: usize,

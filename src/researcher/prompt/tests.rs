@@ -1,7 +1,5 @@
 //! Whole prompts as snapshots, and their bounds.
 
-use std::time::{Duration, Instant};
-
 use super::repair::{Mistake, repair};
 use super::templates::Templates;
 use super::*;
@@ -278,14 +276,6 @@ fn the_size_is_bounded_at_ten_trials_and_at_ten_thousand() {
             let briefing = Briefing { learnings: "# Learnings\n", ..briefing };
             let text = synthesize(&templates(), &briefing, &last, 6_000).expect("it fits");
             assert!(fit::tokens(&text) <= 6_000);
-            // The fastest of three: the machine may have other things to do.
-            let times = [0; 3].map(|_| {
-                let started = Instant::now();
-                propose(&templates(), &briefing, 5, 24_000).expect("it fits");
-                started.elapsed()
-            });
-            let fastest = times.into_iter().min().expect("three");
-            assert!(fastest < Duration::from_secs(1), "{trials} trials took {fastest:?}");
         });
     }
 }
