@@ -12,9 +12,11 @@ use crate::research::near_duplicate::Measured;
 use crate::research::trial::KnobChange;
 use crate::researcher::briefing::{Briefing, Rejection};
 use crate::researcher::error::ErrorKind;
+use crate::spec::Spec;
+use crate::spec::cost::{self, Budget, Cost};
 use crate::spec::diff::changes as differences;
 use crate::spec::merge::merged;
-use crate::spec::{Spec, cost};
+use crate::spec::rates::seconds;
 
 /// Candidates that are weighed against each other.
 const POOL: usize = 90;
@@ -210,7 +212,8 @@ struct Filter<'a> {
     /// The incumbent itself, what has been rejected, and what waits for its verdict.
     refused: BTreeSet<String>,
     profile: Profile,
-    baseline_flops: f64,
+    /// What the baseline costs, by [`work`].
+    baseline_work: f64,
     /// The most times the baseline's cost that still fits into the session.
     time_limit: f64,
 }
@@ -219,7 +222,7 @@ impl<'a> Filter<'a> {
     fn new(briefing: &'a Briefing<'a>, known: Known<'a>) -> Self {
         let baseline = briefing.history.baseline();
         let spec = baseline.and_then(|record| Spec::parse(&record.proposal.spec, "baseline").ok());
-        let flops = cost::estimate(spec.as_ref().unwrap_or(briefing.incumbent), briefing.facts).flops.max(1.0);
+        let baseline_cost = cost::estimate(spec.as_ref().unwrap_or(briefing.incumbent), briefing.facts);
         let measured = baseline.and_then(|record| record.measurement.as_ref()).map(|measured| measured.wall_seconds);
         let time_limit = match (briefing.seconds_left, measured) {
             // The estimate is rough, and a trial that is dropped early costs a third: twice the time left is allowed.
@@ -238,7 +241,7 @@ impl<'a> Filter<'a> {
             briefing,
             refused,
             profile: Profile::of(briefing.incumbent, briefing.facts),
-            baseline_flops: flops,
+            baseline_work: work(&baseline_cost, briefing.budget).max(f64::MIN_POSITIVE),
             time_limit,
         }
     }
@@ -285,7 +288,7 @@ impl<'a> Filter<'a> {
             return None;
         }
         let cost = cost::estimate(&spec, briefing.facts);
-        let ratio = cost.flops / self.baseline_flops;
+        let ratio = work(&cost, briefing.budget) / self.baseline_work;
         if cost::check(&cost, briefing.budget).is_err() || ratio > self.time_limit {
             waste.costly += 1;
             return None;
@@ -300,6 +303,12 @@ impl<'a> Filter<'a> {
         let change = Change::new(self.profile.shifts(&Profile::of(&spec, briefing.facts)));
         Some(Candidate { drawn, spec, change, doublings: ratio.max(1e-9).log2() })
     }
+}
+
+/// The work of a trial of that cost: seconds where the device has been measured, as a loss of chained operations is dear
+/// without many operations on paper; else floating point operations.
+fn work(cost: &Cost, budget: &Budget) -> f64 {
+    budget.rates.as_ref().map_or(cost.flops, |rates| seconds(cost, rates))
 }
 
 impl Waste {
