@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Who gets further in a night of simulated trials: the optimizer, random edits from the very same pool, and a mix of the
+# Who gets further in a night of simulated trials: the optimizer, random edits of the very same kinds, and a mix of the
 # optimizer and a scripted stand-in for a language model, on four landscapes whose truth is known.
 #   benchmarks/researchers.sh [SEEDS [TRIALS [LANDSCAPE …]]]     20 seeds, 60 trials, all four without them
 set -euo pipefail

@@ -30,7 +30,7 @@ use super::scripted::Scripted;
 pub(crate) enum Arm {
     /// The optimizer.
     Optimizer,
-    /// Random edits from the very same pool.
+    /// Random edits of the very same kinds.
     Random,
     /// By a coin, the optimizer or the scripted stand-in for a model.
     Mix,

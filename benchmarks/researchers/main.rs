@@ -1,4 +1,4 @@
-//! Who gets further in a night: the optimizer, random edits from the very same pool, a mix of the optimizer and a scripted
+//! Who gets further in a night: the optimizer, random edits of the very same kinds, a mix of the optimizer and a scripted
 //! stand-in for a model. Run by benchmarks/researchers.sh.
 
 mod arena;

@@ -1,5 +1,5 @@
 //! Whether the optimizer is worth anything: nights on landscapes whose truth is known, through the real history, phases and
-//! gate, against random edits from the very same pool and a mix with a scripted stand-in for a model. The same code as
+//! gate, against random edits of the very same kinds and a mix with a scripted stand-in for a model. The same code as
 //! benchmarks/researchers.sh, which takes more landscapes, trials and arms.
 
 use autoresearch::spec;
