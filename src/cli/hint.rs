@@ -8,7 +8,7 @@ use crate::lab::hints;
 
 /// Tell the researchers something, while the loop runs or before.
 ///
-/// Passes a hint on to whoever proposes, as `try wider nets with less dropout` or `leave the loss alone for now`. A language
+/// Passes a hint on to whoever proposes, as `try wider nets with less dropout` or `leave the loss alone tonight`. A language
 /// model or an agent reads it; the embedded optimizer cannot. It is one line of at most 600 characters.
 ///
 /// A running session takes it in before its next proposal, the next session otherwise. It stands in the prompts of the 30

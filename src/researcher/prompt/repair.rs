@@ -1,4 +1,4 @@
-//! The answer to proposals that could not be used: what is wrong with each, and what is asked for now.
+//! The answer to proposals that could not be used: what is wrong with each, and what is asked for instead.
 
 use minijinja::context;
 
