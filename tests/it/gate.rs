@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Answer, Endpoint};
-use crate::lab::{GOOD, Outcome, PROTOCOL, TestLab, UNTRAINED, eventually};
+use crate::lab::{GOOD, KEY_VARIABLE, Outcome, PROTOCOL, TestLab, UNTRAINED, eventually};
 use crate::session::notebook_is_sound;
 
 const LEARNINGS: &str = "# Learnings\n\nPearson losses help here.\n\n## What works\n\n- Pearson.\n\n## Confidently bad\n\n\
@@ -33,8 +33,7 @@ fn lab(settings: &[(&str, &str)]) -> (TestLab, Endpoint) {
     let script = vec![proposal("Pearson loss", GOOD), wider(24), wider(40)];
     let endpoint = Endpoint::start(script, wider(28), Answer::Says(LEARNINGS.into()));
     let lab = TestLab::with(PROTOCOL, UNTRAINED);
-    lab.edit("autoresearch.yaml", "https://api.openai.com/v1 ", &format!("{} ", endpoint.base_url()));
-    lab.edit("autoresearch.yaml", "OPENAI_API_KEY ", "SOME_KEY ");
+    lab.ask(&endpoint.base_url());
     lab.edit("autoresearch.yaml", "kind: optimizer ", "kind: openai ");
     lab.edit("autoresearch.yaml", "most_seeds: null ", "most_seeds: 3 ");
     lab.edit("autoresearch.yaml", "incumbent_seeds: 12 ", "incumbent_seeds: 6 ");
@@ -46,10 +45,7 @@ fn lab(settings: &[(&str, &str)]) -> (TestLab, Endpoint) {
 }
 
 fn run(lab: &TestLab, trials: &str) -> Outcome {
-    let mut command = lab.command(&["run", "--trials", trials]);
-    let output = command.env("SOME_KEY", "sk-1234567890").output().expect("the program runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    lab.program_with_key(&["run", "--trials", trials], "sk-1234567890")
 }
 
 fn record(lab: &TestLab, trial: u64) -> Value {
@@ -121,7 +117,7 @@ fn killed_in_a_demotion_the_next_start_completes_it() {
     run(&lab, "1").exits(0);
     let mut command = lab.command(&["run", "--trials", "1"]);
     let mut child = command
-        .env("SOME_KEY", "sk-1234567890")
+        .env(KEY_VARIABLE, "sk-1234567890")
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()

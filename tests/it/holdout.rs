@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Answer, Endpoint};
-use crate::lab::{GOOD, PROTOCOL, TestLab, UNTRAINED, eventually};
+use crate::lab::{GOOD, KEY_VARIABLE, PROTOCOL, TestLab, UNTRAINED, eventually};
 
 const LEARNINGS: &str = "# Learnings\n\nPearson losses help here.\n\n## What works\n\n- Pearson.\n\n## Confidently bad\n\n\
     Nothing yet.\n\n## Ambiguous\n\nNothing yet.\n\n## Near misses\n\nNothing yet.\n\n## Open questions\n\n- Width?\n";
@@ -27,13 +27,12 @@ fn two_sessions(between: impl Fn(&TestLab)) -> (TestLab, String) {
     let script = vec![proposal("Pearson loss", GOOD), wider(24), wider(40)];
     let endpoint = Endpoint::start(script, wider(28), Answer::Says(LEARNINGS.into()));
     let lab = TestLab::with(PROTOCOL, UNTRAINED);
-    lab.edit("autoresearch.yaml", "https://api.openai.com/v1 ", &format!("{} ", endpoint.base_url()));
-    lab.edit("autoresearch.yaml", "OPENAI_API_KEY ", "SOME_KEY ");
+    lab.ask(&endpoint.base_url());
     lab.commit("a researcher");
     let mut said = String::new();
     for trials in ["1", "2"] {
         let mut command = lab.command(&["run", "--researcher", "openai", "--trials", trials, "--json", "-vvv"]);
-        let output = command.env("SOME_KEY", "sk-1234567890").output().expect("the program runs");
+        let output = command.env(KEY_VARIABLE, "sk-1234567890").output().expect("the program runs");
         said.push_str(&String::from_utf8_lossy(&output.stdout));
         said.push_str(&String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{said}");

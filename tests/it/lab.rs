@@ -59,6 +59,9 @@ loss: [ { pearson: { weight: 1.0 } } ]
 training: { epochs: 30, batch_rows: 128, patience: 30 }
 ";
 
+/// Where a lab with a scripted model has its key.
+pub(crate) const KEY_VARIABLE: &str = "SOME_KEY";
+
 /// How a call of the program ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -110,6 +113,19 @@ impl TestLab {
         lab.write("model.yaml", model);
         lab.commit("a small market");
         lab
+    }
+
+    /// The lab's researcher is the model behind this address, and its key is in [`KEY_VARIABLE`]; not yet committed.
+    pub(crate) fn ask(&self, base_url: &str) {
+        self.edit("autoresearch.yaml", "https://api.openai.com/v1 ", &format!("{base_url} "));
+        self.edit("autoresearch.yaml", "OPENAI_API_KEY ", &format!("{KEY_VARIABLE} "));
+    }
+
+    /// Runs the program with a key for the model.
+    pub(crate) fn program_with_key(&self, arguments: &[&str], key: &str) -> Outcome {
+        let output = self.command(arguments).env(KEY_VARIABLE, key).output().expect("the program runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     /// A folder without a lab.

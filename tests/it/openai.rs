@@ -9,7 +9,6 @@ use crate::lab::{GOOD, Outcome, PROTOCOL, TestLab, UNTRAINED};
 use crate::session::notebook_is_sound;
 
 const KEY: &str = "sk-e2e-0123456789-this-is-the-secret";
-const VARIABLE: &str = "SOME_KEY_OF_MINE";
 
 /// An answer that may stand in learnings.md.
 const LEARNINGS: &str = "# Learnings\n\nPearson losses help here.\n\n## What works\n\n- Pearson.\n\n## Confidently bad\n\n\
@@ -24,8 +23,7 @@ fn proposal(title: &str, spec: &str) -> Answer {
 
 fn lab(endpoint: &Endpoint) -> TestLab {
     let lab = TestLab::with(PROTOCOL, UNTRAINED);
-    lab.edit("autoresearch.yaml", "https://api.openai.com/v1 ", &format!("{} ", endpoint.base_url()));
-    lab.edit("autoresearch.yaml", "OPENAI_API_KEY ", &format!("{VARIABLE} "));
+    lab.ask(&endpoint.base_url());
     lab.edit("autoresearch.yaml", "retries: 5", "retries: 0");
     lab.edit("autoresearch.yaml", "prices: {}", "prices: { gpt-5-mini: { input: 1.0, output: 0.0 } }");
     lab.commit("a researcher");
@@ -33,10 +31,7 @@ fn lab(endpoint: &Endpoint) -> TestLab {
 }
 
 fn run(lab: &TestLab, trials: &str) -> Outcome {
-    let mut command = lab.command(&["run", "--researcher", "openai", "--trials", trials, "-vv"]);
-    let output = command.env(VARIABLE, KEY).output().expect("the program runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    lab.program_with_key(&["run", "--researcher", "openai", "--trials", trials, "-vv"], KEY)
 }
 
 /// The key is in no file of the lab, git's objects unpacked among them, and in nothing that was printed.

@@ -5,7 +5,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Answer, Endpoint};
-use crate::lab::{GOOD, Outcome, PROTOCOL, Running, TestLab, eventually};
+use crate::lab::{GOOD, KEY_VARIABLE, Outcome, PROTOCOL, Running, TestLab, eventually};
 use crate::session::notebook_is_sound;
 
 const LEARNINGS: &str = "# Learnings\n\nNothing yet.\n";
@@ -56,8 +56,7 @@ fn lab(baseline: &str, script: Vec<Answer>, settings: &[(&str, &str)]) -> (TestL
     let afterwards = Answer::Fails(500, "nothing more".into());
     let endpoint = Endpoint::start(script, afterwards, Answer::Says(LEARNINGS.into()));
     let lab = TestLab::with(PROTOCOL, baseline);
-    lab.edit("autoresearch.yaml", "https://api.openai.com/v1 ", &format!("{} ", endpoint.base_url()));
-    lab.edit("autoresearch.yaml", "OPENAI_API_KEY ", "SOME_KEY ");
+    lab.ask(&endpoint.base_url());
     lab.edit("autoresearch.yaml", "kind: optimizer ", "kind: openai ");
     lab.edit("autoresearch.yaml", "most_seeds: null ", "most_seeds: 6 ");
     lab.edit("autoresearch.yaml", "incumbent_seeds: 12 ", "incumbent_seeds: 6 ");
@@ -70,10 +69,7 @@ fn lab(baseline: &str, script: Vec<Answer>, settings: &[(&str, &str)]) -> (TestL
 }
 
 fn run(lab: &TestLab, trials: &str) -> Outcome {
-    let mut command = lab.command(&["run", "-v", "--trials", trials]);
-    let output = command.env("SOME_KEY", "sk-1234567890").output().expect("the program runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    lab.program_with_key(&["run", "-v", "--trials", trials], "sk-1234567890")
 }
 
 fn records(lab: &TestLab) -> Vec<Value> {
@@ -140,7 +136,7 @@ training: { epochs: 60, batch_rows: 32, patience: null }
 ";
 
 fn start(lab: &TestLab, trials: &str) -> Running {
-    lab.start_with(&["run", "-v", "--trials", trials], &[("SOME_KEY", "sk-1234567890")])
+    lab.start_with(&["run", "-v", "--trials", trials], &[(KEY_VARIABLE, "sk-1234567890")])
 }
 
 #[test]
