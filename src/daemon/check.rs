@@ -1,7 +1,9 @@
 //! What a proposal must pass before it costs anything: parse → validate → duplicate → do-not-retry → cost. Pure.
 
+use std::collections::BTreeSet;
+
 use crate::research::history::History;
-use crate::research::near_duplicate::Measured;
+use crate::research::near_duplicate::{Measured, Neighbours};
 use crate::research::rules::Rules;
 use crate::research::trial::{KnobChange, Proposal, Verdict};
 use crate::spec::cost::Budget;
@@ -43,10 +45,24 @@ pub(super) struct Against<'a> {
     /// Trials under another protocol or other data do not make a duplicate.
     pub(super) protocol_hash: &'a str,
     pub(super) data_hash: &'a str,
-    /// Hashes of the candidates that are in training or wait.
-    pub(super) pending: &'a [String],
+    /// The candidates that are in training or wait, to be none of them.
+    pub(super) waiting: &'a Unjudged,
     /// The measured specs, to be near to none of them.
     pub(super) measured: &'a Measured,
+}
+
+/// Candidates without a verdict.
+#[derive(Default)]
+pub(super) struct Unjudged {
+    hashes: BTreeSet<String>,
+    neighbours: Neighbours,
+}
+
+impl Unjudged {
+    pub(super) fn add(&mut self, spec: &Spec) {
+        self.hashes.insert(spec.hash());
+        self.neighbours.wait(spec);
+    }
 }
 
 /// Checks a proposal.
@@ -70,11 +86,12 @@ pub(super) fn check(mut proposal: Proposal, against: &Against<'_>) -> Result<Che
         let reason = format!("the same model as trial {earlier:06} (canonical hash {hash})");
         return refuse(proposal, Verdict::Duplicate, reason, Some(hash), changes);
     }
-    if against.pending.contains(&hash) {
+    if against.waiting.hashes.contains(&hash) {
         let reason = format!("the same model as a candidate that has no verdict yet (canonical hash {hash})");
         return refuse(proposal, Verdict::Duplicate, reason, Some(hash), changes);
     }
-    if let Some(near) = against.measured.near(&spec) {
+    let near = || against.waiting.neighbours.near(&spec, against.measured.reach());
+    if let Some(near) = against.measured.near(&spec).or_else(near) {
         return refuse(proposal, Verdict::Duplicate, near.why, Some(hash), changes);
     }
     if let Some(rule) = against.rules.blocks(&changes, &proposal.category) {

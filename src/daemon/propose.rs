@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::check::{Checked, Refusal};
 use super::company::most_together;
-use super::round::{Answer, Packet, pending, round};
+use super::round::{Answer, Packet, round};
 use super::session::{Flow, Session};
 use super::update::Update;
 use crate::error::{Error, Result};
@@ -238,12 +238,12 @@ impl Session<'_> {
             .history
             .waiting()
             .iter()
-            .map(|waiting| pending(&waiting.candidate.proposal, &waiting.candidate.spec_hash, &incumbent))
+            .filter_map(|waiting| Pending::of(&waiting.candidate.proposal, &incumbent))
             .collect();
         if let Some(checked) = training
             && waiting.iter().all(|pending| pending.spec_hash != checked.hash)
         {
-            waiting.push(pending(&checked.proposal, &checked.hash, &incumbent));
+            waiting.extend(Pending::of(&checked.proposal, &incumbent));
         }
         let done = self.trained + u32::from(training.is_some());
         Ok(Packet {

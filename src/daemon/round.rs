@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::brief::{Brief, Sources};
-use super::check::{Against, Checked, Refusal, check};
+use super::check::{Against, Checked, Refusal, Unjudged, check};
 use super::propose::Papers;
 use crate::error::Result;
 use crate::lab::config::Config;
@@ -17,8 +17,8 @@ use crate::researcher::briefing::{Pending, Rejection};
 use crate::researcher::error::{ErrorKind, ResearcherError};
 use crate::researcher::settings::Kind;
 use crate::researcher::{Ask, Optimizer, Researcher, Synthesis};
+use crate::spec::DataFacts;
 use crate::spec::cost::Budget;
-use crate::spec::{DataFacts, Spec};
 
 /// The state of the search at one moment, to be thought about beside the loop.
 #[derive(Clone)]
@@ -82,7 +82,8 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
     let brief = Brief::new(sources, &packet.phase, packet.optimizer.clone())?;
     let briefing = brief.briefing(&packet.phase);
     let incumbent = briefing.incumbent_record.map(|record| record.trial).unwrap_or_default();
-    let mut known: Vec<String> = packet.pending.iter().map(|pending| pending.spec_hash.clone()).collect();
+    let mut known = Unjudged::default();
+    packet.pending.iter().for_each(|pending| known.add(&pending.spec));
     let (mut ready, mut refused, mut rejected) = (Vec::new(), Vec::new(), Vec::<Rejection>::new());
     let (mut usage, mut failure) = (Usage::default(), None);
     for _ in 0..=packet.config.researcher.repairs {
@@ -105,13 +106,13 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
                 budget: &packet.budget,
                 protocol_hash: &packet.protocol_hash,
                 data_hash: &packet.data_hash,
-                pending: &known,
+                waiting: &known,
                 measured: &packet.measured,
             };
             match check(proposal, &against) {
                 Ok(mut checked) => {
                     builds_on(&mut checked, briefing.near_misses);
-                    known.push(checked.hash.clone());
+                    known.add(&checked.spec);
                     ready.push(checked);
                 }
                 Err(found) => {
@@ -188,20 +189,10 @@ pub(super) async fn synthesis(
     Ok((kind, researcher, found))
 }
 
-/// What a candidate that has no verdict yet is, for those who propose beside it.
-pub(super) fn pending(proposal: &Proposal, spec_hash: &str, incumbent: &Spec) -> Pending {
-    let spec = Spec::parse(&proposal.spec, "candidate").ok();
-    Pending {
-        title: proposal.title.clone(),
-        category: proposal.category.clone(),
-        spec_hash: spec_hash.to_owned(),
-        changes: spec.map(|spec| super::check::knob_changes(incumbent, &spec)).unwrap_or_default(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Spec;
 
     #[test]
     fn a_rounds_cost_is_shared_to_the_last_token() {

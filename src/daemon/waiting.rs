@@ -1,6 +1,6 @@
 //! The candidates that wait for their turn: put onto the present incumbent, checked again, or dropped.
 
-use super::check::{Against, Checked, check};
+use super::check::{Against, Checked, Unjudged, check};
 use super::session::Session;
 use crate::error::Result;
 use crate::research::event::Event;
@@ -62,7 +62,7 @@ impl Session<'_> {
             budget: &self.budget,
             protocol_hash: &protocol_hash,
             data_hash: &data_hash,
-            pending: &[],
+            waiting: &Unjudged::default(),
             measured: &self.measured,
         };
         Ok(check(proposal, &against).map_err(|refused| refused.1.reason))

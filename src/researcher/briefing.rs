@@ -73,6 +73,8 @@ pub struct Pending {
     pub title: String,
     /// Its category.
     pub category: String,
+    /// Its spec.
+    pub spec: Spec,
     /// Canonical hash of its spec.
     pub spec_hash: String,
     /// What it changes in the incumbent's spec.
@@ -89,6 +91,7 @@ impl Pending {
             category: proposal.category.clone(),
             spec_hash: spec.hash(),
             changes: changes.map(|change| KnobChange { path: change.path, from: change.from, to: change.to }).collect(),
+            spec,
         })
     }
 }

@@ -41,7 +41,7 @@ use super::briefing::{Briefing, Pending, Rejection};
 use super::error::ResearcherError;
 use super::settings::{Kind, OptimizerSettings};
 use crate::research::history::History;
-use crate::research::near_duplicate::Measured;
+use crate::research::near_duplicate::{Measured, Neighbours};
 use crate::research::trial::{Proposal, Usage};
 
 /// The name in commits and in the ledger.
@@ -77,15 +77,16 @@ impl Optimizer {
         if self.believes { NAME } else { Kind::Random.name() }
     }
 
-    /// The next proposal: always a valid spec, new to the history and to what is pending, further from every measured one
-    /// than the gate can see, allowed by the rules and within the budget.
+    /// The next proposal: always a valid spec, new to the history and to what is pending, further from each of them than the gate
+    /// can see, allowed by the rules and within the budget.
     ///
     /// # Errors
     /// [`ErrorKind::Exhausted`](super::error::ErrorKind::Exhausted) when a bounded search found none.
     pub fn propose(&mut self, briefing: &Briefing<'_>, rejected: &[Rejection]) -> Result<Proposal, ResearcherError> {
         let started = std::time::Instant::now();
         let observations = self.observations(briefing);
-        let known = Known { observations: &observations, measured: &self.measured, rejected };
+        let waiting = waiting(briefing);
+        let known = Known { observations: &observations, measured: &self.measured, waiting: &waiting, rejected };
         let mut rng = self.generator(b"propose", briefing, rejected.len());
         let chosen = if self.believes {
             choose::choose(briefing, known, &mut rng)?
@@ -131,7 +132,8 @@ impl Optimizer {
     /// What it makes of the ledger, for people and for a model that proposes beside it. The same ledger gives the same.
     pub fn view(&mut self, briefing: &Briefing<'_>) -> View {
         let observations = self.observations(briefing);
-        let known = Known { observations: &observations, measured: &self.measured, rejected: &[] };
+        let waiting = waiting(briefing);
+        let known = Known { observations: &observations, measured: &self.measured, waiting: &waiting, rejected: &[] };
         look::look(briefing, known, &mut self.generator(b"view", briefing, 0))
     }
 
@@ -163,6 +165,13 @@ impl Optimizer {
         }
         ChaCha8Rng::from_seed(*hasher.finalize().as_bytes())
     }
+}
+
+/// The specs that wait for their verdict.
+fn waiting(briefing: &Briefing<'_>) -> Neighbours {
+    let mut found = Neighbours::default();
+    briefing.pending.iter().for_each(|pending| found.wait(&pending.spec));
+    found
 }
 
 /// The place that a number in [0, 1) falls on, of places with these shares.

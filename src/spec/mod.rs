@@ -8,6 +8,7 @@ mod check;
 pub mod cost;
 mod declare;
 pub mod diff;
+mod effective;
 mod error;
 mod examples;
 pub(crate) mod facts;

@@ -2,32 +2,7 @@
 
 use super::*;
 use crate::research::audit::Audited;
-
-fn floor() -> NoiseFloor {
-    NoiseFloor {
-        trial: 7,
-        protocol_hash: "p".into(),
-        data_hash: "d".into(),
-        seeds: 24,
-        payout: 0.01824,
-        standard_error: 0.0031,
-        between_seeds: 0.0048,
-        between_folds: 0.0061,
-        between_eras: 0.0253,
-        between_cells: 0.0096,
-        comparison_error: 0.0014,
-        most_seeds: 24,
-        incumbent_seeds: 48,
-        level: 0.0005,
-        power: 0.8,
-        detectable: 0.0058,
-        era_error: Some(0.0031),
-        bootstrap_error: Some(0.0029),
-        bootstrap_block: Some(2.34),
-        series_eras: Some(30),
-        ended: "2026-03-02T07:30:00.5Z".into(),
-    }
-}
+use crate::research::sample::noise_floor as floor;
 
 #[test]
 fn a_noise_floor_says_what_it_can_detect_and_what_auto_would_ask() {

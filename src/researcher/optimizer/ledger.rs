@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::belief::{Change, MOST_OBSERVATIONS, Observation};
 use super::profile::{Profile, Shift};
-use super::tree::{at, leaf};
 use crate::research::effect::{Effect, of_all};
-use crate::research::history::{History, Waiting};
+use crate::research::history::History;
 use crate::research::trial::{TrialRecord, Verdict};
-use crate::researcher::briefing::{Briefing, Pending};
+use crate::researcher::briefing::Briefing;
 use crate::spec::{DataFacts, Spec};
 
 /// A trial that died counts as this many times the smallest gain lost, very roughly: its neighbourhood is to be left.
@@ -59,10 +58,8 @@ impl Profiles {
     pub(super) fn pending(briefing: &Briefing<'_>) -> Vec<Observation> {
         let incumbent = Profile::of(briefing.incumbent, briefing.facts);
         let trial = briefing.history.next_trial();
-        let shifts = briefing.pending.iter().filter_map(|pending| {
-            let spec = candidate(pending, briefing)?;
-            Some(incumbent.shifts(&Profile::of(&spec, briefing.facts)))
-        });
+        let shifts =
+            briefing.pending.iter().map(|pending| incumbent.shifts(&Profile::of(&pending.spec, briefing.facts)));
         shifts
             .filter(|shifts| !shifts.is_empty())
             .map(|shifts| Observation {
@@ -98,22 +95,6 @@ impl Profiles {
             effect,
         })
     }
-}
-
-/// The spec of a candidate that waits: from its round, or by its changes where each of them is a plain value. None where
-/// neither tells.
-fn candidate(pending: &Pending, briefing: &Briefing<'_>) -> Option<Spec> {
-    let waits = |waiting: &&Waiting| waiting.candidate.spec_hash == pending.spec_hash;
-    if let Some(waiting) = briefing.history.waiting().iter().find(waits)
-        && let Ok(spec) = Spec::parse(&waiting.candidate.proposal.spec, "candidate")
-    {
-        return Some(spec);
-    }
-    let mut tree = briefing.incumbent.canonical();
-    for change in &pending.changes {
-        *at(&mut tree, &change.path)? = leaf(change.to.as_deref()?)?;
-    }
-    Spec::from_value(&tree).ok()
 }
 
 /// What the trials say about the part of a change that they know most about, as a sentence. None where none of them

@@ -8,7 +8,7 @@ use super::belief::{Belief, Change, Observation};
 use super::draw::{Drawn, Source, edits};
 use super::good::good;
 use super::profile::Profile;
-use crate::research::near_duplicate::Measured;
+use crate::research::near_duplicate::{Measured, Neighbours};
 use crate::research::trial::KnobChange;
 use crate::researcher::briefing::{Briefing, Rejection};
 use crate::researcher::error::ErrorKind;
@@ -55,13 +55,16 @@ pub(super) struct Known<'a> {
     pub(super) observations: &'a [Observation],
     /// The measured specs.
     pub(super) measured: &'a Measured,
+    /// The specs that wait for their verdict.
+    pub(super) waiting: &'a Neighbours,
     /// Proposals that were sent back.
     pub(super) rejected: &'a [Rejection],
 }
 
-/// Whether the gate could tell it from every measured spec.
+/// Whether the gate could tell it from every measured spec and from all that wait.
 pub(super) fn is_apart(candidate: &Candidate, known: Known<'_>) -> bool {
-    known.measured.near(&candidate.spec).is_none()
+    let (spec, reach) = (&candidate.spec, known.measured.reach());
+    known.measured.near(spec).is_none() && known.waiting.near(spec, reach).is_none()
 }
 
 /// The dimensions that have been turned.
@@ -149,7 +152,7 @@ impl<'a> Pool<'a> {
         self.candidates.extend(found.into_iter().take(AROUND).map(|(_, candidate)| candidate));
     }
 
-    /// The first that is further from every measured spec than the gate can see: the loop would send back any other.
+    /// The first that is further from every measured spec, and from all that wait, than the gate can see: the loop would send back any other.
     ///
     /// # Errors
     /// There is none.

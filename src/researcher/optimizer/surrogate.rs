@@ -12,7 +12,7 @@ use super::testing::Lab;
 use super::{NAME, Optimizer};
 use crate::research::gate::Design;
 use crate::research::gate::tests::support::{Market, Spec as Truth, design, race};
-use crate::research::near_duplicate::Measured;
+use crate::research::near_duplicate::{Measured, Neighbours};
 use crate::research::rules::Rules;
 use crate::research::settings::Breadth;
 use crate::research::trial::{Usage, Verdict};
@@ -86,7 +86,8 @@ fn proposals(mut optimizer: Optimizer) -> impl FnMut(&Lab) -> Spec {
 fn by_belief_alone(seed: u64) -> impl FnMut(&Lab) -> Spec {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     move |lab| {
-        let known = Known { observations: &[], measured: &Measured::default(), rejected: &[] };
+        let known =
+            Known { observations: &[], measured: &Measured::default(), waiting: &Neighbours::default(), rejected: &[] };
         let chosen = lab.brief(|briefing| choose::choose(briefing, known, &mut rng));
         chosen.expect("there is always something new here").spec
     }

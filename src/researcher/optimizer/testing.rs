@@ -101,6 +101,7 @@ impl Lab {
         self.pending.push(Pending {
             title: "waits".into(),
             category: "architecture".into(),
+            spec: spec.clone(),
             spec_hash: spec.hash(),
             changes: changes(&self.incumbent, spec),
         });

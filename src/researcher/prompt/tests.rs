@@ -11,6 +11,7 @@ use crate::research::trial::{KnobChange, Verdict};
 use crate::researcher::briefing::Pending;
 use crate::researcher::optimizer::testing::Lab;
 use crate::researcher::optimizer::view::{KnobView, Lead, View};
+use crate::spec::Spec;
 
 const BASE: &str = "network: [ { dense: { width: 32 } } ]\nloss: [ mse ]\n";
 
@@ -137,6 +138,7 @@ fn some_pending() -> Vec<Pending> {
     let pending = |title: &str, to: &str| Pending {
         title: title.into(),
         category: "architecture".into(),
+        spec: Spec::parse("network: [ { dense: { width: 32 } } ]\n", "test").expect("valid"),
         spec_hash: "0123456789abcdef".into(),
         changes: vec![width("32", to)],
     };
