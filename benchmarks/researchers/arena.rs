@@ -8,7 +8,7 @@ use autoresearch::research::gate::settings::{Claim, GateSettings};
 use autoresearch::research::gate::{Design, Ground, KnownEras, Race, Ruling, Step};
 use autoresearch::research::history::History;
 use autoresearch::research::near_miss::near_misses;
-use autoresearch::research::phases::{PhaseMove, next_phase};
+use autoresearch::research::phases::{PhaseMove, breadth_now, next_phase};
 use autoresearch::research::rules::Rules;
 use autoresearch::research::settings::{Breadth, PhaseSettings, WhenConverged};
 use autoresearch::research::trial::{
@@ -187,6 +187,7 @@ impl<'a> Night<'a> {
         let evidence = evidence(&self.history);
         let rules = Rules::default();
         let phase = self.phases.iter().find(|phase| self.history.phase() == Some(&phase.name)).expect("it was entered");
+        let (breadth, widened) = breadth_now(&self.history, phase);
         call(&Briefing {
             program: "",
             learnings: "",
@@ -194,8 +195,8 @@ impl<'a> Night<'a> {
             incumbent_record: self.history.incumbent(),
             history: &self.history,
             phase,
-            breadth: phase.breadth,
-            widened: None,
+            breadth,
+            widened: widened.as_deref(),
             plateau: None,
             near_misses: &misses,
             pending: &[],

@@ -162,6 +162,7 @@ pub async fn open<'s>(
         worker: Some(worker),
         worker_settings,
         stocks: BTreeMap::new(),
+        prior: std::cell::Cell::new(None),
         apart: BTreeSet::new(),
         facts: greeting.facts,
         device: greeting.device,

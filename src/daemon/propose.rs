@@ -16,6 +16,7 @@ use super::update::Update;
 use crate::error::{Error, Result};
 use crate::lab::{Lab, LabError};
 use crate::research::event::Event;
+use crate::research::history::Waiting;
 use crate::research::round::{Candidate as Written, Refused, Round};
 use crate::research::rules::Rules;
 use crate::research::settings::PhaseSettings;
@@ -69,6 +70,7 @@ impl Session<'_> {
         if let Some(candidate) = self.fill_up(phase).await? {
             return Ok(candidate);
         }
+        let mut dry = false;
         loop {
             if let Some((checked, origin)) = self.next_waiting()? {
                 return Ok(Flow::On(Candidate::Ready(Box::new(checked), Some(origin))));
@@ -79,17 +81,25 @@ impl Session<'_> {
                 if let Some(reason) = self.spent_out() {
                     return Ok(Flow::End(reason));
                 }
-                match self.ask(phase).await? {
+                match self.ask(phase, dry).await? {
                     Flow::End(reason) => return Ok(Flow::End(reason)),
                     Flow::On(answer) => Some(answer),
                 }
             };
-            if let Some(answer) = answer
-                && let Some(candidate) = self.take(answer?, phase, Queue::Try)?
-            {
-                return Ok(Flow::On(candidate));
+            let Some(answer) = answer else { continue };
+            match self.take(answer?, phase, Queue::Try)? {
+                // The next word is somebody else's, however long it takes.
+                Some(Candidate::Nothing(_)) if self.somebody_else().is_some() => dry = true,
+                Some(candidate) => return Ok(Flow::On(candidate)),
+                None => {}
             }
         }
+    }
+
+    /// A language model of the session's own that is being asked, or can be.
+    fn somebody_else(&self) -> Option<Kind> {
+        let asked = self.desk.asked().map(|(kind, _, _)| kind);
+        asked.or_else(|| self.desk.team.writer(Instant::now()))
     }
 
     /// Who proposes, who is left alone until when, and shares that are not as configured.
@@ -108,9 +118,11 @@ impl Session<'_> {
         words
     }
 
-    /// Asks whose turn it is, and whoever can answer at once when that takes too long.
-    async fn ask(&mut self, phase: &PhaseSettings) -> Result<Flow<Result<Answer>>> {
-        let kind = self.desk.team.turn(&self.history, &self.under_way(None), Instant::now());
+    /// Asks whose turn it is, and whoever can answer at once when that takes too long. Where those have run `dry`, somebody
+    /// else is asked, and waited for.
+    async fn ask(&mut self, phase: &PhaseSettings, dry: bool) -> Result<Flow<Result<Answer>>> {
+        let turn = || self.desk.team.turn(&self.history, &self.under_way(None), Instant::now());
+        let kind = self.somebody_else().filter(|_| dry).unwrap_or_else(turn);
         (self.say)(Update::Proposing { trial: self.history.next_trial() });
         self.live.live.doing = format!("asking the {} researcher", kind.name());
         self.live.write();
@@ -126,7 +138,7 @@ impl Session<'_> {
         let answer = tokio::select! {
             answer = patiently(desk.answer(), stop, || notify.progress()) => Ok(answer),
             why = passed(limits.until) => Err(Some(why)),
-            () = tokio::time::sleep(left) => Err(None),
+            () = tokio::time::sleep(left), if !dry => Err(None),
         };
         match answer {
             Ok(None) => Ok(Flow::End("asked to stop".into())),
@@ -167,7 +179,7 @@ impl Session<'_> {
             let nothing = answer.ready.is_empty();
             match self.take(answer, phase, Queue::Wait)? {
                 // Who has no more ideas beside those that wait may have some after their verdicts.
-                Some(Candidate::Nothing(_)) if waiting > 0 => break,
+                Some(Candidate::Nothing(_)) if waiting > 0 || self.somebody_else().is_some() => break,
                 Some(candidate) => return Ok(Some(Flow::On(candidate))),
                 None if nothing => break,
                 None => {}
@@ -188,7 +200,9 @@ impl Session<'_> {
         Ok(asked.map_or_else(|| Flow::End("asked to stop".into()), Flow::On))
     }
 
-    /// Asks for the next round while a candidate trains, where its turn is one that takes its time.
+    /// Asks for the next round while the last candidates of the one before train, where its turn is one that takes its time.
+    /// Those that wait train beside the one whose turn it is, as far as there are threads: once all of them do, nothing would
+    /// be left to do while the answer comes.
     pub(super) fn ask_ahead(
         &mut self,
         phase: &PhaseSettings,
@@ -196,16 +210,24 @@ impl Session<'_> {
         origin: Option<&Origin>,
     ) -> Result<()> {
         let own = origin.map(|origin| origin.spec_hash.as_str());
-        let others = self.history.waiting().iter().any(|waiting| Some(waiting.candidate.spec_hash.as_str()) != own);
-        let last = self.limits.trials.is_some_and(|limit| self.trained + 1 >= limit);
-        if others || last || self.desk.asked().is_some() || self.is_over().is_some() || self.spent_out().is_some() {
+        let wait = |waiting: &&Waiting| Some(waiting.candidate.spec_hash.as_str()) != own;
+        let others = self.history.waiting().iter().filter(wait).count();
+        let together = most_together(&self.machine(), training.spec.ensemble.members as usize);
+        // Those that train have no verdict yet, and count as trained.
+        let last = self.limits.trials.is_some_and(|limit| self.trained as usize + 1 + others >= limit as usize);
+        if others >= together
+            || last
+            || self.desk.asked().is_some()
+            || self.is_over().is_some()
+            || self.spent_out().is_some()
+        {
             return Ok(());
         }
         let under_way = self.under_way(Some(&training.proposal.researcher).filter(|_| own.is_none()));
         let kind = self.desk.team.turn(&self.history, &under_way, Instant::now());
         if !kind.is_instant() {
             let packet = self.packet(phase, Some(training))?;
-            self.desk.ask(kind, packet, self.candidates(phase, 1));
+            self.desk.ask(kind, packet, self.candidates(phase, 1 + others as u32));
         }
         Ok(())
     }
@@ -277,9 +299,7 @@ impl Session<'_> {
             let usage = if ready.is_empty() { std::mem::take(&mut unpaid) } else { Usage::default() };
             let error = failure.to_string();
             self.record(Event::ResearcherFailed { researcher: name.clone(), error: error.clone(), usage })?;
-            // Where a model of the session's own can be asked, one that has run out of ideas does not end the phase.
-            let nobody = self.desk.team.writer(now).is_none();
-            if kind.is_instant() && ready.is_empty() && refused.is_empty() && nobody {
+            if kind.is_instant() && ready.is_empty() && refused.is_empty() {
                 return Ok(Some(Candidate::Nothing(error)));
             }
             if !kind.is_instant() {

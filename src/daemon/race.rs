@@ -10,6 +10,7 @@ use super::train::{Failure, Stage, Training, left_out};
 use crate::error::{Error, Result};
 use crate::research::calibration::min_effect;
 use crate::research::event::SeedPurpose;
+use crate::research::gate::pool::Prior;
 use crate::research::gate::{self, Design, GateError, Ground, Race, Ruling, Step, constraints};
 use crate::research::settings::PhaseSettings;
 use crate::research::trial::{JudgementKind, Measurement, Origin, RECORD_VERSION, Scores, TrialRecord, Verdict};
@@ -222,9 +223,20 @@ impl Session<'_> {
 
     /// What a race against the incumbent, with these scores, wants next.
     pub(super) fn step(&self, race: &Race, incumbent: &Scores) -> Result<Step> {
-        let prior = gate::pool::noise_between_seeds(&self.history).map_err(refused)?;
+        let prior = self.noise_between_seeds()?;
         let ground = Ground { folds: &self.folds, eras: &self.known_eras, prior, claim: self.config.gate.claim };
         race.step(incumbent, &ground).map_err(refused)
+    }
+
+    /// What the ledger says of the noise between seeds; read anew when something was added to it, and not for each of the many
+    /// steps of a race and of those beside it.
+    fn noise_between_seeds(&self) -> Result<Option<Prior>> {
+        if let Some(known) = self.prior.get() {
+            return Ok(known);
+        }
+        let found = gate::pool::noise_between_seeds(&self.history).map_err(refused)?;
+        self.prior.set(Some(found));
+        Ok(found)
     }
 
     /// What is shown while the next cells of a race are trained.

@@ -1,6 +1,8 @@
 //! A session: the loop's body, one named step after another.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use prepare::Protocol;
@@ -9,7 +11,7 @@ use tokio::sync::watch;
 use super::desk::{Desk, GivenUp};
 use super::notify::Notify;
 use super::open::Options;
-use super::propose::{Candidate, TIME_IS_OVER};
+use super::propose::{Candidate, TIME_IS_OVER, passed, patiently};
 use super::stock::Stock;
 use super::update::Update;
 use crate::error::{Error, Result};
@@ -18,6 +20,7 @@ use crate::lab::live::Writer;
 use crate::lab::{Lab, LabLock, Ledger, Notebook};
 use crate::research::event::Event;
 use crate::research::gate::KnownEras;
+use crate::research::gate::pool::Prior;
 use crate::research::history::History;
 use crate::research::near_duplicate::Measured;
 use crate::research::phases::{PhaseMove, next_phase};
@@ -83,6 +86,8 @@ pub struct Session<'s> {
     pub(super) worker_settings: WorkerSettings,
     /// What cells of candidates that wait have come to, by the hash of their spec.
     pub(super) stocks: BTreeMap<String, Stock>,
+    /// The noise between seeds by the ledger as it is; None until it is asked for.
+    pub(super) prior: Cell<Option<Option<Prior>>>,
     /// Hashes of the specs that train with nobody beside: a request that they took part in failed as a whole.
     pub(super) apart: BTreeSet<String>,
     pub(super) facts: DataFacts,
@@ -188,7 +193,7 @@ impl Session<'_> {
             let record = match self.propose(&phase).await? {
                 Flow::End(reason) => return Ok(reason),
                 Flow::On(Candidate::Nothing(why)) => {
-                    if let Flow::End(reason) = self.leave_phase(&phase, &why)? {
+                    if let Flow::End(reason) = self.leave_phase(&phase, &why).await? {
                         return Ok(reason);
                     }
                     continue;
@@ -316,13 +321,29 @@ impl Session<'_> {
         self.record(Event::PhaseEntered { phase, why })
     }
 
-    /// The phase has nothing more to offer: on to the next. After the last one comes what the configuration says; the
-    /// session ends in any case once no phase has anything to offer.
-    fn leave_phase(&mut self, phase: &PhaseSettings, why: &str) -> Result<Flow<()>> {
+    /// The phase has nothing more to offer: on to the next. After the last one comes what the configuration says. Once no
+    /// phase has anything to offer, a language model that is left alone for a while may have something afterwards; where there
+    /// is none, the session ends.
+    async fn leave_phase(&mut self, phase: &PhaseSettings, why: &str) -> Result<Flow<()>> {
         self.empty_phases += 1;
-        match self.phase_after(&phase.name) {
-            Some(next) if self.empty_phases < self.config.phases.len() => {
+        let next = self.phase_after(&phase.name);
+        let rest = self.desk.team.rest_of_writers(Instant::now());
+        match (next, rest) {
+            (Some(next), _) if self.empty_phases < self.config.phases.len() => {
                 self.enter_phase(next, why.to_owned()).map(Flow::On)
+            }
+            (Some(_), Some((kind, rest))) => {
+                let name = kind.name();
+                self.warn(format!("{why}; waiting for {name}, which is left alone for {} s", rest.as_secs()));
+                self.live.live.doing = format!("waiting for {name}");
+                self.live.write();
+                let Session { stop, notify, limits, .. } = self;
+                let waited = tokio::select! {
+                    waited = patiently(tokio::time::sleep(rest), stop, || notify.progress()) => waited.ok_or("asked to stop"),
+                    why = passed(limits.until) => Err(why),
+                };
+                self.empty_phases = 0;
+                Ok(waited.map_or_else(|why| Flow::End(why.into()), Flow::On))
             }
             _ => Ok(Flow::End(format!("nothing is left to try: {why}"))),
         }
@@ -361,6 +382,7 @@ impl Session<'_> {
     pub(super) fn record(&mut self, event: Event) -> Result<()> {
         let entry = self.ledger.append(Timestamp::now(), event)?;
         self.history.apply(&entry.event);
+        self.prior.set(None);
         Ok(())
     }
 

@@ -245,8 +245,9 @@ impl Session<'_> {
                 }
             }
             Err(WorkerError::Failed { kind: FailureKind::Training | FailureKind::Data, message }) => {
-                // A worker that panicked is gone, and says so next time.
-                self.worker = worker.is_alive().then_some(worker);
+                // A request fails as a whole where the worker panicked. It may take a moment to be gone, and must not be asked
+                // again in that moment: its death would be held against the next.
+                worker.kill().await;
                 Ok(Flow::On(Err((Verdict::Crash, message))))
             }
             Err(error @ WorkerError::Timeout { .. }) => Ok(Flow::On(Err((Verdict::Timeout, error.to_string())))),

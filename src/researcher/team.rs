@@ -206,6 +206,14 @@ impl Team {
         self.shares.iter().map(|(kind, _)| *kind).find(|kind| !kind.is_instant() && self.can(*kind, now))
     }
 
+    /// The language model of the session's own that can be asked soonest, and for how long it is still left alone.
+    pub fn rest_of_writers(&self, now: Instant) -> Option<(Kind, Duration)> {
+        let own = self.shares.iter().map(|(kind, _)| *kind).filter(|kind| !kind.is_instant());
+        let rest = |kind: Kind| self.seats.get(&kind).and_then(|seat| seat.rest.until);
+        own.map(|kind| (kind, rest(kind).map_or(Duration::ZERO, |until| until.saturating_duration_since(now))))
+            .min_by_key(|(_, rest)| *rest)
+    }
+
     /// Whether the session's own researchers hold a language model, so that learnings.md is its to write.
     pub fn has_a_writer(&self) -> bool {
         self.shares.iter().any(|(kind, _)| !kind.is_instant())

@@ -70,7 +70,9 @@ where
     let mut fastest = [f64::INFINITY; 3];
     for _ in 0..ROUNDS {
         for ((spec, net), fastest) in nets.iter().zip(&mut fastest) {
-            let seconds = side_by_side(lanes, || step_seconds::<B>(spec, net, device, precision));
+            let step = || step_seconds::<B>(spec, net, device, precision);
+            // On a GPU by the thread that trains, which then has the memory for it (see `together`).
+            let seconds = if group_bytes.is_some() { step() } else { side_by_side(lanes, step) };
             *fastest = fastest.min(seconds);
         }
     }

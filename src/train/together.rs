@@ -81,12 +81,18 @@ where
         })
         .collect();
     let next = AtomicUsize::new(0);
+    // What a device holds is made by the thread that uses it.
+    let work = || work::<B>(&jobs, &queue, &next, device);
+    if (crew.threads, crew.helpers) == (1, 0) {
+        // A GPU's runtime keeps what a thread has freed for that thread alone (CubeCL: a stream with memory of its own each). A
+        // thread for each request would hold on to more and more of it; whoever asks is the same one every time.
+        work();
+        return jobs.into_iter().map(Job::result).collect();
+    }
     std::thread::scope(|scope| {
         for _ in 0..crew.threads.min(queue.len()).max(1) {
             scope.spawn(|| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(crew.helpers).build();
-                // What a device holds is made by the thread that uses it.
-                let work = || work::<B>(&jobs, &queue, &next, device);
                 match pool {
                     Ok(pool) => pool.install(work),
                     Err(_) => work(),

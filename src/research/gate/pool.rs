@@ -5,7 +5,8 @@ use super::mean;
 use crate::research::history::History;
 use crate::research::trial::Scores;
 use crate::stats::StatsError;
-use crate::stats::moderated::{Prior, prior};
+pub use crate::stats::moderated::Prior;
+use crate::stats::moderated::prior;
 
 /// The variance of a seed's mean payout, with its degrees of freedom, of every trial that was trained under two seeds or
 /// more, under the protocol and on the data of the present incumbent.

@@ -13,7 +13,7 @@ use crate::train::backend::Precision;
 use crate::train::batches::Columns;
 use crate::train::group::Context;
 use crate::train::together::{Crew, Wanted, run};
-use crate::train::trial::{Kinds, Trial};
+use crate::train::trial::{Kinds, Progress, Trial};
 
 fn with(text: &str) -> Spec {
     spec(&format!(
@@ -47,10 +47,16 @@ fn members_that_differ_train_in_groups_of_their_kind_as_alone() {
         spec.training.epochs = 1;
         let kinds = Kinds::of(&spec).expect("valid members");
         let trial = Trial::of(&spec, &kinds, &harness, Precision::Fp32, &stop, None).expect("it can be laid out");
-        let in_groups_of = |most| {
+        let here = std::thread::current().id();
+        // Groups as on a GPU, whose memory belongs to the thread that uses it: by the one that asks, and no other.
+        let in_groups_of = |most: usize| {
             let wanted = Wanted { trial: &trial, cells: &all_cells(3, &[42]), most };
-            let crew = Crew { threads: 1, helpers: 1 };
-            let mut cells = run::<Flex>(&[wanted], &Default::default(), crew, &|_, _| {}).remove(0).expect("it trains");
+            let crew = Crew { threads: 1, helpers: usize::from(most == 1) };
+            let report = |_, progress: Progress<'_>| {
+                let own = std::thread::current().id() == here;
+                assert!(most == 1 || own || !matches!(progress, Progress::Epoch));
+            };
+            let mut cells = run::<Flex>(&[wanted], &Default::default(), crew, &report).remove(0).expect("it trains");
             cells.sort_by_key(|cell| cell.score.fold);
             cells
         };
