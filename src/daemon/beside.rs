@@ -72,7 +72,7 @@ impl Session<'_> {
                 continue;
             }
             // One that cannot be trained is dropped when its turn comes.
-            let Ok(checked) = self.settled(waiting.against, &waiting.candidate)? else { continue };
+            let Ok(checked) = self.settled(&waiting)? else { continue };
             if checked.hash == main || company.iter().any(|other| other.hash == checked.hash) {
                 continue;
             }

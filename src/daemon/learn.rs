@@ -65,6 +65,8 @@ impl Session<'_> {
         if self.desk.writing().is_some_and(|done| done || last) {
             learned = self.written(papers).await?;
         }
+        // One that was waited for in vain is not waited for again.
+        let in_vain = self.desk.writing().is_some();
         // Before there is an incumbent (a baseline that failed) there is nothing to synthesize.
         let is_due = last || is_due(every, self.history.trained());
         let worth_a_call = is_due && record.verdict.was_trained() && self.history.incumbent().is_some();
@@ -82,7 +84,7 @@ impl Session<'_> {
             let packet = self.packet(phase, None)?;
             self.desk.write(kind, researcher, packet, record.clone());
         }
-        if last && self.desk.writing().is_some() {
+        if last && !in_vain && self.desk.writing().is_some() {
             // What was written of the trial before stands where this one brings nothing.
             match self.written(papers).await? {
                 Learned::AsItIs => {}

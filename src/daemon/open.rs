@@ -68,6 +68,9 @@ pub async fn open<'s>(
     let mut notify = Notify::default();
     notify.ready();
     // A wrong key or model is found now, and not at three in the morning.
+    if let Some(asked) = team.first_words() {
+        say(Update::Note(format!("asking {asked} for a first word")));
+    }
     let checking = team.check(Instant::now());
     let reached = match patiently(checking, &mut stop.clone(), || notify.progress()).await {
         Some(reached) => reached.map_err(refused)?,

@@ -256,12 +256,8 @@ impl Session<'_> {
     /// The state of the search, for whoever thinks beside the loop. `training` has no verdict yet.
     pub(super) fn packet(&self, phase: &PhaseSettings, training: Option<&Checked>) -> Result<Packet> {
         let (_, incumbent) = self.incumbent()?;
-        let mut waiting: Vec<Pending> = self
-            .history
-            .waiting()
-            .iter()
-            .filter_map(|waiting| Pending::of(&waiting.candidate.proposal, &incumbent))
-            .collect();
+        let now = self.history.waiting().iter().filter_map(|waiting| self.as_it_would_be(waiting, &incumbent).ok());
+        let mut waiting: Vec<Pending> = now.filter_map(|proposal| Pending::of(&proposal, &incumbent)).collect();
         if let Some(checked) = training
             && waiting.iter().all(|pending| pending.spec_hash != checked.hash)
         {

@@ -17,8 +17,8 @@ use crate::researcher::briefing::{Pending, Rejection};
 use crate::researcher::error::{ErrorKind, ResearcherError};
 use crate::researcher::settings::Kind;
 use crate::researcher::{Ask, Optimizer, Researcher, Synthesis};
-use crate::spec::DataFacts;
 use crate::spec::cost::Budget;
+use crate::spec::{DataFacts, Spec};
 
 /// The state of the search at one moment, to be thought about beside the loop.
 #[derive(Clone)]
@@ -87,6 +87,7 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
     let (mut ready, mut refused, mut rejected) = (Vec::new(), Vec::new(), Vec::<Rejection>::new());
     let (mut usage, mut failure) = (Usage::default(), None);
     for _ in 0..=packet.config.researcher.repairs {
+        let is_repair = !rejected.is_empty();
         let ask = Ask { count: count - ready.len(), rejected: &rejected };
         let found = match researcher.propose(&briefing, &ask).await {
             Ok(found) => found,
@@ -96,8 +97,14 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
                 break;
             }
         };
+        let mut is_new = false;
         for proposal in found {
             usage.add(&proposal.usage);
+            // Models like to say again what was taken; that is no mistake to be sent back, and no answer either.
+            if is_repair && is_among(&proposal, &ready) {
+                continue;
+            }
+            is_new = true;
             let against = Against {
                 incumbent: briefing.incumbent,
                 history: &packet.history,
@@ -123,7 +130,7 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
                 }
             }
         }
-        if rejected.is_empty() || 2 * ready.len() >= count {
+        if !is_new || rejected.is_empty() || 2 * ready.len() >= count {
             break;
         }
     }
@@ -138,6 +145,11 @@ pub(super) async fn round(kind: Kind, mut researcher: Researcher, packet: Packet
         failure,
         usage,
     })
+}
+
+/// Whether a proposal is one of those that were taken.
+fn is_among(proposal: &Proposal, taken: &[Checked]) -> bool {
+    Spec::parse(&proposal.spec, "spec").is_ok_and(|spec| taken.iter().any(|one| one.hash == spec.hash()))
 }
 
 /// A candidate that makes all changes of a near miss again builds on it, whether its researcher says so or not.
@@ -192,7 +204,6 @@ pub(super) async fn synthesis(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Spec;
 
     #[test]
     fn a_rounds_cost_is_shared_to_the_last_token() {

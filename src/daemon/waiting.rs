@@ -5,7 +5,6 @@ use super::session::Session;
 use crate::error::Result;
 use crate::research::event::Event;
 use crate::research::history::Waiting;
-use crate::research::round::Candidate;
 use crate::research::trial::{Origin, Proposal};
 use crate::spec::Spec;
 use crate::spec::merge::merged;
@@ -15,8 +14,9 @@ impl Session<'_> {
     /// What cannot be is dropped, and the ledger says why.
     pub(super) fn next_waiting(&mut self) -> Result<Option<(Checked, Origin)>> {
         while let Some(waiting) = self.history.waiting().first().cloned() {
+            let settled = self.settled(&waiting)?;
             let Waiting { round, against, candidate } = waiting;
-            match self.settled(against, &candidate)? {
+            match settled {
                 Ok(checked) => {
                     return Ok(Some((checked, Origin { round, spec_hash: candidate.spec_hash, against })));
                 }
@@ -31,28 +31,13 @@ impl Session<'_> {
     }
 
     /// A candidate that waited, as it can be trained now; or why it cannot.
-    pub(super) fn settled(
-        &mut self,
-        against: u32,
-        candidate: &Candidate,
-    ) -> Result<std::result::Result<Checked, String>> {
+    pub(super) fn settled(&mut self, waiting: &Waiting) -> Result<std::result::Result<Checked, String>> {
         let papers = self.papers()?;
-        let (record, incumbent) = self.incumbent()?;
-        let mut proposal = candidate.proposal.clone();
-        if record.trial != against {
-            match self.rebased(against, &proposal, &incumbent) {
-                Ok(spec) if spec.hash() == incumbent.hash() => {
-                    return Ok(Err(format!("trial {:06} has what it proposes already", record.trial)));
-                }
-                Ok(spec) => proposal.spec = spec.to_yaml(),
-                Err(why) => {
-                    return Ok(Err(format!(
-                        "it was proposed against trial {against:06}, and cannot be put onto trial {:06}: {why}",
-                        record.trial
-                    )));
-                }
-            }
-        }
+        let incumbent = self.incumbent()?.1;
+        let proposal = match self.as_it_would_be(waiting, &incumbent) {
+            Ok(proposal) => proposal,
+            Err(why) => return Ok(Err(why)),
+        };
         let (protocol_hash, data_hash) = (self.protocol.hash(), self.data_hash.clone());
         let against = Against {
             incumbent: &incumbent,
@@ -66,6 +51,22 @@ impl Session<'_> {
             measured: &self.measured,
         };
         Ok(check(proposal, &against).map_err(|refused| refused.1.reason))
+    }
+
+    /// A candidate that waits, put onto the present incumbent where another stood when it was proposed; or why it cannot be.
+    pub(super) fn as_it_would_be(&self, waiting: &Waiting, incumbent: &Spec) -> std::result::Result<Proposal, String> {
+        let Waiting { against, candidate, .. } = waiting;
+        let now = self.history.incumbent().map_or(*against, |record| record.trial);
+        if now == *against {
+            return Ok(candidate.proposal.clone());
+        }
+        match self.rebased(*against, &candidate.proposal, incumbent) {
+            Ok(spec) if spec.hash() == incumbent.hash() => Err(format!("trial {now:06} has what it proposes already")),
+            Ok(spec) => Ok(Proposal { spec: spec.to_yaml(), ..candidate.proposal.clone() }),
+            Err(why) => {
+                Err(format!("it was proposed against trial {against:06}, and cannot be put onto trial {now:06}: {why}"))
+            }
+        }
     }
 
     /// What a proposal changed in the incumbent that it was made for, put onto the present one.

@@ -1,5 +1,7 @@
 //! The state of a lab as facts: `status --json` is this, and the text for people is laid out from it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -388,8 +390,18 @@ fn outage(entries: &[Entry]) -> Option<String> {
         _ => None,
     });
     let (failed, (researcher, error)) = (failures.clone().count(), failures.next_back()?);
+    let proposed = entries[begun..].iter().filter_map(|entry| match &entry.event {
+        // A baseline is nobody's proposal.
+        Event::TrialEnded { record } => record.incumbent.map(|_| record.proposal.researcher.as_str()),
+        _ => None,
+    });
+    let others: BTreeSet<&str> = proposed.filter(|other| other != researcher).collect();
+    let meanwhile = match others.into_iter().collect::<Vec<_>>().join(" and ") {
+        nobody if nobody.is_empty() => String::new(),
+        others => format!(", in which {others} proposed, too"),
+    };
     Some(format!(
-        "{researcher} failed {} in the last session, and the optimizer stood in for it; the last time: {}",
+        "{researcher} failed {} in the last session{meanwhile}; the last time: {}",
         count(failed, "time"),
         one_line(error, 300)
     ))

@@ -140,6 +140,9 @@ impl OpenAi {
             let request = self.request(conversation, format);
             let outcome: Result<Value, OpenAIError> = self.client.chat().create_byot(&request).await;
             let seconds = started.elapsed().as_secs_f64();
+            // A prompt that arrived has been paid for, though nothing came back.
+            let unbilled = u64::from(self.transport.take_unbilled());
+            usage.add(&completion::usage((unbilled * sent(conversation), 0), self.prices(), 0.0));
             let kind = match outcome {
                 Ok(reply) => return self.completion(&reply, conversation, seconds, usage),
                 Err(error) => self.named(error),
@@ -171,13 +174,9 @@ impl OpenAi {
             message: self.redacted(&why),
         });
         // Where the server does not count, the same estimate serves as for the prompt's limit.
-        let estimate = |text: &str| {
-            let sent: u32 = conversation.iter().map(|said| tokens(said.text())).sum();
-            (u64::from(sent), u64::from(tokens(text)))
-        };
-        let prices = self.price.map_or((0.0, 0.0), |price| (price.input, price.output));
+        let estimate = |text: &str| (sent(conversation), u64::from(tokens(text)));
         let counted = read.as_ref().map_or((0, 0), |found| found.tokens.unwrap_or_else(|| estimate(&found.text)));
-        usage.add(&completion::usage(counted, prices, seconds));
+        usage.add(&completion::usage(counted, self.prices(), seconds));
         let mut completion = read?;
         if let Some(key) = &self.key {
             // What a server echoes must not end in a commit.
@@ -221,9 +220,19 @@ impl OpenAi {
         ErrorKind::Request { endpoint: self.endpoint.base().into(), status: 0, message: self.redacted(&message) }
     }
 
+    /// US dollars per million tokens, of input and of output.
+    fn prices(&self) -> (f64, f64) {
+        self.price.map_or((0.0, 0.0), |price| (price.input, price.output))
+    }
+
     fn redacted(&self, text: &str) -> String {
         one_line(&self.key.as_ref().map_or_else(|| text.to_owned(), |key| key.redact(text)))
     }
+}
+
+/// Tokens of a conversation, estimated.
+fn sent(conversation: &[Said]) -> u64 {
+    conversation.iter().map(|said| u64::from(tokens(said.text()))).sum()
 }
 
 /// One side's words as the client sends them.
@@ -244,7 +253,7 @@ impl Speaker for OpenAi {
             max_prompt_tokens: self.settings.max_prompt_tokens,
             prompt_setting: "researcher.openai.max_prompt_tokens",
             max_output_tokens: self.settings.max_output_tokens,
-            prices: self.price.map_or((0.0, 0.0), |price| (price.input, price.output)),
+            prices: self.prices(),
             meter: &self.meter,
         }
     }

@@ -296,6 +296,12 @@ impl Team {
         moved.then(|| format!("the bandit has moved the shares of the proposals: {}", words.join(", ")))
     }
 
+    /// Who is [asked](Team::check) for a first word, by name; None where nobody is.
+    pub fn first_words(&self) -> Option<String> {
+        let names: Vec<&str> = self.seats.keys().filter(|kind| !kind.is_instant()).map(|kind| kind.name()).collect();
+        (!names.is_empty()).then(|| names.join(" and "))
+    }
+
     /// Whether those who take part can be reached: one small call each to those that are not instant, without retries. One
     /// whose trouble may pass rests.
     ///
@@ -303,6 +309,7 @@ impl Team {
     /// Which researcher, and what only a person can mend.
     pub async fn check(&mut self, now: Instant) -> Result<Vec<Reached>, (Kind, ResearcherError)> {
         let mut found = Vec::new();
+        let begun = Instant::now();
         let kinds: Vec<Kind> = self.seats.keys().copied().filter(|kind| !kind.is_instant()).collect();
         for kind in kinds {
             let Some(researcher) = self.researcher(kind) else { continue };
@@ -314,7 +321,8 @@ impl Team {
                 Ok(Err(failed)) => (failed.usage, Some(failed.kind)),
             };
             if let Some(failure) = &failure {
-                self.put_back(kind, researcher, Some(failure), now, 0.0);
+                // A rest is one from here on: the call itself may have taken as long.
+                self.put_back(kind, researcher, Some(failure), now + begun.elapsed(), 0.0);
             }
             found.push(Reached { kind, usage, failure });
         }

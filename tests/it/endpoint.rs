@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 pub(crate) enum Answer {
     /// The model says this.
     Says(String),
+    /// The model takes its time, and then says this.
+    SaysLate(Duration, String),
     /// The server fails with a status and a message.
     Fails(u16, String),
 }
@@ -110,6 +113,10 @@ fn serve(stream: TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
     };
     let (status, body) = match answer {
         Answer::Says(text) => (200, completion(&text)),
+        Answer::SaysLate(wait, text) => {
+            std::thread::sleep(wait);
+            (200, completion(&text))
+        }
         Answer::Fails(status, message) => {
             (status, json!({ "error": { "message": message, "type": "error", "code": null, "param": null } }))
         }

@@ -1,10 +1,12 @@
 //! Candidates of a round, trained together and judged one by one: what comes of it is what comes of training one after another.
 
+use std::time::Duration;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::endpoint::{Answer, Endpoint};
+use crate::endpoint::{Answer, Endpoint, proposes};
 use crate::lab::{GOOD, KEY_VARIABLE, Outcome, PROTOCOL, Running, TestLab, eventually};
 use crate::session::notebook_is_sound;
 
@@ -36,8 +38,8 @@ fn round(candidates: &[Value]) -> Answer {
     Answer::Says(json!({ "candidates": candidates }).to_string())
 }
 
-/// Edits of the dull baseline: one that is as dull, one that diverges, one that is kept, one that is put onto that; and then
-/// edits of the one that was kept.
+/// Edits of the dull baseline: one that is as dull, one that diverges, one that is kept, two that are put onto that; and then
+/// edits of the one that was kept: with company, too, the next round is asked for after the keep.
 fn script() -> Vec<Answer> {
     let wider = |width: u32| GOOD.replace("width: 32", &format!("width: {width}"));
     vec![
@@ -46,6 +48,7 @@ fn script() -> Vec<Answer> {
             candidate("Wild", WILD),
             candidate("Pearson loss", GOOD),
             candidate("Ranks", &format!("{DULL}targets: {{ transform: rank }}\n")),
+            candidate("Normal scores", &format!("{DULL}targets: {{ transform: gaussian }}\n")),
         ]),
         round(&[candidate("Width 40", &wider(40)), candidate("Width 24", &wider(24))]),
     ]
@@ -91,7 +94,7 @@ fn facts(record: &Value) -> Value {
 fn company_changes_nothing_but_the_time_that_trials_take() {
     let told = |settings: &[(&str, &str)]| {
         let (lab, _endpoint) = lab(DULL, script(), settings);
-        let outcome = run(&lab, "6").exits(0);
+        let outcome = run(&lab, "7").exits(0);
         lab.is_clean();
         notebook_is_sound(&lab);
         (lab, outcome.stderr)
@@ -115,16 +118,23 @@ fn company_changes_nothing_but_the_time_that_trials_take() {
     assert!(
         other[4]["proposal"]["spec"].as_str().is_some_and(|spec| spec.contains("width: 32") && spec.contains("rank"))
     );
-    // Nobody pays for another's training: together the trials took no longer than the session did.
-    let seconds =
-        |records: &[Value]| -> f64 { records.iter().filter_map(|record| record["wall_seconds"].as_f64()).sum() };
+    // Nobody pays for another's training: together the trials took no longer than from the first one's start to the last
+    // one's end, without what the incumbent's further seeds took.
+    let seconds = |found: &[Value]| -> f64 { found.iter().filter_map(|one| one["wall_seconds"].as_f64()).sum() };
     let times = |kind: &str, at: usize| -> jiff::Timestamp {
         let lines: Vec<Value> = together.ledger().into_iter().filter(|line| line["event"]["event"] == kind).collect();
-        let line = if at == 0 { lines.first() } else { lines.last() };
+        let line = if at == 0 { lines.get(1) } else { lines.last() };
         line.and_then(|line| line["time"].as_str()?.parse().ok()).expect("a time")
     };
-    let session = times("session_ended", 1).duration_since(times("session_started", 0)).as_secs_f64();
-    assert!(seconds(&other) <= session, "{} s of trials in {session} s", seconds(&other));
+    let span = times("trial_ended", 1).duration_since(times("trial_started", 0)).as_secs_f64();
+    let first = times("trial_started", 0);
+    let within = |line: &Value| {
+        line["time"].as_str().and_then(|time| time.parse().ok()).is_some_and(|at: jiff::Timestamp| at > first)
+    };
+    let lines: Vec<Value> = together.ledger().into_iter().filter(within).map(|line| line["event"].clone()).collect();
+    let further = seconds(&lines.into_iter().filter(|event| event["event"] == "seeds_measured").collect::<Vec<_>>());
+    assert!(further > 0.0, "the kept one was measured further");
+    assert!(seconds(&other[1..]) <= span - further, "{} s of trials in {span} - {further} s", seconds(&other[1..]));
     assert!(other.iter().all(|record| record["wall_seconds"].as_f64().is_some_and(|own| own > 0.0)));
 }
 
@@ -190,9 +200,44 @@ fn the_optimizer_keeps_as_many_ready_as_train_together_and_no_more() {
             .map(|event| event["round"]["candidates"].as_array().map_or(0, Vec::len))
             .sum();
         let dropped = lab.events("candidate_dropped").len();
+        let mut waiting: i64 = 0;
+        for line in lab.ledger() {
+            let event = &line["event"];
+            waiting += match event["event"].as_str() {
+                Some("round_proposed") => event["round"]["candidates"].as_array().map_or(0, |all| all.len() as i64),
+                Some("trial_ended") if event["record"]["origin"].is_object() => -1,
+                Some("candidate_dropped") => -1,
+                _ => 0,
+            };
+            assert!(waiting <= 2 * rounds, "more wait than train together: {waiting}");
+        }
         assert_eq!(trained + dropped, proposed, "nobody waits when the trials are over");
         assert_eq!(proposed > 0, rounds > 0, "where one trains at a time, none waits");
         notebook_is_sound(&lab);
         lab.is_clean();
     }
+}
+
+#[test]
+fn who_has_run_dry_waits_for_the_model() {
+    let idea = json!({ "title": "Width 24", "hypothesis": "It may.", "category": "hunch", "expected_effect": null,
+        "spec": DULL.replace("width: 8", "width: 24") });
+    let late = Answer::SaysLate(Duration::from_secs(6), json!({ "candidates": [idea] }).to_string());
+    let (lab, endpoint) = lab(DULL, vec![late], &[("patience_seconds: 120 ", "patience_seconds: 1 ")]);
+    // The optimizer's every category is ruled out, so that it has nothing to offer in the model's place.
+    let words = "features targets architecture activation normalization regularization loss optimizer schedule training \
+                 ensemble augmentation post other";
+    let rule = |word: &str| {
+        format!("[[rule]]\nname = \"no-{word}\"\nstatus = \"exhausted\"\nreason = \"test\"\ncategory = \"{word}\"\n\n")
+    };
+    lab.write("do_not_retry.toml", words.split_whitespace().map(rule).collect::<String>());
+    lab.commit("nothing for the optimizer");
+    let outcome = run(&lab, "1").exits(0);
+    let records = records(&lab);
+    assert_eq!(records[1]["proposal"]["researcher"], "openai", "{}", outcome.stderr);
+    let failures = lab.events("researcher_failed");
+    assert_eq!(failures.len(), 1, "the optimizer is not asked again and again: {failures:?}");
+    assert_eq!(failures[0]["researcher"], "optimizer");
+    let asked = endpoint.requests().iter().filter(|(_, body)| proposes(body)).count();
+    assert_eq!(asked, 1, "the model was asked once, and waited for");
 }

@@ -4,6 +4,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -41,12 +43,17 @@ pub struct Transport {
     timeout: Duration,
     retries: u32,
     backoff: Backoff,
+    /// Attempts since they were last [taken](Transport::take_unbilled) that the server had the prompt of, and of which no bill
+    /// came back. Clones count together.
+    unbilled: Arc<AtomicU32>,
 }
 
 /// What went wrong in one attempt, and whether another may help.
 struct Failure {
     kind: ErrorKind,
     again: Again,
+    /// The server had the prompt and did not refuse it: it may have been paid for.
+    sent: bool,
 }
 
 enum Again {
@@ -92,7 +99,14 @@ impl Transport {
             timeout,
             retries: settings.retries,
             backoff,
+            unbilled: Arc::default(),
         })
+    }
+
+    /// How many attempts have reached the server since this was last asked, of which nobody knows what they cost: cut off,
+    /// timed out, or garbled.
+    pub fn take_unbilled(&self) -> u32 {
+        self.unbilled.swap(0, Ordering::Relaxed)
     }
 
     /// The same without retries, for a check that a person waits for.
@@ -112,6 +126,9 @@ impl Transport {
                 Ok(body) => return Ok(reqwest::Response::from(http::Response::new(body))),
                 Err(failure) => failure,
             };
+            if failure.sent {
+                self.unbilled.fetch_add(1, Ordering::Relaxed);
+            }
             let wait = match failure.again {
                 Again::No => return Err(failure.kind),
                 Again::AfterTimeout if timeouts >= TIMEOUT_RETRIES => return Err(failure.kind),
@@ -148,6 +165,7 @@ impl Transport {
             let body = body.ok_or_else(|| Failure {
                 kind: ErrorKind::TooLarge { endpoint: self.endpoint.base().into(), limit: MAX_REPLY_BYTES },
                 again: Again::No,
+                sent: true,
             })?;
             return match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
                 Ok(_) => self.without_error(body, attempt),
@@ -214,24 +232,26 @@ impl Transport {
         Failure {
             kind: ErrorKind::Request { endpoint: self.endpoint.base().into(), status: 0, message },
             again: Again::No,
+            sent: false,
         }
     }
 
     fn timed_out(&self, attempt: u32) -> Failure {
         let endpoint = self.endpoint.base().to_owned();
         let kind = ErrorKind::Timeout { endpoint, seconds: self.timeout.as_secs(), attempts: attempt };
-        Failure { kind, again: Again::AfterTimeout }
+        Failure { kind, again: Again::AfterTimeout, sent: true }
     }
 
     fn broken(&self, error: &reqwest::Error, attempt: u32) -> Failure {
         let endpoint = self.endpoint.base().to_owned();
         if error.is_timeout() {
-            return self.timed_out(attempt);
+            return Failure { sent: !error.is_connect(), ..self.timed_out(attempt) };
         }
         let message = self.redact(&chain(error));
         Failure {
             kind: ErrorKind::Network { endpoint, attempts: attempt, message },
             again: if error.is_builder() { Again::No } else { Again::Yes { wait: None } },
+            sent: !error.is_builder() && !error.is_connect(),
         }
     }
 
@@ -242,6 +262,7 @@ impl Transport {
         Failure {
             kind: ErrorKind::Garbled { endpoint: self.endpoint.base().into(), attempts: attempt, message },
             again: if error.is_eof() { Again::Yes { wait: None } } else { Again::No },
+            sent: true,
         }
     }
 
@@ -286,7 +307,7 @@ impl Transport {
             _ if code.contains("model_not_found") => (self.not_found(number, &message, &code), Again::No),
             _ => (ErrorKind::Request { endpoint, status: number, message }, Again::No),
         };
-        Failure { kind, again }
+        Failure { kind, again, sent: false }
     }
 }
 
