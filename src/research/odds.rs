@@ -45,7 +45,7 @@ impl Outlook {
     /// measured against: those of [`NormalPrior::given`], [`Belief::carried_over`] with 0.7 for each keep, and never more than
     /// they were before.
     pub fn odds(&self, found: &Effect, keeps_between: u32) -> f64 {
-        let Some(error) = error(found) else { return 1.0 };
+        let Some(error) = error(found).filter(|error| *error > 0.0) else { return 1.0 };
         let belief = self.prior.given(found.delta, error);
         let here = belief.odds_above_zero();
         if keeps_between == 0 {

@@ -28,6 +28,8 @@
 //! **A part of the cells.** A cell is one run of its own, so a seed's mean over f of F equal folds has the variance
 //! `σ²·F/f`; in general the seeds' part is `σ² · Σ_f (T_f/T)²/S_f / Σ_f (T_f/T_all)²`, over the folds with `S_f` > 0.
 
+use std::collections::HashMap;
+
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::eras::KnownEras;
@@ -78,6 +80,25 @@ impl Cells {
         let Some(first) = self.folds.first() else { return Vec::new() };
         let whole = |seed: &u64| (0..self.folds.len()).all(|fold| self.has(fold, *seed));
         first.iter().map(|(seed, _)| *seed).filter(whole).collect()
+    }
+
+    /// Whether the payouts are another's to the last bit, in two cells or more, all of which that other has, too. Luck does not
+    /// do that: the two have made the same predictions.
+    pub fn are_those_of(&self, other: &Scores, folds: &[Vec<u32>]) -> bool {
+        let places: HashMap<u32, usize> = other.eras.iter().enumerate().map(|(place, era)| (*era, place)).collect();
+        let same = |eras: &[u32], seed: u64, payout: &[f64]| {
+            let theirs = other.seeds.iter().find(|theirs| theirs.seed == seed);
+            theirs.is_some_and(|theirs| {
+                let of = |era: &u32| places.get(era).and_then(|place| theirs.payout.get(*place));
+                eras.len() == payout.len() && eras.iter().zip(payout).all(|(era, own)| of(era) == Some(own))
+            })
+        };
+        self.count() > 1
+            && self
+                .folds
+                .iter()
+                .zip(folds)
+                .all(|(own, eras)| own.iter().all(|(seed, payout)| same(eras, *seed, payout)))
     }
 
     fn of(&self, fold: usize, seed: u64) -> Option<&[f64]> {

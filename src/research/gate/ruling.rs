@@ -19,6 +19,8 @@ pub enum Kind {
     Futile,
     /// Not ahead.
     Worse,
+    /// It made the incumbent's own predictions: what it changes has no effect.
+    Same,
 }
 
 impl Kind {
@@ -58,8 +60,10 @@ pub struct Ruling {
 impl Ruling {
     /// The judgement for the record.
     pub fn judgement(&self) -> Judgement {
-        let Contrast { delta, eras, .. } = self.contrast;
-        let error = self.contrast.variance().sqrt();
+        let eras = self.contrast.eras;
+        // Of the same predictions under the same seeds nothing is luck, whatever the incumbent's other seeds came to.
+        let same = self.kind == Kind::Same;
+        let (delta, error) = if same { (0.0, 0.0) } else { (self.contrast.delta, self.contrast.variance().sqrt()) };
         let seeds = match (self.seeds, self.cells) {
             // Until the first seed is whole no other is begun, so that each fold has one cell.
             (0, cells) => folds_of(cells, Some(self.folds), &format!("seed {}", self.first_seed)),
@@ -70,7 +74,7 @@ impl Ruling {
             (Kind::Undecided | Kind::Small, Some(bound)) => {
                 format!(", p {} for {}", short(self.p_value), short(bound))
             }
-            (Kind::Worse, _) => String::new(),
+            (Kind::Worse | Kind::Same, _) => String::new(),
             _ => format!(", p {}", short(self.p_value)),
         };
         Judgement {
@@ -79,7 +83,7 @@ impl Ruling {
                 Kind::Better => JudgementKind::Better,
                 Kind::Simpler => JudgementKind::Simpler,
                 Kind::Undecided => JudgementKind::Undecided,
-                Kind::Small | Kind::Futile | Kind::Worse => JudgementKind::NotBetter,
+                Kind::Small | Kind::Futile | Kind::Worse | Kind::Same => JudgementKind::NotBetter,
             },
             delta,
             standard_error: error,
@@ -90,10 +94,15 @@ impl Ruling {
             bound: self.bound,
             between_seeds: Some(
                 self.contrast.seed_variance(self.contrast.candidate_seeds, self.contrast.incumbent_seeds).sqrt(),
-            ),
-            between_eras: Some(self.contrast.era_variance_now.sqrt()),
-            degrees_of_freedom: Some(self.contrast.degrees_of_freedom()).filter(|freedom| freedom.is_finite()),
-            reason: format!("{}: {delta:+.4} ± {error:.4} over {seeds} and {eras} eras{against}", self.words),
+            )
+            .filter(|_| !same),
+            between_eras: Some(self.contrast.era_variance_now.sqrt()).filter(|_| !same),
+            degrees_of_freedom: Some(self.contrast.degrees_of_freedom()).filter(|freedom| freedom.is_finite() && !same),
+            reason: if same {
+                format!("{} over {seeds} and {eras} eras", self.words)
+            } else {
+                format!("{}: {delta:+.4} ± {error:.4} over {seeds} and {eras} eras{against}", self.words)
+            },
         }
     }
 }

@@ -277,6 +277,49 @@ fn without_any_noise_nothing_is_kept_by_rounding() {
 }
 
 #[test]
+fn the_incumbents_own_predictions_are_no_effect() {
+    let folds = MARKET.fold_eras();
+    let eras = KnownEras::new(OVERLAP);
+    let ground = Ground { folds: &folds, eras: &eras, prior: None, claim: Claim::NewEras };
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let scores = MARKET.scores(&MARKET.spec(0.01, &mut rng), 0..24, &mut rng);
+    let cell = |fold: usize, seed: u64| -> Vec<f64> { scores.seeds[seed as usize].payout[fold * 12..][..12].to_vec() };
+    // What is done to the cells, and whether that is an effect.
+    for (far, nudge, simplify, same) in [
+        (0, 0.0, None, true),
+        (0, 1e-9, None, false),
+        // Another seed's payouts are another net's.
+        (1, 0.0, None, false),
+        (0, 0.0, Some((0.0005, 0.05)), false),
+    ] {
+        let rules = Design { futility: 0.0, cells_at_once: 1, simplify, ..design(&MARKET, 12) };
+        let mut race = Race::new(rules).expect("sensible");
+        let ruling = loop {
+            match race.step(&scores, &ground).expect("comparable") {
+                Step::Done(ruling) => break ruling,
+                Step::Incumbent(wanted) => panic!("{wanted} of 24 seeds"),
+                Step::Train(cells) => {
+                    for (fold, seed) in cells {
+                        let mut payout = cell(fold, seed + far);
+                        payout[0] += nudge;
+                        race.add(fold, seed, payout).expect("asked for");
+                    }
+                }
+            }
+        };
+        assert_eq!(ruling.kind == Kind::Same, same, "{far} {nudge} {simplify:?}: {ruling:?}");
+        let judged = ruling.judgement();
+        if same {
+            assert_eq!((ruling.cells, judged.keep, judged.delta, judged.standard_error), (2, false, 0.0, 0.0));
+            assert_eq!(
+                judged.reason,
+                "no effect: the incumbent's own predictions over 2 of 4 folds of seed 0 and 24 eras"
+            );
+        }
+    }
+}
+
+#[test]
 fn races_over_few_eras_that_overlap_wait_for_a_whole_seed() {
     // Of five eras a fold, one fold is not enough to estimate any noise; two are too few, too.
     let short = Market { folds: 4, eras_a_fold: 3, ..MARKET };
