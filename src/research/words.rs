@@ -55,8 +55,7 @@ pub fn unsigned_zero(value: f64, decimals: usize) -> f64 {
 pub fn over(record: &TrialRecord) -> Option<String> {
     let measured = record.measurement.as_ref()?;
     let Some(folds) = record.folds_of_no_whole_seed() else {
-        let whole = |seed: u64| measured.scores.seeds.iter().any(|own| own.seed == seed);
-        let begun = measured.evaluation.seeds.iter().find(|own| !whole(own.seed));
+        let begun = measured.evaluation.seeds.iter().find(|own| !measured.scores.has(own.seed));
         let begun = begun.map_or_else(String::new, |own| format!(" and part of seed {}", own.seed));
         return Some(format!("{}{begun}", count(measured.scores.seeds.len(), "seed")));
     };
