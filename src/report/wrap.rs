@@ -133,7 +133,7 @@ mod tests {
     fn a_styled_name_and_a_bare_line_hang() {
         let row = "\u{1b}[1mincumbent \u{1b}[0m 000001 Pearson loss: payout 0.07625 ± 0.00988 over all its 12 seeds";
         let broken = wrap(row, 60);
-        assert_eq!(broken.lines().nth(1), Some("           its 12 seeds"), "{broken}");
+        assert_eq!(broken.lines().nth(1), Some("           over all its 12 seeds"), "{broken}");
         let row = "\u{1b}[1mproposed by\u{1b}[0m a language model behind an endpoint, category loss";
         let broken = wrap(row, 40);
         assert_eq!(broken.lines().nth(1), Some("            endpoint, category loss"), "{broken}");

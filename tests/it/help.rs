@@ -38,6 +38,7 @@ fn every_command_has_help_and_the_exit_codes_are_in_it() {
     }
     for (command, words) in COMMANDS {
         assert!(top.contains(&format!("\n  {command} ")), "{command} in: {top}");
+        assert!(include_str!("../../README.md").contains(&format!("\n| `{command}")), "{command} in README's table");
         let help = lab.program(&[command, "--help"]).exits(0).stdout;
         for word in words.iter().chain(&["--lab", "--json", "Usage: autoresearch"]) {
             assert!(help.contains(word), "`{word}` in the help of {command}: {help}");
