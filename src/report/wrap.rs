@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(broken.lines().nth(1), Some("            endpoint, category loss"), "{broken}");
         let bare = "notebook autoresearch/2026-11-22; training on cpu, 2 threads; optimizer proposes";
         let broken = wrap(bare, 60);
-        assert_eq!(broken.lines().nth(1), Some("  optimizer proposes"), "{broken}");
+        assert_eq!(broken.lines().nth(1), Some("  threads; optimizer proposes"), "{broken}");
     }
 
     #[test]
