@@ -63,7 +63,8 @@ pub(super) fn run(context: &Context<'_>, _: &Arguments) -> Result<()> {
                 Health::Failed => (anstyle::AnsiColor::Red, "failed"),
             };
             let style = colour.on_default();
-            out::line(&format!("{style}{word:<8}{style:#} {:<13} {}", check.name, check.text));
+            let bold = anstyle::Style::new().bold();
+            out::line_fitted(&format!("{style}{word:<8}{style:#} {bold}{:<13}{bold:#} {}", check.name, check.text));
         }
     }
     match checks.iter().find(|check| check.health == Health::Failed) {
@@ -292,7 +293,7 @@ fn unprepared(lab: &Lab, protocol: &Protocol) -> Check {
                 return weak("data", text);
             }
             let text = format!(
-                "{}: {} missing; the program downloads nothing itself (README.md, Numerai's data, has the lines)",
+                "{}: {} missing; the program downloads nothing itself (`autoresearch prepare --help` has the lines)",
                 folder.display(),
                 missing.join(", ")
             );

@@ -17,6 +17,7 @@ use crate::research::event::Event;
 use crate::research::foreign::one_line;
 use crate::research::history::History;
 use crate::research::trial::TrialRecord;
+use crate::research::words::second;
 use crate::worker::supervisor::{Worker, WorkerProgress};
 
 /// Score the incumbent on the holdout; each query is counted.
@@ -116,7 +117,8 @@ fn spent(facts: &Facts<'_>) -> String {
     } else {
         format!(
             "answered before, as query {} at {}; no query was spent, {left} of {budget} are left",
-            answer.query, answer.time
+            answer.query,
+            second(answer.time)
         )
     }
 }

@@ -30,19 +30,19 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     if context.json {
         return out::json(&lines);
     }
-    if lines.is_empty() {
+    if history.trials().is_empty() {
         out::note("no trial yet; `autoresearch run` makes some");
     }
     let (null, planted) = (history.last_null_audit(), history.last_planted_audit());
     for (name, text) in last_errands(history.noise_floor(), null, planted) {
-        out::line(&format!("{name:<6} {text}"));
+        out::line_fitted(&format!("{name:<6} {text}"));
     }
     let mut again = history.remeasurements().iter().rev().peekable();
     for each in &lines {
         while let Some(found) = again.next_if(|found| found.after_trial >= each.trial) {
-            out::line(&remeasured_line(found));
+            out::line_fitted(&remeasured_line(found));
         }
-        out::line(&trial_line(each));
+        out::line_fitted(&trial_line(each));
     }
     Ok(())
 }

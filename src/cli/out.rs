@@ -12,18 +12,35 @@ pub(super) fn print(text: &str) {
     write_to(&mut anstream::stdout(), text);
 }
 
-/// Prints text to standard output, its long lines broken at the terminal's width.
+/// Prints text to standard output, its long lines broken at the terminal's width; where that is none, at that which is
+/// laid out for.
 pub(super) fn print_wrapped(text: &str) {
-    print(&wrap(text, width()));
+    print(&wrap(text, if io::stdout().is_terminal() { width() } else { WIDTH }));
 }
 
-/// The columns of the terminal at standard output; where that is none, what is laid out for.
+/// Prints text to standard output, its long lines broken on a terminal, and left whole for whatever else reads them.
+pub(super) fn print_fitted(text: &str) {
+    if io::stdout().is_terminal() {
+        print_wrapped(text);
+    } else {
+        print(text);
+    }
+}
+
+/// Prints a line to standard output, broken on a terminal.
+pub(super) fn line_fitted(text: &str) {
+    print_fitted(&format!("{text}\n"));
+}
+
+/// Prints a line to standard error, which is a terminal, broken there.
+pub(super) fn note_fitted(text: &str) {
+    note(&wrap(text, width()));
+}
+
+/// The columns of the terminal.
 fn width() -> usize {
     /// No terminal is narrower for us than its tables can be read in.
     const NARROWEST: usize = 60;
-    if !io::stdout().is_terminal() {
-        return WIDTH;
-    }
     // clap knows, and breaks a help text there that could be broken anywhere.
     let rule = "x ".repeat(1_000);
     let ruled = clap::Command::new("width").max_term_width(0).help_template("{about}").about(rule).render_help();

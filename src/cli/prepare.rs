@@ -18,7 +18,20 @@ use crate::research::words::count;
 /// the hashes of protocol, data and harness. Run it again after a change of the protocol: earlier scores can then no
 /// longer be compared, and the next session measures a new baseline.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = NUMERAI)]
 pub(super) struct Arguments {}
+
+/// How Numerai's files come into a lab: the program that says they are missing fetches none.
+const NUMERAI: &str = "\
+Numerai's files are not downloaded by this program. For the preset `numerai`, in the lab:
+
+pip install numerapi
+python -c \"
+from numerapi import NumerAPI
+api = NumerAPI()
+for name in ('features.json', 'train.parquet', 'train_benchmark_models.parquet'):
+    api.download_dataset('v5.2/' + name, 'data/v5.2/' + name)
+\"";
 
 pub(super) fn run(context: &Context<'_>, _: &Arguments) -> Result<()> {
     let lab = context.open()?;

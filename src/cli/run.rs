@@ -16,7 +16,8 @@ use crate::researcher::settings::Kind;
 /// Runs the loop: propose, check, train, judge, keep or revert, one commit a trial, on a branch of its own.
 ///
 /// On first use it prepares the data and measures model.yaml as the baseline (trial 0). Ctrl-C or SIGTERM ends it
-/// cleanly; a kill loses at most the trial in training.
+/// cleanly; a kill loses at most the trial in training. Candidates of a round that it did not come to are tried first by the
+/// next session.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// End after so many trained trials (the baseline is not counted).
@@ -60,7 +61,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     if context.json {
         return out::json(&status);
     }
-    out::line(&format!(
+    out::line_fitted(&format!(
         "session over: {} ({} trained in {})",
         ending.reason,
         ending.trained,

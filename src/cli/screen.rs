@@ -86,7 +86,7 @@ impl Screen {
                     return;
                 }
                 self.line(&format!("notebook {branch}; training on {device}; {researcher} proposes"));
-                self.line("trial  verdict      payout      gain seeds      time  what was tried, and why it ended so");
+                self.line("trial  verdict      payout      gain seeds      time  what was tried, and why");
             }
             Update::Phase { name, why } => self.line(&format!("       phase {name}: {why}")),
             Update::Proposing { trial } => self.wait(&format!("{trial:06} asking the researcher")),
@@ -148,7 +148,7 @@ impl Screen {
     }
 
     fn line(&self, text: &str) {
-        self.bar.suspend(|| out::note(text));
+        self.bar.suspend(|| out::note_fitted(text));
     }
 }
 

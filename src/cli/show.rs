@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
     if context.json {
         return out::json(record);
     }
-    out::print(&trial_text(record, &history));
+    out::print_fitted(&trial_text(record, &history));
     if arguments.spec {
         out::line(&format!("\n{}", record.proposal.spec.trim_end()));
     }

@@ -1,7 +1,7 @@
 //! Reading a lab without holding it: what `status`, `log` and `show` look at. Changes nothing.
 
 use jiff::Timestamp;
-use prepare::Protocol;
+use prepare::{Lock, Protocol};
 
 use crate::daemon::overlap;
 use crate::error::Result;
@@ -36,6 +36,24 @@ pub(super) fn title(lab: &Lab, trial: u32) -> Result<String> {
 /// Era numbers that a target of an unreadable protocol is taken to span: sixty days.
 const LONGEST: u32 = 12;
 
+/// What `run` would refuse the protocol or model.yaml for. A session at work, or one that died, may have left model.yaml as
+/// it is: the one commits it, the other is repaired.
+fn in_the_way(lab: &Lab, protocol: Result<&Protocol, &prepare::Error>, is_free: bool) -> Vec<String> {
+    let lock = lab.protocol_lock();
+    let protocol = match protocol {
+        Err(error) => Some(error.to_string()),
+        Ok(_) if !lock.exists() => None,
+        Ok(protocol) => {
+            let locked = Lock::read(&lock).and_then(|locked| locked.check_protocol(protocol));
+            locked.err().map(|error| error.to_string())
+        }
+    };
+    let model = is_free.then(|| Notebook::view(lab).and_then(|notebook| notebook.refuse_dirty_model()));
+    // That the notebook cannot be looked at is said already.
+    let model = model.and_then(Result::err).filter(|error| matches!(error, LabError::DirtyModel { .. }));
+    protocol.into_iter().chain(model.map(|error| error.to_string())).collect()
+}
+
 /// The lab's status, and what is wrong with its configuration: the status goes without it, and says so.
 pub(super) fn status(lab: &Lab) -> Result<(Status, Option<LabError>)> {
     let (entries, history) = history(lab)?;
@@ -68,11 +86,14 @@ pub(super) fn status(lab: &Lab) -> Result<(Status, Option<LabError>)> {
         warnings.push(error.to_string());
         Vec::new()
     });
-    let protocol = Protocol::read(&lab.protocol()).ok();
+    let protocol = Protocol::read(&lab.protocol());
+    let holder = lock::holder(lab);
+    warnings.extend(in_the_way(lab, protocol.as_ref(), holder.is_none()));
+    let protocol = protocol.ok();
     let status = derive(Found {
         entries: &entries,
         history: &history,
-        holder: lock::holder(lab),
+        holder,
         live: live::read(lab),
         branch,
         plateau,

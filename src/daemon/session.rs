@@ -128,6 +128,7 @@ impl Session<'_> {
     /// # Errors
     /// What makes going on senseless; the ledger and the notebook are whole then, too.
     pub async fn run(mut self) -> Result<Ending> {
+        self.note_waiting();
         let ended = self.body().await;
         let reason = match &ended {
             Ok(reason) => reason.clone(),

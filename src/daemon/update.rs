@@ -1,5 +1,6 @@
 //! What a session tells whoever watches it.
 
+use super::session::Session;
 use crate::research::trial::TrialRecord;
 
 /// One piece of news.
@@ -80,4 +81,15 @@ pub enum Update {
         /// Why.
         reason: String,
     },
+}
+
+impl Session<'_> {
+    /// Says that what an earlier session left unjudged comes first.
+    pub(super) fn note_waiting(&mut self) {
+        match self.history.waiting().len() {
+            0 => {}
+            1 => self.note("1 candidate of the last session waits, and is tried first".into()),
+            several => self.note(format!("{several} candidates of the last session wait, and are tried first")),
+        }
+    }
 }

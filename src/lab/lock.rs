@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use super::error::LabError;
 use super::layout::Lab;
+use crate::research::words::second;
 
 /// Who holds a lab, or held it last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Holder {
     /// The process.
     pub pid: u32,
-    /// Since when.
+    /// Since when, to the second.
     pub since: Timestamp,
     /// Whether that very process still runs. If not, it died without giving the lab back.
     pub alive: bool,
@@ -120,7 +121,7 @@ fn read(file: &mut File) -> Option<Inscription> {
 
 impl Inscription {
     fn holder(&self) -> Holder {
-        Holder { pid: self.pid, since: self.since, alive: self.is_alive() }
+        Holder { pid: self.pid, since: second(self.since), alive: self.is_alive() }
     }
 
     fn is_alive(&self) -> bool {
@@ -187,7 +188,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let lab = lab(&folder);
         assert_eq!(holder(&lab), None);
-        let first = LabLock::take(&lab, now()).expect("free");
+        let precise: Timestamp = "2026-03-01T21:59:59.987654321Z".parse().expect("a time");
+        let first = LabLock::take(&lab, precise).expect("free");
         assert!(first.stale().is_none());
         let own = std::process::id();
         assert_eq!(holder(&lab), Some(Holder { pid: own, since: now(), alive: true }));

@@ -9,7 +9,7 @@ use serde_json::ser::{Formatter, Serializer};
 use super::layout::{MODEL, trial_folder};
 use crate::research::remeasure::Remeasurement;
 use crate::research::trial::{TrialRecord, Verdict};
-use crate::research::words::{over, p_value};
+use crate::research::words::{count, over, p_value, round};
 
 /// Name of the proposed spec in a trial's folder.
 pub const SPEC: &str = "spec.yaml";
@@ -73,6 +73,9 @@ fn notes(record: &TrialRecord) -> String {
         line(&record.phase),
         line(&proposal.category)
     );
+    if let Some(round) = round(record) {
+        page += &format!("From {round}.\n");
+    }
     if let Some(incumbent) = record.incumbent {
         page += &format!("\n## Changes from the incumbent, trial {incumbent:06}\n\n");
         if record.changes.is_empty() {
@@ -91,7 +94,9 @@ fn notes(record: &TrialRecord) -> String {
             page += &format!("| incumbent, same eras | {theirs:.5} | | |\n");
         }
         for seed in &found.seeds {
-            page += &format!("| seed {} | {:.5} | {:.5} | {:.5} |\n", seed.seed, seed.payout, seed.corr, seed.bmc);
+            let part = if measured.scores.has(seed.seed) { "" } else { ", in part" };
+            page +=
+                &format!("| seed {}{part} | {:.5} | {:.5} | {:.5} |\n", seed.seed, seed.payout, seed.corr, seed.bmc);
         }
         for fold in &found.folds {
             page += &format!("| fold {} | {:.5} | | |\n", fold.fold, fold.payout);
@@ -107,15 +112,26 @@ fn notes(record: &TrialRecord) -> String {
     }
     if let Some(judged) = &record.judgement {
         page += &format!(
-            "\n## Judgement\n\n{:+.5} against the incumbent, standard error {:.5}, {}, over {}. {}\n",
+            "\n## Judgement\n\n{:+.5} against the incumbent, standard error {:.5}, {}, over {}.\n",
             judged.delta,
             judged.standard_error,
             p_value(judged.p_value),
-            over(record).unwrap_or_else(|| "nothing that was kept".into()),
-            line(&judged.reason)
+            over(record).map_or_else(
+                || "nothing that was kept".into(),
+                |of| format!("{of}, in {}", count(eras(record), "era"))
+            ),
         );
+        // As a rule it is why the trial ended so, which stands at the top.
+        if !record.reason.contains(&judged.reason) {
+            page += &format!("\nThe gate: {}\n", line(&judged.reason));
+        }
     }
     page
+}
+
+/// Eras that a trial was measured in.
+fn eras(record: &TrialRecord) -> usize {
+    record.measurement.as_ref().map_or(0, |measured| measured.evaluation.eras.len())
 }
 
 /// Foreign text on one line.
@@ -200,7 +216,7 @@ pub(crate) use tests::sample;
 mod tests {
     use super::*;
     use crate::research::trial::{
-        Judgement, JudgementKind, KnobChange, Measurement, Proposal, RECORD_VERSION, Scores, SeedPayouts, Usage,
+        Judgement, JudgementKind, KnobChange, Measurement, Origin, Proposal, RECORD_VERSION, Scores, SeedPayouts, Usage,
     };
 
     /// A record with everything in it.
@@ -293,6 +309,23 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("}\n"));
+    }
+
+    #[test]
+    fn a_page_says_the_reason_once_and_what_was_measured_in_part() {
+        let mut record = sample(9, Verdict::Discard);
+        record.reason = "too little hope: +0.0013 ± 0.0004 over 1 seed".into();
+        record.origin = Some(Origin { round: 12, spec_hash: "h".into(), against: 2 });
+        let measured = record.measurement.as_mut().expect("measured");
+        measured.evaluation.seeds.push(prepare::SeedScore { seed: 17, payout: 0.01, corr: 0.01, bmc: 0.005 });
+        let page = notes(&record);
+        assert!(page.contains("\n## Judgement\n\n+0.00130 against the incumbent, standard error 0.00040, p 0.002, over 1 seed and part of seed 17, in 1 era.\n\nThe gate: above the minimum effect\n"), "{page}");
+        record.judgement.as_mut().expect("judged").reason = record.reason.clone();
+        let page = notes(&record);
+        assert_eq!(page.matches("too little hope").count(), 1, "{page}");
+        assert!(page.contains("| seed 42 | 0.01820") && page.contains("| seed 17, in part | 0.01000"), "{page}");
+        let whence = "\nFrom round 12 of optimizer, candidate put onto trial 000008 (proposed against 000002).\n";
+        assert!(page.contains(whence), "{page}");
     }
 
     #[test]

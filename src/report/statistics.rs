@@ -105,7 +105,7 @@ fn tables_of(found: &SessionStatistics) -> String {
     let mut out = String::new();
     if !found.keeps.is_empty() {
         out.push_str(&format!(
-            "\n{bold}kept gain        measured              likely true (95 %)             fresh seeds{bold:#}\n"
+            "\n{bold}kept      gain measured        likely true (95 %)             fresh seeds{bold:#}\n"
         ));
         for kept in found.keeps.iter().rev().take(KEEPS).rev() {
             out.push_str(&format!("  {}\n", kept_line(kept)));
@@ -137,7 +137,7 @@ fn kept_line(kept: &KeptGain) -> String {
         _ => "-".into(),
     };
     let demoted = if kept.demoted { "  demoted" } else { "" };
-    format!("{:06}         {measured:<21} {likely:<30} {fresh}{demoted}", kept.trial)
+    format!("{:06}  {measured:<20} {likely:<30} {fresh}{demoted}", kept.trial)
 }
 
 fn effect_line(effect: &CategoryEffect) -> String {

@@ -56,6 +56,8 @@ pub struct Incumbent {
 /// The score that everything began with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Baseline {
+    /// Its trial.
+    pub trial: u32,
     /// Its payout, as its commit has it.
     pub payout: f64,
     /// Its payout over all seeds that it was measured under.
@@ -167,6 +169,9 @@ pub struct Status {
     pub baseline: Option<Baseline>,
     /// Trained trials an hour in the last session; None before there are any.
     pub trials_per_hour: Option<f64>,
+    /// Seconds that this rate is of.
+    #[serde(skip)]
+    pub seconds_of_rate: f64,
     /// What researchers used.
     pub tokens: Tokens,
     /// US dollars, by the configured prices.
@@ -267,7 +272,7 @@ pub fn status(found: Found<'_>) -> Status {
         *verdicts.entry(record.verdict.word()).or_default() += 1;
     }
     let keeps = verdicts.get("keep").copied().unwrap_or(0);
-    let trained = history.trained();
+    let (trained, rate) = (history.trained(), pace(entries));
     Status {
         state,
         pid: holder.as_ref().filter(|holder| holder.alive).map(|holder| holder.pid),
@@ -282,9 +287,15 @@ pub fn status(found: Found<'_>) -> Status {
         incumbent: history.incumbent().and_then(|record| incumbent(record, history, &eras)),
         baseline: history
             .baseline()
-            .and_then(|record| Some((record.payout()?, history.payout(record.trial)?)))
-            .map(|(payout, (payout_over_all_seeds, seeds))| Baseline { payout, payout_over_all_seeds, seeds }),
-        trials_per_hour: trials_per_hour(entries),
+            .and_then(|record| Some((record.trial, record.payout()?, history.payout(record.trial)?)))
+            .map(|(trial, payout, (payout_over_all_seeds, seeds))| Baseline {
+                trial,
+                payout,
+                payout_over_all_seeds,
+                seeds,
+            }),
+        trials_per_hour: rate.map(|(trials, seconds)| f64::from(trials) / seconds * 3600.0),
+        seconds_of_rate: rate.map_or(0.0, |(_, seconds)| seconds),
         tokens: Tokens { input: usage.input_tokens, output: usage.output_tokens },
         cost_usd: usage.cost_usd,
         researchers: proposers(history),
@@ -352,9 +363,9 @@ pub fn line_of(record: &TrialRecord) -> Line {
     }
 }
 
-/// Trained trials an hour of the last session that trained any: from the moment that the baseline (or the session) was
+/// Trained trials and seconds of the last session that trained any: from the moment that the baseline (or the session) was
 /// there to the last verdict.
-fn trials_per_hour(entries: &[Entry]) -> Option<f64> {
+fn pace(entries: &[Entry]) -> Option<(u32, f64)> {
     let mut begun: Option<Timestamp> = None;
     let (mut trained, mut last): (u32, Option<Timestamp>) = (0, None);
     let mut rate = None;
@@ -372,9 +383,9 @@ fn trials_per_hour(entries: &[Entry]) -> Option<f64> {
             _ => {}
         }
         if let (Some(begun), Some(last)) = (begun, last) {
-            let hours = last.duration_since(begun).as_secs_f64() / 3600.0;
-            if hours > 0.0 {
-                rate = Some(f64::from(trained) / hours);
+            let seconds = last.duration_since(begun).as_secs_f64();
+            if seconds > 0.0 {
+                rate = Some((trained, seconds));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The layout of facts as text for a terminal.
 
 use anstyle::{AnsiColor, Style};
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 
 use super::errands::p_value;
 use super::researchers;
@@ -12,6 +12,9 @@ use crate::research::history::History;
 use crate::research::remeasure::Remeasurement;
 use crate::research::trial::{Judgement, JudgementKind, TrialRecord, Verdict};
 use crate::research::words::{self, count, noise, over, signed};
+
+/// Trials an hour are told of a session that trained for so long; of a shorter one the number says nothing of a night.
+const LEAST_SECONDS: f64 = 60.0;
 
 /// The colour of a verdict.
 pub fn verdict_style(verdict: Verdict) -> Style {
@@ -106,8 +109,12 @@ pub fn status_text(status: &Status) -> String {
             );
             if let Some(base) = baseline {
                 let (theirs, over) = (base.payout_over_all_seeds, count(base.seeds, "seed"));
-                let gain = signed(best.payout_over_all_seeds - theirs, 5);
-                row("baseline", format!("payout {theirs:.5} over all its {over}; the incumbent is {gain} above"));
+                let incumbent = if base.trial == best.trial {
+                    "it is the incumbent".to_owned()
+                } else {
+                    format!("the incumbent is {} above", signed(best.payout_over_all_seeds - theirs, 5))
+                };
+                row("baseline", format!("payout {theirs:.5} over all its {over}; {incumbent}"));
             }
         }
         (None, _) => row("incumbent", "none yet; `autoresearch run` measures the baseline first".into()),
@@ -129,7 +136,7 @@ pub fn status_text(status: &Status) -> String {
         let plateau = if status.plateau > 0 { format!(" (plateau at {})", status.plateau) } else { String::new() };
         row("trials", format!("{counts}{rate}; {} without a keep{plateau}", status.discards_in_a_row));
     }
-    if let Some(rate) = status.trials_per_hour {
+    if let Some(rate) = status.trials_per_hour.filter(|_| status.seconds_of_rate >= LEAST_SECONDS) {
         row("speed", format!("{rate:.0} trials an hour"));
     }
     if status.tokens.input + status.tokens.output > 0 {
@@ -143,7 +150,9 @@ pub fn status_text(status: &Status) -> String {
         row(name, text);
     }
     if !status.last_trials.is_empty() {
-        out.push_str(&format!("\n{bold}trial    verdict      payout      gain seeds      time {bold:#}\n"));
+        out.push_str(&format!(
+            "\n{bold}trial    verdict      payout      gain seeds      time  what was tried{bold:#}\n"
+        ));
         for line in &status.last_trials {
             out.push_str(&format!("  {}\n", trial_line(line)));
         }
@@ -152,7 +161,7 @@ pub fn status_text(status: &Status) -> String {
         out.push_str(&format!("\n{bold}near misses{bold:#}\n"));
         for near in &status.best_near_misses {
             out.push_str(&format!(
-                "  {:06} {} {:+.5} ({}, {})  {}{}\n",
+                "  {:06}  {} {:+.5} ({}, {})  {}{}\n",
                 near.trial,
                 words::odds(near.odds),
                 near.delta,
@@ -219,10 +228,9 @@ fn state_text(status: &Status) -> String {
     }
 }
 
-/// A time to the second: what is finer is no fact about a trial.
+/// A recorded time to the second.
 fn second(text: &str) -> String {
-    let rounded = text.parse::<Timestamp>().ok().and_then(|time| time.round(Unit::Second).ok());
-    rounded.map_or_else(|| text.to_owned(), |time| time.to_string())
+    text.parse().map_or_else(|_| text.to_owned(), |time: Timestamp| words::second(time).to_string())
 }
 
 /// A trial whole, for people.
@@ -339,7 +347,7 @@ pub fn evaluation_text(found: &prepare::Evaluation) -> String {
         ));
     }
     let folds: Vec<String> = found.folds.iter().map(|fold| format!("{}: {:.5}", fold.fold, fold.payout)).collect();
-    out.push_str(&format!("folds       {}\n", folds.join("  ")));
+    out.push_str(&format!("folds       {}\n", folds.join(", ")));
     out
 }
 

@@ -4,10 +4,15 @@
 pub const WIDTH: usize = 100;
 /// What a broken line must leave for its text.
 const LEAST: usize = 24;
+/// How far in a line goes on that neither is indented nor has columns.
+const HANG: usize = 2;
+/// What ends a style.
+const RESET: &str = "\u{1b}[0m";
 
 /// Breaks every line of `text` that is wider than `width`, at spaces only: no number is cut, and none parted from its
 /// `±` or `%`. The rest of a line goes on in the column in which its text begins: behind the last gap of two spaces or
-/// more (a row's name, the columns of a table), or behind its indentation. Escape sequences have no width.
+/// more (a row's name, the columns of a table), behind a name in a style of its own, or behind its indentation; of a line
+/// that has nothing of these, a little further in. Escape sequences have no width.
 pub fn wrap(text: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -43,20 +48,26 @@ fn broken(line: &str, width: usize, out: &mut String) {
     }
 }
 
-/// Where the text of a line begins, as byte and as column: behind its last wide gap that leaves enough room.
+/// Where the text of a line begins, as byte, and the column in which it goes on: behind its last wide gap that leaves
+/// enough room. Where a style ends, one space is a gap.
 fn text_begins(line: &str, width: usize) -> (usize, usize) {
     let indent = line.len() - line.trim_start_matches(' ').len();
-    let (mut found, mut spaces) = ((indent, indent), 0);
+    let (mut found, mut spaces) = ((indent, if indent > 0 { indent } else { HANG }), 0);
+    let (mut escaped, mut named) = (false, false);
     for (at, letter) in line.char_indices() {
-        if letter == ' ' {
-            spaces += 1;
-            continue;
+        match letter {
+            '\u{1b}' => (escaped, named) = (true, named || line[at..].starts_with(RESET)),
+            'm' if escaped => escaped = false,
+            _ if escaped => {}
+            ' ' => spaces += 1,
+            _ => {
+                let column = columns(&line[..at]);
+                if column > 0 && (spaces > 1 || named && spaces == 1) && column + LEAST <= width {
+                    found = (at, column);
+                }
+                (spaces, named) = (0, false);
+            }
         }
-        let column = columns(&line[..at]);
-        if spaces > 1 && column + LEAST <= width {
-            found = (at, column);
-        }
-        spaces = 0;
     }
     found
 }
@@ -115,6 +126,20 @@ mod tests {
         let lines = wrap(trial, 90).lines().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert_eq!(columns(&lines[0]) - columns("GELU in every block but the last"), lines[1].len() - "one".len());
+    }
+
+    /// A name that fills its column is a name all the same, and its style no part of the column.
+    #[test]
+    fn a_styled_name_and_a_bare_line_hang() {
+        let row = "\u{1b}[1mincumbent \u{1b}[0m 000001 Pearson loss: payout 0.07625 ± 0.00988 over all its 12 seeds";
+        let broken = wrap(row, 60);
+        assert_eq!(broken.lines().nth(1), Some("           over all its 12 seeds"), "{broken}");
+        let row = "\u{1b}[1mproposed by\u{1b}[0m a language model behind an endpoint, category loss";
+        let broken = wrap(row, 40);
+        assert_eq!(broken.lines().nth(1), Some("            endpoint, category loss"), "{broken}");
+        let bare = "notebook autoresearch/2026-11-22; training on cpu, 2 threads; optimizer proposes";
+        let broken = wrap(bare, 60);
+        assert_eq!(broken.lines().nth(1), Some("  threads; optimizer proposes"), "{broken}");
     }
 
     #[test]

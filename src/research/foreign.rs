@@ -37,6 +37,11 @@ pub fn one_line(text: &str, most: usize) -> String {
     if most == 0 { String::new() } else { format!("{kept}…") }
 }
 
+/// A text without its invisible and direction-changing characters; its lines stay.
+pub fn visible(text: &str) -> String {
+    text.chars().filter(|character| !is_invisible(*character)).collect()
+}
+
 /// The words of one line, wrapped into lines of at most `width` characters; a longer word has a line of its own.
 pub fn wrap(line: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();

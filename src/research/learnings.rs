@@ -347,7 +347,8 @@ fn questions(history: &History, evidence: &Evidence) -> Vec<String> {
         .map(|found| format!("{} ({})", found.category, found.tries))
         .collect();
     if !few.is_empty() {
-        entries.push(format!("- Hardly tried yet: {}.", few.join(", ")));
+        // A knob may have been moved more often, in trials of another category.
+        entries.push(format!("- Categories with fewer than three trials of their own: {}.", few.join(", ")));
     }
     let failed =
         history.trials().iter().rev().filter(|record| matches!(record.verdict, Verdict::Crash | Verdict::Timeout));
@@ -388,11 +389,11 @@ fn changes(record: &TrialRecord) -> String {
     format!("; {}{more}.", shown.join(", "))
 }
 
-/// The last trials' numbers, at most eight.
+/// The last trials' numbers, at most eight, and how many there are beside.
 fn numbers(trials: &[u32]) -> String {
     let first = trials.len().saturating_sub(8);
     let shown: Vec<String> = trials[first..].iter().map(ToString::to_string).collect();
-    format!("{}{}", if first > 0 { "…, " } else { "" }, shown.join(", "))
+    format!("{}{}", shown.join(", "), if first > 0 { format!(" and {first} earlier") } else { String::new() })
 }
 
 #[cfg(test)]

@@ -153,6 +153,13 @@ pub struct Scores {
     pub seeds: Vec<SeedPayouts>,
 }
 
+impl Scores {
+    /// Whether a seed is among them.
+    pub fn has(&self, seed: u64) -> bool {
+        self.seeds.iter().any(|own| own.seed == seed)
+    }
+}
+
 /// What training and scoring a spec gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {

@@ -1,5 +1,7 @@
 //! Numbers as words that cannot be misread, the same in learnings, prompts, commits and on the screen.
 
+use jiff::{Timestamp, Unit};
+
 use super::foreign::one_line;
 use super::trial::TrialRecord;
 
@@ -23,6 +25,20 @@ pub fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A time to the second, for people: what is finer tells them nothing.
+pub fn second(time: Timestamp) -> Timestamp {
+    time.round(Unit::Second).unwrap_or(time)
+}
+
+/// A share that is under another, and that other, in per cent: with no decimals, or with as many as show that it is under.
+/// `24 % and 30 %`, `29.8 % and 30.0 %`.
+pub fn under(share: f64, limit: f64) -> (String, String) {
+    const MOST: usize = 6;
+    let shown = |share: f64, decimals: usize| format!("{:.decimals$}", share * 100.0);
+    let decimals = (0..MOST).find(|decimals| shown(share, *decimals) != shown(limit, *decimals)).unwrap_or(MOST);
+    (format!("{} %", shown(share, decimals)), format!("{} %", shown(limit, decimals)))
+}
+
 /// A number with its sign and so many decimals: `+0.0013`. What rounds to nothing is `+0.0000` whichever side it is on.
 pub fn signed(value: f64, decimals: usize) -> String {
     format!("{:+.decimals$}", unsigned_zero(value, decimals))
@@ -39,8 +55,7 @@ pub fn unsigned_zero(value: f64, decimals: usize) -> f64 {
 pub fn over(record: &TrialRecord) -> Option<String> {
     let measured = record.measurement.as_ref()?;
     let Some(folds) = record.folds_of_no_whole_seed() else {
-        let whole = |seed: u64| measured.scores.seeds.iter().any(|own| own.seed == seed);
-        let begun = measured.evaluation.seeds.iter().find(|own| !whole(own.seed));
+        let begun = measured.evaluation.seeds.iter().find(|own| !measured.scores.has(own.seed));
         let begun = begun.map_or_else(String::new, |own| format!(" and part of seed {}", own.seed));
         return Some(format!("{}{begun}", count(measured.scores.seeds.len(), "seed")));
     };
@@ -116,6 +131,26 @@ mod tests {
         for (p, wanted) in table {
             assert_eq!(p_value(p), wanted);
         }
+    }
+
+    #[test]
+    fn a_share_is_seen_to_be_under_its_limit() {
+        let table = [
+            (0.24, 0.3, "24 %", "30 %"),
+            (0.298, 0.3, "29.8 %", "30.0 %"),
+            (0.2999, 0.3, "29.99 %", "30.00 %"),
+            (0.0, 0.01, "0 %", "1 %"),
+            (0.3, 0.3, "30.000000 %", "30.000000 %"),
+        ];
+        for (share, limit, own, other) in table {
+            assert_eq!(under(share, limit), (own.into(), other.into()), "{share}");
+        }
+    }
+
+    #[test]
+    fn a_time_for_people_has_no_fraction() {
+        let time: Timestamp = "2026-11-22T03:58:42.579947903Z".parse().expect("a time");
+        assert_eq!(second(time).to_string(), "2026-11-22T03:58:43Z");
     }
 
     #[test]

@@ -79,6 +79,21 @@ pub enum ErrorKind {
         /// Where the key comes from: name of the variable, or path of the file.
         place: String,
     },
+    /// 401 or 403, to a call without a key.
+    #[error(
+        "{endpoint} wants a key ({status}): {message}; none was sent, because the environment variable {variable} is not \
+         set: set it, or name a file with the key in researcher.openai.key_file"
+    )]
+    KeyWanted {
+        /// The endpoint.
+        endpoint: String,
+        /// HTTP status.
+        status: u16,
+        /// What the server said.
+        message: String,
+        /// The variable that would hold it.
+        variable: String,
+    },
     /// 404, or an error that names the model.
     #[error("{endpoint} does not know the model `{model}`, or has no chat completions there ({status}): {message}")]
     ModelNotFound {
@@ -102,7 +117,7 @@ pub enum ErrorKind {
         retry_after: Option<Duration>,
     },
     /// 429, and the retries did not outlast it.
-    #[error("{endpoint} limits the rate of calls, and {} did not outlast it: {message}", tries(*attempts))]
+    #[error("{endpoint} takes no more calls for now, its limit of rate is reached ({}): {message}", tries(*attempts))]
     RateLimited {
         /// The endpoint.
         endpoint: String,
@@ -305,6 +320,7 @@ impl ErrorKind {
             | Self::BaseUrl { .. }
             | Self::Client { .. }
             | Self::Auth { .. }
+            | Self::KeyWanted { .. }
             | Self::ModelNotFound { .. }
             | Self::AgentUnset
             | Self::AgentMissing { .. }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use self::pieces::{Block, fenced_blocks, objects};
 use super::categories;
+use crate::research::foreign::visible;
 
 /// A spec longer than this many bytes is refused; the language's largest sensible models take a tenth of it.
 pub const MAX_SPEC_BYTES: usize = 64 << 10;
@@ -254,6 +255,7 @@ fn finish(title: &str, hypothesis: &str, category: &str, effect: Option<f64>, sp
     if title.is_empty() {
         return Err("the key `title` is missing or empty; it must say in one line what is tried".into());
     }
+    let spec = visible(spec);
     if spec.trim().is_empty() {
         return Err("`spec` is empty; it must hold the whole model.yaml".into());
     }
@@ -293,7 +295,7 @@ fn unfenced(text: &str) -> &str {
 }
 
 fn on_one_line(text: &str) -> String {
-    let clean: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let clean: String = visible(text).chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

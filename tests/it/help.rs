@@ -38,6 +38,7 @@ fn every_command_has_help_and_the_exit_codes_are_in_it() {
     }
     for (command, words) in COMMANDS {
         assert!(top.contains(&format!("\n  {command} ")), "{command} in: {top}");
+        assert!(include_str!("../../README.md").contains(&format!("\n| `{command}")), "{command} in README's table");
         let help = lab.program(&[command, "--help"]).exits(0).stdout;
         for word in words.iter().chain(&["--lab", "--json", "Usage: autoresearch"]) {
             assert!(help.contains(word), "`{word}` in the help of {command}: {help}");
@@ -45,6 +46,17 @@ fn every_command_has_help_and_the_exit_codes_are_in_it() {
     }
     assert!(!top.contains("worker"), "what people do not call is not listed");
     assert!(lab.program(&["--version"]).exits(0).stdout.starts_with("autoresearch 0."));
+}
+
+/// `doctor` sends people who lack Numerai's files there; the README has the same lines.
+#[test]
+fn the_help_of_prepare_has_the_lines_that_fetch_numerais_files() {
+    let readme = include_str!("../../README.md");
+    let (_, lines) = readme.split_once("python -c \"\n").expect("the lines of the README");
+    let (lines, _) = lines.split_once("\n\"\n").expect("their end");
+    assert!(lines.contains("download_dataset"), "{lines}");
+    let help = TestLab::bare().program(&["prepare", "--help"]).exits(0).stdout;
+    assert!(help.contains(lines), "{help}");
 }
 
 #[test]

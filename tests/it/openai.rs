@@ -141,10 +141,12 @@ fn a_round_goes_on_where_the_tokens_ended_the_session() {
     lab.commit("a small budget");
     let first = run(&lab, "9").exits(0);
     assert!(first.stderr.contains("tokens are spent"), "{}", first.stderr);
+    assert!(!first.stderr.contains("of the last session"), "{}", first.stderr);
     assert_eq!(lab.events("round_proposed").len(), 1);
     assert_eq!(notebook_is_sound(&lab).len(), 2, "the baseline and one of the four");
     lab.edit("autoresearch.yaml", "session_tokens: 1500 ", "session_tokens: null ");
-    run(&lab, "3").exits(0);
+    let second = run(&lab, "3").exits(0);
+    assert!(second.stderr.contains("3 candidates of the last session wait, and are tried first"), "{}", second.stderr);
     let subjects: Vec<String> = notebook_is_sound(&lab).iter().map(|page| page.subject.clone()).collect();
     for word in words {
         assert_eq!(

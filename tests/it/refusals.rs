@@ -77,6 +77,24 @@ fn a_wrong_protocol_is_located() {
     }
 }
 
+/// What `run` would refuse stands in `status` before.
+#[test]
+fn status_warns_of_what_run_would_refuse() {
+    let lab = TestLab::new();
+    lab.run(&["prepare"]).exits(0);
+    assert!(!lab.run(&["status"]).exits(0).stdout.contains("warnings"));
+    lab.edit("prepare/protocol.yaml", "embargo: 16", "embargo: 20");
+    lab.write("model.yaml", format!("{QUICK}# mine\n"));
+    refused(&lab, &["run", "--trials", "1"], 3, &[]);
+    let text = lab.run(&["status"]).exits(0).stdout;
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.starts_with("warnings ") && flat.contains("the protocol has changed"), "{text}");
+    assert!(flat.contains("model.yaml: has changes that are not committed"), "{text}");
+    lab.write("prepare/protocol.yaml", PROTOCOL.replace("embargo: 16", "embargo: sixteen"));
+    let text = lab.run(&["status"]).exits(0).stdout;
+    assert!(text.contains("prepare/protocol.yaml") && text.contains("embargo"), "{text}");
+}
+
 #[test]
 fn a_wrong_spec_is_told_all_its_mistakes_at_once() {
     let lab = TestLab::new();

@@ -126,6 +126,10 @@ fn a_session_is_a_lab_notebook_and_the_next_one_goes_on() {
 
     let log = lab.run(&["log"]).exits(0).stdout;
     assert!(second.iter().all(|page| log.contains(&format!("{:06}", page.trial))), "{log}");
+    assert!(
+        !lab.run(&["log", "-n", "0"]).exits(0).stderr.contains("no trial"),
+        "none is asked for, and there are some"
+    );
     for arguments in [["show", "1"].as_slice(), &["diff", "0", "1"], &["diff", "0", "model.yaml"], &["doctor"]] {
         let mut command = lab.command(arguments);
         let output = command.current_dir(lab.root()).output().expect("the program runs");

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::report::holdout::HoldoutFacts;
-use crate::report::status::{Found, line, status};
+use crate::report::status::{Found, Near, line, status};
+use crate::report::wrap::wrap;
 use crate::research::event::{Event, SeedPurpose};
 use crate::research::sample::{baseline, ended, fallen, judged, remeasured};
 use crate::research::trial::{Scores, SeedPayouts};
@@ -65,21 +66,7 @@ fn the_gain_over_the_baseline_is_of_all_seeds_of_both() {
         further(1, 0.0515),
         demoted,
     ]);
-    let found = status(Found {
-        entries: &[],
-        history: &past,
-        holder: None,
-        live: None,
-        branch: None,
-        plateau: 15,
-        overlap: 4,
-        required_seeds: 3,
-        gate: None,
-        waiting_hints: vec!["try GELU".into()],
-        holdout: HoldoutFacts::default(),
-        warnings: Vec::new(),
-        now: Timestamp::UNIX_EPOCH,
-    });
+    let found = status(Found { waiting_hints: vec!["try GELU".into()], ..empty_found(&past) });
     let text = anstream_free(&status_text(&found));
     // (0.0785 + 0.0515)/2 and (0.050 + 0.048)/2.
     for words in [
@@ -90,6 +77,51 @@ fn the_gain_over_the_baseline_is_of_all_seeds_of_both() {
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }
+}
+
+fn empty_found(past: &History) -> Found<'_> {
+    Found {
+        entries: &[],
+        history: past,
+        holder: None,
+        live: None,
+        branch: None,
+        plateau: 15,
+        overlap: 4,
+        required_seeds: 3,
+        gate: None,
+        waiting_hints: Vec::new(),
+        holdout: HoldoutFacts::default(),
+        warnings: Vec::new(),
+        now: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[test]
+fn status_fits_eighty_columns_and_promises_nothing() {
+    let past = history(&[ended(baseline(0.050)), ended(judged(1, "loss", &[], (false, 0.0013, 0.2)))]);
+    let mut found = status(empty_found(&past));
+    found.best_near_misses = vec![Near {
+        trial: 1,
+        title: "One cycle schedule of the rate and ensemble members 1 → 3".into(),
+        odds: 2.4,
+        against: 0,
+        delta: 0.01231,
+        p_value: 0.218,
+        seeds: 1,
+        cells: None,
+        over: "1 seed and 1 of 4 folds of seed 17".into(),
+        demoted: false,
+    }];
+    (found.trials_per_hour, found.seconds_of_rate) = (Some(8997.0), 2.0);
+    let text = anstream_free(&wrap(&status_text(&found), 80));
+    assert!(text.lines().all(|line| line.chars().count() <= 80 && !line.ends_with(' ')), "{text}");
+    assert!(text.contains("baseline   payout 0.05000 over all its 3 seeds; it is the incumbent\n"), "{text}");
+    assert!(!text.contains("an hour"), "two seconds say nothing of an hour: {text}");
+    let mut lines = text.lines().skip_while(|line| !line.starts_with("  000001  odds 2.4"));
+    assert!(lines.next().is_some() && lines.next().is_some_and(|line| line.starts_with("          ")), "{text}");
+    found.seconds_of_rate = 61.0;
+    assert!(anstream_free(&status_text(&found)).contains("speed      8997 trials an hour"));
 }
 
 /// Without the colours.

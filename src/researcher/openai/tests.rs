@@ -35,10 +35,13 @@ fn settings(base_url: &str) -> OpenAiSettings {
 }
 
 fn researcher(settings: &OpenAiSettings) -> OpenAi {
-    let key = Key::new(KEY, "SOME_KEY").expect("a key");
+    with(Some(Key::new(KEY, "SOME_KEY").expect("a key")), settings)
+}
+
+fn with(key: Option<Key>, settings: &OpenAiSettings) -> OpenAi {
     let quick = Backoff { first: Duration::from_millis(5), longest: Duration::from_secs(3) };
     let templates = Templates::embedded().expect("templates");
-    let mut openai = OpenAi::with_key(settings, 2, templates, Some(key), quick).expect("an endpoint");
+    let mut openai = OpenAi::with_key(settings, 2, templates, key, quick).expect("an endpoint");
     openai.price = Some(Price { input: 1.0, output: 10.0 });
     openai
 }
@@ -336,6 +339,15 @@ async fn a_prompt_that_cannot_fit_is_said_before_anything_is_sent() {
     let ErrorKind::PromptTooLong { needed, limit, .. } = kind(outcome) else { panic!("too long") };
     assert!(limit == 50 && needed > 500);
     assert!(requests.is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_was_not_sent_was_not_refused() {
+    let server = Server::start(vec![Act::fails(401, "Unauthorized", "")]).await;
+    let error = with(None, &settings(&server.base_url)).check().await.expect_err("it wants one").kind;
+    assert!(error.needs_a_person() && matches!(error, ErrorKind::KeyWanted { status: 401, .. }), "{error}");
+    let words = error.to_string();
+    assert!(words.contains("variable SOME_KEY is not set") && !words.contains("refused"), "{words}");
 }
 
 #[tokio::test]

@@ -286,6 +286,11 @@ impl Transport {
         let Said { message, code } = said;
         let number = status.as_u16();
         let (kind, again) = match number {
+            // A server of this machine may be asked without a key.
+            401 | 403 if self.key.is_none() => {
+                let variable = self.key_place.clone();
+                (ErrorKind::KeyWanted { endpoint, status: number, message, variable }, Again::No)
+            }
             401 | 403 => {
                 (ErrorKind::Auth { endpoint, status: number, message, place: self.key_place.clone() }, Again::No)
             }

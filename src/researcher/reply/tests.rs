@@ -93,6 +93,20 @@ fn texts_are_capped_and_kept_to_one_line() {
     assert!(draft.category.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'));
 }
 
+/// What a person cannot see must not stand in the ledger, in the files of a trial or in model.yaml.
+#[test]
+fn what_hides_or_reorders_text_is_taken_out() {
+    let tricks: String =
+        ('\u{200b}'..='\u{200f}').chain('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').collect();
+    let reply = serde_json::json!({
+        "title": format!("W{tricks}ider"), "hypothesis": format!("More{tricks} room."), "category": "architecture",
+        "expected_effect": null, "spec": format!("{SPEC}# a remark{tricks}\n")
+    });
+    let draft = parse(&reply.to_string()).expect("readable");
+    assert_eq!((draft.title.as_str(), draft.hypothesis.as_str()), ("Wider", "More room."));
+    assert_eq!(draft.spec, format!("{}\n# a remark\n", SPEC.trim_end()));
+}
+
 #[test]
 fn a_document_loses_its_fence_and_nothing_else() {
     assert_eq!(document("```markdown\n# A\n\n- b\n```").as_deref(), Ok("# A\n\n- b\n"));
