@@ -21,6 +21,7 @@ use super::contrast::{Cells, Contrast, Ground};
 use super::error::GateError;
 use super::ruling::{Kind, Ruling};
 use crate::research::trial::Scores;
+use crate::research::words::under;
 use crate::stats::spending::{bounds, predictive_power};
 
 /// Everything that is settled about a race before it begins.
@@ -206,11 +207,8 @@ impl Race {
         if chance < self.design.futility {
             let kind = if contrast.delta > 0.0 { Kind::Futile } else { Kind::Worse };
             let words = if contrast.delta > 0.0 {
-                format!(
-                    "too little hope: chance {:.0} % of being kept, under {:.0} %",
-                    chance * 100.0,
-                    self.design.futility * 100.0
-                )
+                let (own, limit) = under(chance, self.design.futility);
+                format!("too little hope: chance {own} of being kept, under {limit}")
             } else {
                 "no better than the incumbent".into()
             };

@@ -67,7 +67,10 @@ impl Ruling {
         let seeds = match (self.seeds, self.cells) {
             // Until the first seed is whole no other is begun, so that each fold has one cell.
             (0, cells) => folds_of(cells, Some(self.folds), &format!("seed {}", self.first_seed)),
-            (seeds, _) => count(seeds, "seed"),
+            (seeds, cells) => match cells.saturating_sub(seeds * self.folds) {
+                0 => count(seeds, "seed"),
+                more => format!("{}, {} of the next", count(seeds, "seed"), count(more, "cell")),
+            },
         };
         let against = match (self.kind, self.bound) {
             (Kind::Better, Some(bound)) => format!(", p {} below {}", short(self.p_value), short(bound)),
