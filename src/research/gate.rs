@@ -17,6 +17,7 @@
 //!
 //! **What else must hold** is in [`constraints`].
 
+pub mod cells;
 pub mod constraints;
 pub mod contrast;
 pub mod eras;
@@ -29,7 +30,8 @@ pub mod ruling;
 pub mod settings;
 
 pub use super::remeasure::cells as remeasured_cells;
-pub use contrast::{Cells, Contrast, Ground};
+pub use cells::Cells;
+pub use contrast::{Contrast, Ground};
 pub use eras::KnownEras;
 pub use error::{GateError, Side};
 pub use race::{Design, Race, Step};

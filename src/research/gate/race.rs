@@ -17,7 +17,8 @@
 //! many as the candidate has whole seeds once those are more than the protocol's; what it gains stays for the trials to
 //! come.
 
-use super::contrast::{Cells, Contrast, Ground};
+use super::cells::Cells;
+use super::contrast::{Contrast, Ground};
 use super::error::GateError;
 use super::ruling::{Kind, Ruling};
 use crate::research::trial::Scores;
