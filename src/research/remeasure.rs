@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gate::contrast::{Cells, Contrast, Ground};
 use super::gate::error::GateError;
 use super::gate::ruling::short;
+use super::gate::{Cells, Contrast, Ground};
 use super::gate::{mean, standard_error};
 use super::trial::Scores;
 

@@ -54,16 +54,21 @@ pub(super) fn choose(briefing: &Briefing<'_>, known: Known<'_>, rng: &mut impl R
     let belief = Belief::new(known.observations, briefing.min_effect);
     pool.look_around(&belief);
     let changes: Vec<Change> = pool.candidates.iter().map(|candidate| candidate.change.clone()).collect();
-    let dreamt = belief.outlook(&changes).draw(boldness(briefing.breadth), rng);
+    let outlook = belief.outlook(&changes);
+    let dreamt = outlook.draw(boldness(briefing.breadth), rng);
     let worth = Worth::new(briefing, known.observations, belief.unit());
     let alone = |index: usize| worth.of(&pool.candidates[index], dreamt[index]);
     let mut order: Vec<usize> = (0..pool.candidates.len()).collect();
     order.sort_by(|a, b| alone(*b).total_cmp(&alone(*a)).then(a.cmp(b)));
     let best = pool.first_apart(order.iter().copied())?;
-    // The belief is a sum over knobs: what it dreams of edits of different knobs adds up.
-    let sum =
-        |candidate: &Candidate, parts: &[usize]| worth.of(candidate, parts.iter().map(|index| dreamt[*index]).sum());
-    let together = pool.together(best, order.into_iter(), edits(briefing.breadth, rng), sum);
+    // The belief is a sum over knobs: what it says of edits of different knobs adds up. One dream a proposal is enough: what
+    // goes with it is to be expected to gain, or nobody could tell what a trial of several dreams has shown. And while nothing
+    // succeeds, other kinds of edits are to be tried, not more of them at a time.
+    let sum = |candidate: &Candidate, parts: &[usize]| {
+        let expected = |index: &usize| if *index == best { dreamt[*index] } else { outlook.mean[*index] };
+        worth.of(candidate, parts.iter().map(expected).sum())
+    };
+    let together = pool.together(best, order.into_iter(), edits(briefing.phase.breadth, rng), sum);
     let chosen = together.unwrap_or_else(|| pool.candidates.swap_remove(best));
     let outlook = belief.outlook(std::slice::from_ref(&chosen.change));
     // What waits for its verdict stands behind what was measured, and is no evidence.

@@ -9,6 +9,7 @@ use super::draw::{Drawn, Source, edits};
 use super::good::good;
 use super::profile::Profile;
 use crate::research::near_duplicate::{Measured, Neighbours};
+use crate::research::settings::Breadth;
 use crate::research::trial::KnobChange;
 use crate::researcher::briefing::{Briefing, Rejection};
 use crate::researcher::error::ErrorKind;
@@ -212,6 +213,7 @@ impl<'a> Pool<'a> {
 
 struct Filter<'a> {
     briefing: &'a Briefing<'a>,
+    known: Known<'a>,
     /// The incumbent itself, what has been rejected, and what waits for its verdict.
     refused: BTreeSet<String>,
     profile: Profile,
@@ -242,6 +244,7 @@ impl<'a> Filter<'a> {
             .collect();
         Self {
             briefing,
+            known,
             refused,
             profile: Profile::of(briefing.incumbent, briefing.facts),
             baseline_work: work(&baseline_cost, briefing.budget).max(f64::MIN_POSITIVE),
@@ -304,7 +307,13 @@ impl<'a> Filter<'a> {
             }
         }
         let change = Change::new(self.profile.shifts(&Profile::of(&spec, briefing.facts)));
-        Some(Candidate { drawn, spec, change, doublings: ratio.max(1e-9).log2() })
+        let candidate = Candidate { drawn, spec, change, doublings: ratio.max(1e-9).log2() };
+        // Small steps are often too small: they must not fill the pool.
+        if briefing.breadth == Breadth::Narrow && !is_apart(&candidate, self.known) {
+            waste.duplicate += 1;
+            return None;
+        }
+        Some(candidate)
     }
 }
 
