@@ -16,7 +16,7 @@ mod landscapes;
 mod scripted;
 
 const SEEDS: u64 = 20;
-const TRIALS: u32 = 12;
+const TRIALS: u32 = 24;
 
 #[test]
 fn the_optimizer_and_the_mix_beat_chance() {
