@@ -87,7 +87,8 @@ fn train(trainer: &Trainer, jobs: &[Job], exposure: bool, out: &Mutex<std::io::S
         let reply = match done {
             Ok(params) => Reply::JobDone { job: number, params },
             Err(train::Failed { cell, error }) => {
-                Reply::JobFailed { job: number, cell, kind: kind(&error), message: error.to_string() }
+                let params = trainer.params(spec).unwrap_or_default();
+                Reply::JobFailed { job: number, cell, kind: kind(&error), message: error.to_string(), params }
             }
         };
         say(out, &reply)?;

@@ -251,7 +251,8 @@ impl Worker {
                     found[job].cells.push(CellTrained { score, exposure, rows_trained });
                 }
                 Reply::JobDone { job, params } if job < found.len() => found[job].params = params,
-                Reply::JobFailed { job, cell, kind, message } if job < found.len() => {
+                Reply::JobFailed { job, cell, kind, message, params } if job < found.len() => {
+                    found[job].params = params;
                     found[job].failure = Some(JobFailure { cell, kind, message });
                 }
                 Reply::Done { seconds } => return Ok(Trained { jobs: found, seconds }),

@@ -10,7 +10,7 @@ use crate::spec::DataFacts;
 use crate::spec::rates::DeviceRates;
 
 /// The version of these messages; both sides are the same program, and a mismatch is refused.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// To the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,6 +114,8 @@ pub enum Reply {
         kind: FailureKind,
         /// In words.
         message: String,
+        /// Trainable parameters of one net; 0 where no net can be laid out.
+        params: u64,
     },
     /// The request is done: every job is done, or has failed.
     Done {

@@ -16,8 +16,12 @@ use std::io::Write;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use autoresearch::research::event::Event;
+use autoresearch::research::history::History;
+use autoresearch::research::near_duplicate::Measured;
 use autoresearch::research::rules::Rules;
-use autoresearch::research::trial::TrialRecord;
+use autoresearch::research::trial::{TrialRecord, Verdict};
+use autoresearch::spec::Spec;
 use serde_json::Value;
 
 use self::lab::{PROTOCOL, TestLab};
@@ -95,7 +99,8 @@ fn a_night() {
         records.iter().filter(|record| record.verdict.was_trained() && record.incumbent.is_some()).collect();
     assert_eq!(trained.len(), TRIALS, "{}", tail(&said));
     no_model_was_trained_twice(&trained);
-    no_rule_was_broken(&trained);
+    no_neighbour_was_trained(&records);
+    no_rule_was_broken(&lab, &records, &trained);
     everybody_proposed(&trained);
     rounds_came_to_their_end(&lab, &records);
     every_fault_happened_and_none_ended_the_night(&lab, &model);
@@ -149,8 +154,29 @@ fn no_model_was_trained_twice(trained: &[&TrialRecord]) {
     }
 }
 
-fn no_rule_was_broken(trained: &[&TrialRecord]) {
+/// Nothing was trained that the gate could not have told from what had been measured by then.
+fn no_neighbour_was_trained(records: &[TrialRecord]) {
+    let (mut history, mut known) = (History::default(), Measured::default());
+    for record in records {
+        if record.verdict.was_trained() && record.incumbent.is_some() {
+            let spec = Spec::parse(&record.proposal.spec, "trial").expect("a valid spec");
+            known.learn(&history, &record.protocol_hash, &record.data_hash);
+            assert_eq!(known.near(&spec), None, "trial {}", record.trial);
+        }
+        history.apply(&Event::TrialEnded { record: Box::new(record.clone()) });
+    }
+}
+
+fn no_rule_was_broken(lab: &TestLab, records: &[TrialRecord], trained: &[&TrialRecord]) {
     let rules = Rules::parse(RULES, "rules").expect("rules");
+    let alone = records.iter().filter(|record| record.verdict == Verdict::Blocked).count();
+    let in_rounds: usize = lab
+        .events("round_proposed")
+        .iter()
+        .flat_map(|event| event["round"]["refused"].as_array().cloned().unwrap_or_default())
+        .filter(|refused| refused["verdict"] == "blocked")
+        .count();
+    assert!(alone + in_rounds > 0, "the model proposed what is ruled out, and was refused");
     for record in trained {
         let broken = rules.blocks(&record.changes, &record.proposal.category);
         assert!(broken.is_none(), "trial {} breaks {broken:?}", record.trial);

@@ -43,7 +43,7 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
                     if rate(&spec) > 0.05 {
                         let (cell, kind) = (cells.first().copied(), FailureKind::Training);
                         let message = "the loss is not a number".into();
-                        say(&Reply::JobFailed { job: number, cell, kind, message });
+                        say(&Reply::JobFailed { job: number, cell, kind, message, params: 0 });
                         continue;
                     }
                     for cell in cells {
