@@ -17,15 +17,12 @@ mod reach;
 use std::collections::HashMap;
 
 use self::place::Place;
+pub use self::reach::DEFAULT_REACH;
 use self::reach::Slope;
 use super::history::History;
 use super::trial::{TrialRecord, Verdict};
 use crate::spec::Spec;
 use crate::spec::knobs::scale::rounded;
-
-/// Below this many natural steps in every one of its numbers a spec is another one over again, where the noise floor has not
-/// been measured.
-pub const DEFAULT_REACH: f64 = 0.1;
 
 /// Coordinates that differ by no more are equal: they are kept in single precision.
 const SAME: f32 = 1e-5;

@@ -5,7 +5,9 @@
 //! Sums over the trials give s² by moments. The noise floor says what the best comparison that this lab makes is off by
 //! (`NoiseFloor::comparison_error`, one standard error at the most seeds); half of that is seen by nobody.
 
-use crate::research::near_duplicate::DEFAULT_REACH;
+/// Below this many natural steps in every one of its numbers a spec is another one over again, where the noise floor has not
+/// been measured.
+pub const DEFAULT_REACH: f64 = 0.1;
 
 /// Differences below this share of the best comparison's standard error are out of sight.
 const SHARE: f64 = 0.5;
