@@ -165,7 +165,14 @@ fn answer(body: &Value, state: &Mutex<State>) -> (Option<&'static str>, String) 
             proposal("Again", &tried).to_string()
         }
         Some("what is ruled out") => {
-            proposal("SiLU", &incumbent.replacen("width:", "activation: silu, width:", 1)).to_string()
+            let silu = match incumbent.split_once("activation: ") {
+                Some((before, rest)) => {
+                    let end = rest.find([',', ' ', '}', '\n']).unwrap_or(rest.len());
+                    format!("{before}activation: silu{}", &rest[end..])
+                }
+                None => incumbent.replacen("width:", "activation: silu, width:", 1),
+            };
+            proposal("SiLU", &silu).to_string()
         }
         _ => {
             let candidates: Vec<Value> = (0..4).map(|_| edit(&incumbent, &mut state)).collect();
