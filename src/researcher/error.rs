@@ -117,7 +117,7 @@ pub enum ErrorKind {
         retry_after: Option<Duration>,
     },
     /// 429, and the retries did not outlast it.
-    #[error("{endpoint} takes no more calls for now, its limit of rate is reached ({}): {message}", tries(*attempts))]
+    #[error("{endpoint} takes no more calls at the moment, its limit of rate is reached ({}): {message}", tries(*attempts))]
     RateLimited {
         /// The endpoint.
         endpoint: String,
