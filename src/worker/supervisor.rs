@@ -347,11 +347,6 @@ impl Worker {
         }
     }
 
-    /// Whether the process still runs.
-    pub fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
     async fn died(&mut self) -> WorkerError {
         self.kill_group();
         let how = match self.child.wait().await {
